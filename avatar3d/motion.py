@@ -1,0 +1,152 @@
+"""Motion: a sequence of rig parameters at a fixed frame rate, with the names that VHAP and GaussianAvatars use."""
+
+import zipfile
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from avatar3d.errors import UserError
+from avatar3d.files import atomic_path
+from avatar3d.head.model import HeadModel
+
+SCHEMA = 1
+CHANNELS: dict[str, int] = {
+    "jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3, "neck_translation": 3, "eyelids": 2,
+}  # fmt: skip
+"""Width of every per-frame channel but `expr`, whose width is the head's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames; frame i is at i / fps seconds on the clock of the sound's first sample. float32."""
+
+    expr: np.ndarray
+    """[T, E]."""
+    jaw_pose: np.ndarray
+    """[T, 3] rotation vector, radians."""
+    neck_pose: np.ndarray
+    """[T, 3]: turns the head against the torso."""
+    eyes_pose: np.ndarray
+    """[T, 6]: left, right."""
+    rotation: np.ndarray
+    """[T, 3] of the torso."""
+    translation: np.ndarray
+    """[T, 3] of the torso, metres."""
+    shape: np.ndarray
+    """[S] identity."""
+    fps: Fraction
+    head_fingerprint: str
+    neck_translation: np.ndarray | None = None
+    """[T, 3] metres, in the torso's frame."""
+    eyelids: np.ndarray | None = None
+    """[T, 2] closure of the left and right lid."""
+    sound: np.ndarray | None = None
+    """[samples] mono float32, -1..1."""
+    sound_rate: int = 0
+    """Hz."""
+    valid: np.ndarray | None = None
+    """[T] bool: false where a tracker bridged a gap."""
+
+    def __post_init__(self) -> None:
+        T = self.expr.shape[0]
+        for name, width in CHANNELS.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != (T, width):
+                raise ValueError(f"{name} has shape {value.shape}, expected {(T, width)}")
+        if self.fps <= 0:
+            raise ValueError(f"fps is {self.fps}, expected a positive number")
+
+    def __len__(self) -> int:
+        return self.expr.shape[0]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return float(len(self) / self.fps)
+
+    def frames(self, selection: slice | np.ndarray) -> "Motion":
+        """The motion of some frames only; the sound is dropped, since it no longer fits."""
+        names = [name for name in ("expr", *CHANNELS, "valid") if getattr(self, name) is not None]
+        return replace(self, **{name: getattr(self, name)[selection] for name in names}, sound=None, sound_rate=0)
+
+
+def rest_motion(head: HeadModel, frames: int, fps: Fraction = Fraction(25), shape: np.ndarray | None = None) -> Motion:
+    """A motion in which nothing moves."""
+    zeros = {name: np.zeros((frames, width), np.float32) for name, width in CHANNELS.items() if name != "eyelids"}
+    return Motion(
+        expr=np.zeros((frames, head.num_expr), np.float32),
+        **zeros,
+        shape=np.zeros(head.num_shape, np.float32) if shape is None else shape.astype(np.float32),
+        fps=fps,
+        head_fingerprint=head.fingerprint,
+        eyelids=None if head.eyelid_basis is None else np.zeros((frames, 2), np.float32),
+    )
+
+
+def save_motion(motion: Motion, path: Path | str) -> None:
+    """Write an `.npz` whose array names are VHAP's.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    arrays = {name: getattr(motion, name) for name in ("expr", *CHANNELS, "shape", "valid", "sound") if getattr(motion, name) is not None}
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            **arrays,
+            schema=np.int64(SCHEMA),
+            fps=np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
+            head_fingerprint=np.array(motion.head_fingerprint),
+            sound_rate=np.int64(motion.sound_rate),
+        )
+
+
+def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
+    """Read a motion; with `head`, refuse one that was made for another head.
+
+    Raises:
+        UserError: unreadable, malformed, or of another head.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise UserError(f"{path}: is not a motion file (.npz); make one with `avatar3d drive` or `avatar3d track`") from error
+    try:
+        schema = int(arrays["schema"])
+        if schema > SCHEMA:
+            raise UserError(f"{path}: was written by a newer avatar3d (motion schema {schema}, this one reads {SCHEMA}); update avatar3d")
+        numerator, denominator = (int(v) for v in arrays["fps"])
+        names = [name for name in ("expr", *CHANNELS, "shape") if name in arrays]
+        values = {name: np.ascontiguousarray(arrays[name], np.float32) for name in names}
+        motion = Motion(
+            **values,
+            fps=Fraction(numerator, denominator),
+            head_fingerprint=str(arrays["head_fingerprint"]),
+            sound=arrays["sound"].astype(np.float32) if "sound" in arrays else None,
+            sound_rate=int(arrays["sound_rate"]),
+            valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
+        )
+    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        raise UserError(f"{path}: is not a complete motion file ({error}); make it again") from error
+    if head is not None:
+        check_head(motion.head_fingerprint, head, path)
+    return motion
+
+
+def check_head(fingerprint: str, head: HeadModel, path: Path | str) -> None:
+    """Refuse coefficients of another head.
+
+    Raises:
+        UserError: the fingerprints differ; both heads are named.
+    """
+    if fingerprint != head.fingerprint:
+        raise UserError(
+            f"{path}: was made for head {fingerprint}, but the head in use is {head.name} ({head.fingerprint}); "
+            "give the head it was made for with --head"
+        )

@@ -1,0 +1,1 @@
+"""Speech to motion: audio features, training corpora, the generative model, sampling, evaluation."""

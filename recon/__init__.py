@@ -1,0 +1,1 @@
+"""Video to avatar: decode, landmarks, matte, tracking, Gaussian fitting, evaluation, synthetic captures with known truth."""

@@ -1,0 +1,1 @@
+"""Avatar and motion to people and programs: video files, viewers, exporters, bridges."""
