@@ -1,0 +1,17 @@
+"""Shared fixtures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real clips and speech; tests that need them are skipped where they are absent."""
+    folder = Path(os.environ.get("AVATAR3D_SHARED", CHECKOUT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real material at {folder}")
+    return folder
