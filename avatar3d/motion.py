@@ -6,12 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 
 SCHEMA = 1
+ROTATIONS = ("jaw_pose", "neck_pose", "eyes_pose", "rotation")
 CHANNELS: dict[str, int] = {
     "jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3, "neck_translation": 3, "eyelids": 2,
 }  # fmt: skip
@@ -66,10 +68,38 @@ class Motion:
         """Seconds."""
         return float(len(self) / self.fps)
 
+    def at(self, time: float) -> "Motion":
+        """The one frame at `time` seconds, held at the ends: linear in coefficients, spherical in rotations."""
+        position = min(max(time * float(self.fps), 0.0), len(self) - 1.0)
+        first = min(int(position), max(len(self) - 2, 0))
+        fraction = np.float32(position - first)
+        before, after = slice(first, first + 1), slice(first + 1, first + 2)
+        if fraction == 0.0:
+            return self.frames(before)
+        values = {}
+        for name in ("expr", *CHANNELS):
+            track = getattr(self, name)
+            if track is None:
+                continue
+            if name in ROTATIONS:
+                values[name] = _slerp(track[before], track[after], float(fraction))
+            else:
+                values[name] = track[before] + fraction * (track[after] - track[before])
+        valid = None if self.valid is None else self.valid[before] & self.valid[after]
+        return replace(self, **values, valid=valid, sound=None, sound_rate=0)
+
     def frames(self, selection: slice | np.ndarray) -> "Motion":
         """The motion of some frames only; the sound is dropped, since it no longer fits."""
         names = [name for name in ("expr", *CHANNELS, "valid") if getattr(self, name) is not None]
         return replace(self, **{name: getattr(self, name)[selection] for name in names}, sound=None, sound_rate=0)
+
+
+def _slerp(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
+    """Rotation vectors [1, 3n] between two of them, along the shorter arc."""
+    turns = [np.asarray(x, np.float64).reshape(-1, 3) for x in (before, after)]
+    first, second = Rotation.from_rotvec(turns[0]), Rotation.from_rotvec(turns[1])
+    step = Rotation.from_rotvec((first.inv() * second).as_rotvec() * fraction)
+    return (first * step).as_rotvec().reshape(before.shape).astype(np.float32)
 
 
 def rest_motion(head: HeadModel, frames: int, fps: Fraction = Fraction(25), shape: np.ndarray | None = None) -> Motion:

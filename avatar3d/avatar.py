@@ -1,0 +1,125 @@
+"""The avatar: a rig, an identity, and Gaussians bound to its triangles."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar3d import posing
+from avatar3d.basis_network import Layers, basis_weights, network_inputs
+from avatar3d.carriers import with_carriers
+from avatar3d.gaussians import Gaussians, rgb_to_sh
+from avatar3d.head.model import HeadModel, axis_angle_to_matrix, joint_transforms
+from avatar3d.motion import Motion
+from avatar3d.statistics import MotionStatistics, admit
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """N Gaussians on a head of V vertices (carriers included), with K linear bases. Tensors are float32, contiguous."""
+
+    head: HeadModel
+    shape: Tensor
+    """[S] identity."""
+    vertex_offset: Tensor
+    """[V0, 3] person-specific displacement of the neutral head's own vertices, metres."""
+    face: np.ndarray
+    """[N] int32 triangle of each Gaussian; F0 + i is carrier i."""
+    bary: np.ndarray
+    """[N, 3] its foot on the triangle."""
+    position: Tensor
+    """[N, 3] in the triangle's frame, metres at rest."""
+    rotation: Tensor
+    """[N, 4] wxyz, in the triangle's frame."""
+    log_scale: Tensor
+    """[N, 3] log metres at rest."""
+    opacity_logit: Tensor
+    """[N]."""
+    colour: Tensor
+    """[N, 3] sRGB."""
+    position_basis: Tensor
+    """[K, N, 3] metres at rest."""
+    rotation_basis: Tensor
+    """[K, N, 4] added to `rotation` before normalisation."""
+    colour_basis: Tensor
+    """[K, N, 3]."""
+    input_mean: Tensor
+    """[D] of the network's inputs."""
+    input_std: Tensor
+    """[D]."""
+    layers: Layers
+    statistics: MotionStatistics
+    metadata: dict = field(default_factory=dict)
+    """JSON-ready: subject, consent, provenance, licence, fit, camera."""
+
+    def __len__(self) -> int:
+        return self.position.shape[0]
+
+    @cached_property
+    def rig(self) -> HeadModel:
+        """The head with its carriers."""
+        return with_carriers(self.head)
+
+    @cached_property
+    def faces(self) -> np.ndarray:
+        """[F, 3] int32 triangles of the rig."""
+        return np.ascontiguousarray(self.rig.faces.numpy().astype(np.int32))
+
+    @cached_property
+    def rest(self) -> np.ndarray:
+        """[V, 3] neutral vertices of this person."""
+        offset = torch.cat([self.vertex_offset, torch.zeros(self.rig.num_vertices - len(self.vertex_offset), 3)])
+        return np.ascontiguousarray((self.rig.shaped(self.shape) + offset).numpy())
+
+    @cached_property
+    def rest_area(self) -> np.ndarray:
+        """[F] square metres."""
+        return posing.triangle_areas(self.rest, self.faces)
+
+    @cached_property
+    def _joints(self) -> Tensor:
+        return self.rig.joints(self.shape)[None]
+
+    @cached_property
+    def _deltas(self) -> Tensor:
+        """[K, 10N]: position, rotation and colour bases side by side, so that one product adds them all."""
+        parts = (self.position_basis, self.rotation_basis, self.colour_basis)
+        return torch.cat([part.flatten(1) for part in parts], dim=1).contiguous()
+
+    def vertices(self, frame: Motion) -> np.ndarray:
+        """[V, 3] posed vertices of a motion of one frame."""
+        poses = [frame.rotation, frame.neck_pose, frame.jaw_pose, frame.eyes_pose[:, :3], frame.eyes_pose[:, 3:]]
+        rotations = axis_angle_to_matrix(torch.from_numpy(np.concatenate(poses)))[None]
+        features = torch.cat([torch.from_numpy(frame.expr[0]), (rotations[0, 1:] - torch.eye(3)).reshape(36)])
+        offsets = (features @ self.rig._offset_matrix).reshape(-1, 3)
+        if frame.eyelids is not None and self.rig.eyelid_basis is not None:
+            offsets = offsets + torch.einsum("l,lvc->vc", torch.from_numpy(frame.eyelids[0]), self.rig.eyelid_basis)
+        shift = None if frame.neck_translation is None else torch.from_numpy(frame.neck_translation)
+        transforms = joint_transforms(rotations, self._joints, torch.from_numpy(frame.translation), shift, self.rig.parents)[0]
+        return posing.skin(self.rest, offsets.numpy(), self.rig.skin_weights.numpy(), transforms.numpy())
+
+    def pose(self, motion: Motion, time: float) -> Gaussians:
+        """The Gaussians in world space at `time` seconds of a motion; stateless, never clamps (see `admit`).
+
+        The exact mathematics, for other runtimes, is in docs/posing.md.
+        """
+        frame = motion.at(time)
+        N = len(self)
+        weights = basis_weights(network_inputs(frame), self.input_mean, self.input_std, self.layers)[0]
+        delta = weights @ self._deltas
+        vertices = self.vertices(frame)
+        frames = posing.triangle_frames(vertices, self.faces, self.rest_area)
+        position, rotation, log_scale = posing.bind(
+            vertices, self.faces, frames, self.face, self.bary,
+            (self.position + delta[: 3 * N].view(N, 3)).numpy(),
+            (self.rotation + delta[3 * N : 7 * N].view(N, 4)).numpy(),
+            self.log_scale.numpy(),
+        )  # fmt: skip
+        colour = self.colour + delta[7 * N :].view(N, 3)
+        return Gaussians(*map(torch.from_numpy, (position, rotation, log_scale)), self.opacity_logit, rgb_to_sh(colour))
+
+    def admit(self, motion: Motion) -> Motion:
+        """A foreign motion brought inside what this avatar has seen."""
+        return admit(motion, self.statistics, self.head)
