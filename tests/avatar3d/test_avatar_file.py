@@ -1,0 +1,93 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from avatar3d.avatar_file import load_avatar, read_record, save_avatar
+from avatar3d.errors import UserError
+from tests.avatar3d.tiny import tiny_avatar, tiny_motion
+
+
+def _saved(tmp_path):
+    avatar = tiny_avatar()
+    path = tmp_path / "a.avatar"
+    save_avatar(avatar, path, preview=np.zeros((8, 8, 3), np.uint8))
+    return avatar, path
+
+
+def _rewritten(path, record=None, tensors=None):
+    with zipfile.ZipFile(path) as archive:
+        old_record, old_tensors = json.loads(archive.read("avatar.json")), load_tensors(archive.read("avatar.safetensors"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("avatar.json", json.dumps((record or (lambda r: r))(old_record)))
+        archive.writestr("avatar.safetensors", save_tensors((tensors or (lambda t: t))(old_tensors)))
+
+
+def test_a_loaded_avatar_poses_the_same(tmp_path):
+    avatar, path = _saved(tmp_path)
+    again = load_avatar(path, lambda *_: avatar.head)
+    motion = tiny_motion(avatar.head, seed=5)
+    assert torch.equal(avatar.pose(motion, 0.2).position, again.pose(motion, 0.2).position)
+    assert again.metadata == avatar.metadata
+    np.testing.assert_array_equal(again.statistics.rest["expr"], avatar.statistics.rest["expr"])
+
+
+def test_the_same_avatar_is_the_same_bytes(tmp_path):
+    avatar, path = _saved(tmp_path)
+    save_avatar(avatar, tmp_path / "b.avatar", preview=np.zeros((8, 8, 3), np.uint8))
+    assert path.read_bytes() == (tmp_path / "b.avatar").read_bytes()
+
+
+def test_no_array_of_the_head_is_in_the_file(tmp_path):
+    avatar, path = _saved(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        tensors = load_tensors(archive.read("avatar.safetensors"))
+    V = avatar.head.num_vertices
+    assert [name for name, value in tensors.items() if V in value.shape] == ["vertex_offset"]
+
+
+def test_schema_1_is_migrated(tmp_path):
+    avatar, path = _saved(tmp_path)
+
+    def as_schema_1(record):
+        head = record.pop("head")
+        return record | {"schema": 1, "vertices": avatar.head.num_vertices} | {f"head_{key}": value for key, value in head.items()}
+
+    _rewritten(path, as_schema_1, lambda t: {name: value for name, value in t.items() if name != "vertex_offset"})
+    again = load_avatar(path, lambda *_: avatar.head)
+    assert read_record(path)["schema"] == 2
+    assert torch.equal(again.vertex_offset, torch.zeros_like(avatar.vertex_offset))
+    assert torch.equal(again.position, avatar.position)
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    _, path = _saved(tmp_path)
+    _rewritten(path, lambda record: record | {"schema": 99})
+    with pytest.raises(UserError, match=r"newer avatar3d.*update"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, 5000])
+def test_a_cut_file_is_refused(tmp_path, keep):
+    avatar, path = _saved(tmp_path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"a\.avatar"):
+        load_avatar(path, lambda *_: avatar.head)
+
+
+def test_a_binding_outside_the_mesh_is_refused(tmp_path):
+    avatar, path = _saved(tmp_path)
+    _rewritten(path, tensors=lambda t: t | {"face": t["face"] + 100000})
+    with pytest.raises(UserError, match="damaged"):
+        load_avatar(path, lambda *_: avatar.head)
+
+
+def test_arrays_of_other_lengths_are_refused(tmp_path):
+    avatar, path = _saved(tmp_path)
+    _rewritten(path, tensors=lambda t: t | {"colour": t["colour"][:-1].contiguous()})
+    with pytest.raises(UserError, match="colour has shape"):
+        load_avatar(path, lambda *_: avatar.head)
