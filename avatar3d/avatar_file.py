@@ -22,9 +22,12 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.statistics import MotionStatistics
 
-SCHEMA = 2
+SCHEMA = 1
 MAX_BYTES = 2 << 30
 """No avatar is as large; a file that claims to be is refused before anything is allocated."""
+Migration = Callable[[dict, dict[str, torch.Tensor]], tuple[dict, dict[str, torch.Tensor]]]
+MIGRATIONS: dict[int, Migration] = {}
+"""From each earlier schema, what brings a record and its tensors one schema further."""
 _TENSORS = (
     "shape", "vertex_offset", "position", "rotation", "log_scale", "opacity_logit", "colour",
     "position_basis", "rotation_basis", "colour_basis", "input_mean", "input_std",
@@ -176,12 +179,10 @@ def _migrated(record: dict, tensors: dict[str, torch.Tensor], path: Path) -> tup
         raise UserError(f"{path}: is not an avatar (avatar.json has no schema version)")
     if record["schema"] > SCHEMA:
         raise UserError(f"{path}: was written by a newer avatar3d (schema {record['schema']}, this one reads {SCHEMA}); update avatar3d")
-    if record["schema"] == 1:
-        # Schema 1 had no person-specific vertex displacement and kept the head's fields at the top.
-        head = {"name": record.pop("head_name"), "fingerprint": record.pop("head_fingerprint"), "licence": record.pop("head_licence")}
-        record = record | {"schema": 2, "head": head}
-        vertices = record.pop("vertices")
-        tensors = tensors | {"vertex_offset": torch.zeros(vertices, 3)}
+    while record["schema"] < SCHEMA:
+        if record["schema"] not in MIGRATIONS:
+            raise UserError(f"{path}: has schema {record['schema']}, which no avatar3d ever wrote; it is damaged")
+        record, tensors = MIGRATIONS[record["schema"]](record, tensors)
     missing = [key for key in ("head", "metadata") if not isinstance(record.get(key), dict)]
     if missing or not {"name", "fingerprint"} <= record["head"].keys():
         raise UserError(f"{path}: avatar.json is incomplete; fit it again or restore a copy")

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from avatar3d import avatar_file
 from avatar3d.avatar_file import load_avatar, read_record, save_avatar
 from avatar3d.errors import UserError
 from tests.avatar3d.tiny import tiny_avatar, tiny_motion
@@ -50,18 +51,34 @@ def test_no_array_of_the_head_is_in_the_file(tmp_path):
     assert [name for name, value in tensors.items() if V in value.shape] == ["vertex_offset"]
 
 
-def test_schema_1_is_migrated(tmp_path):
+def test_earlier_schemas_are_migrated_one_step_at_a_time(tmp_path, monkeypatch):
     avatar, path = _saved(tmp_path)
 
-    def as_schema_1(record):
-        head = record.pop("head")
-        return record | {"schema": 1, "vertices": avatar.head.num_vertices} | {f"head_{key}": value for key, value in head.items()}
+    def add_head(record, tensors):
+        head = {key: record.pop(f"head_{key}") for key in ("name", "fingerprint", "licence")}
+        return record | {"schema": 0, "head": head}, tensors
 
-    _rewritten(path, as_schema_1, lambda t: {name: value for name, value in t.items() if name != "vertex_offset"})
+    def add_offsets(record, tensors):
+        return record | {"schema": avatar_file.SCHEMA}, tensors | {"vertex_offset": torch.zeros(avatar.head.num_vertices, 3)}
+
+    monkeypatch.setattr(avatar_file, "MIGRATIONS", {-1: add_head, 0: add_offsets})
+
+    def as_schema_minus_1(record):
+        head = record.pop("head")
+        return record | {"schema": -1} | {f"head_{key}": value for key, value in head.items()}
+
+    _rewritten(path, as_schema_minus_1, lambda t: {name: value for name, value in t.items() if name != "vertex_offset"})
     again = load_avatar(path, lambda *_: avatar.head)
-    assert read_record(path)["schema"] == 2
+    assert read_record(path)["schema"] == avatar_file.SCHEMA
     assert torch.equal(again.vertex_offset, torch.zeros_like(avatar.vertex_offset))
     assert torch.equal(again.position, avatar.position)
+
+
+def test_an_unknown_earlier_schema_is_refused(tmp_path):
+    _, path = _saved(tmp_path)
+    _rewritten(path, lambda record: record | {"schema": -7})
+    with pytest.raises(UserError, match="no avatar3d ever wrote"):
+        read_record(path)
 
 
 def test_a_newer_schema_is_refused(tmp_path):
