@@ -11,8 +11,6 @@ import av.stream
 
 from avatar3d.errors import UserError
 
-av.logging.set_level(av.logging.PANIC)
-
 # FFmpeg renders plain text as a video of a terminal and follows playlists to other files: neither is a recording.
 _REFUSED = {"tty", "concat", "hls", "dash", "ffmetadata", "lavfi"}
 

@@ -1,0 +1,262 @@
+"""Reading video: upright, progressive, square pixels, sRGB, at a constant rate, whatever the file."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+
+from avatar3d.errors import UserError
+from avatar3d.media import open_media, start_seconds
+from avatar3d.sound import read_sound
+
+MAX_FPS = 60
+MAX_SECONDS = 4 * 3600
+_STANDARD_RATES = [Fraction(n) for n in (15, 24, 25, 30, 48, 50, 60)] + [Fraction(n, 1001) for n in (24000, 30000, 60000)]
+_HD_LINES = 720
+_MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
+"""H.273 matrix codes to swscale's."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file says about itself, checked against its first frame."""
+
+    path: Path
+    width: int
+    """Pixels of the upright picture with square pixels."""
+    height: int
+    fps: Fraction
+    """The constant rate at which `read_frames` reads it, unless told otherwise."""
+    duration: float
+    """Seconds, as the file says; 0 where it does not."""
+    has_sound: bool
+    sound_offset: Fraction
+    """Seconds by which the sound's first sample comes before the first frame (negative: after it)."""
+    interlaced: bool
+    matrix: str
+    """Colour matrix in use: ITU709, ITU601, BT2020, ..."""
+    full_range: bool
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Read a file's properties and decode its first frame.
+
+    Raises:
+        UserError: missing, empty, not a video, without a video track, or without a frame that can be decoded.
+    """
+    path = Path(path)
+    with open_media(path, "video") as container:
+        stream = _video_stream(container, path)
+        fps = _constant_rate(stream)
+        sounds = container.streams.audio
+        frame = next(_decoded(container, stream, path), None)
+        if frame is None:
+            raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
+        first = start_seconds(stream) if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+        width, height = _square_size(frame, stream)
+        if abs(_orientation(frame)[0, 1]):
+            width, height = height, width
+        seconds = container.duration / av.time_base if container.duration else 0.0
+        matrix, colour_range = _colour(frame)
+        return VideoInfo(
+            path=path,
+            width=width,
+            height=height,
+            fps=fps,
+            duration=seconds,
+            has_sound=bool(sounds),
+            sound_offset=first - start_seconds(sounds[0]) if sounds else Fraction(0),
+            interlaced=frame.interlaced_frame,
+            matrix=matrix.name,
+            full_range=colour_range == ColorRange.JPEG,
+        )
+
+
+def read_frames(path: Path | str, fps: Fraction | None = None) -> Iterator[np.ndarray]:
+    """Stream the frames at a constant rate: frame i is the one nearest in time to i / fps after the first.
+
+    Args:
+        path: the video.
+        fps: wanted rate; None takes the video's own (`VideoInfo.fps`).
+
+    Yields:
+        [height, width, 3] uint8 sRGB; may be the same array again where the video holds a frame.
+
+    Raises:
+        UserError: as `probe`; also a video that claims to be longer than `MAX_SECONDS`.
+    """
+    for frame in _at_constant_rate(path, fps):
+        yield frame()
+
+
+def sample_frames(path: Path | str, count: int) -> list[np.ndarray]:
+    """About `count` frames spread evenly over the video, without converting the others; see `read_frames`."""
+    info = probe(path)
+    step = max(1, int(info.duration * info.fps / count))
+    return [frame() for i, frame in enumerate(_at_constant_rate(path, info.fps)) if i % step == 0]
+
+
+def read_aligned_sound(path: Path | str, rate: int = 16000) -> np.ndarray | None:
+    """The sound on the clock of `read_frames`: sample k is heard k / rate seconds after the first frame is shown.
+
+    Sound from before the first frame is cut; where the sound starts later, silence is put in front.
+
+    Returns:
+        [samples] mono float32, or None for a silent video.
+
+    Raises:
+        UserError: as `probe` and `avatar3d.sound.read_sound`.
+    """
+    info = probe(path)
+    if not info.has_sound:
+        return None
+    sound = read_sound(path, rate)
+    shift = round(info.sound_offset * rate)
+    return sound[shift:] if shift >= 0 else np.concatenate([np.zeros(-shift, np.float32), sound])
+
+
+def _video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
+    # A sound file's cover picture is a video stream to FFmpeg, but not to anybody else.
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        raise UserError(f"{path}: has no video track; give a video of the person")
+    stream = streams[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _constant_rate(stream: av.video.stream.VideoStream) -> Fraction:
+    """The rate that suits the stream: its average, snapped to a standard rate nearby, since averages include start offsets and dropped frames."""
+    average = stream.average_rate or stream.guessed_rate or Fraction(25)
+    nominal = stream.guessed_rate or average
+    if nominal > 0 and abs(nominal / average - 1) < Fraction(1, 100):
+        average = nominal
+    nearest = min(_STANDARD_RATES, key=lambda rate: abs(rate - average))
+    fps = nearest if abs(nearest / average - 1) < Fraction(1, 2000) else average.limit_denominator(1001)
+    divisor = -(-fps // MAX_FPS)
+    return fps / max(divisor, 1)
+
+
+def _decoded(container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> Iterator[av.VideoFrame]:
+    """Decoded frames; damaged packets are skipped, and a file that breaks off ends there, with a warning."""
+    damaged = 0
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                damaged += 1
+    except av.error.FFmpegError as error:
+        warnings.warn(f"{path}: breaks off ({error.strerror}); only the part before is used", stacklevel=2)
+    if damaged:
+        warnings.warn(f"{path}: {damaged} damaged pieces were skipped", stacklevel=2)
+
+
+def _progressive(frames: Iterator[av.VideoFrame], stream: av.video.stream.VideoStream) -> Iterator[av.VideoFrame]:
+    """Deinterlace with bwdif from the first interlaced frame on; progressive frames pass unchanged."""
+    graph = None
+    for frame in frames:
+        if graph is None and frame.interlaced_frame:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(template=stream, width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+            graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")).configure()
+        if graph is None:
+            yield frame
+        else:
+            graph.vpush(frame)
+            yield from _pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph)
+
+
+def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callable[[], np.ndarray]]:
+    """Frames nearest in time to the grid, not yet converted."""
+    path = Path(path)
+    with open_media(path, "video") as container:
+        stream = _video_stream(container, path)
+        period = 1 / (Fraction(fps) if fps is not None else _constant_rate(stream))
+        first = previous = None
+        time = Fraction(0)
+        index = 0
+        for frame in _progressive(_decoded(container, stream, path), stream):
+            now = time + period if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+            first = now if first is None else first
+            if now - first > MAX_SECONDS:
+                raise UserError(f"{path}: the video is longer than {MAX_SECONDS // 3600} hours; cut out the minutes you need")
+            if previous is not None:
+                while first + index * period <= (time + now) / 2:
+                    yield previous
+                    index += 1
+            previous, time = _Converted(frame, stream), max(now, time)
+        if previous is None or first is None:
+            raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
+        while first + index * period < time + period / 2:
+            yield previous
+            index += 1
+
+
+class _Converted:
+    """A decoded frame that becomes an RGB array when called, once."""
+
+    def __init__(self, frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> None:
+        self._frame, self._size = frame, _square_size(frame, stream)
+        self._rgb: np.ndarray | None = None
+
+    def __call__(self) -> np.ndarray:
+        if self._rgb is None:
+            matrix, colour_range = _colour(self._frame)
+            width, height = self._size
+            picture = self._frame.reformat(
+                width, height, "rgb24", src_colorspace=matrix, src_color_range=colour_range, dst_color_range=ColorRange.JPEG, interpolation="BICUBIC"
+            )
+            self._rgb = _upright(picture.to_ndarray(), _orientation(self._frame))
+        return self._rgb
+
+
+def _square_size(frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> tuple[int, int]:
+    """(width, height) with square pixels, before rotation; widths are stretched, never lines."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, 4) <= aspect <= 4:
+        return frame.width, frame.height
+    return round(frame.width * aspect), frame.height
+
+
+def _colour(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
+    """Matrix and range in use: the frame's tags, else BT.709 for high definition and BT.601 below, limited range."""
+    high_definition = frame.height >= _HD_LINES or frame.width >= 1280
+    matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU709 if high_definition else Colorspace.ITU601)
+    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith(("yuvj", "rgb", "bgr", "gbr", "gray", "pal"))
+    return matrix, ColorRange.JPEG if full else ColorRange.MPEG
+
+
+def _orientation(frame: av.VideoFrame) -> np.ndarray:
+    """[2, 2] rounded to -1, 0, 1: the container's display matrix, x' = m00 x + m10 y, y' = m01 x + m11 y."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536.0
+            turned = np.sign(np.where(np.abs(matrix) > 0.5, matrix, 0)).astype(int)
+            return turned if abs(np.linalg.det(turned)) == 1 else np.eye(2, dtype=int)
+    return np.eye(2, dtype=int)
+
+
+def _upright(rgb: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """The picture as it is meant to be seen: transposed if the matrix exchanges the axes, then flipped where an axis is negative."""
+    if orientation[0, 1]:
+        rgb, flip_x, flip_y = rgb.transpose(1, 0, 2), orientation[1, 0] < 0, orientation[0, 1] < 0
+    else:
+        flip_x, flip_y = orientation[0, 0] < 0, orientation[1, 1] < 0
+    return np.ascontiguousarray(rgb[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
