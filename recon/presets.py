@@ -1,0 +1,38 @@
+"""How long and how large a fit is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FitPreset:
+    """Numbers of a fit; the learning rates are Adam's, in the units of the parameters."""
+
+    gaussians: int
+    """On the mesh."""
+    loose: int
+    """Off the mesh, on carriers: hair and clothes."""
+    bases: int
+    steps: int
+    batch: int = 4
+    half_share: float = 0.4
+    """Share of the steps that are taken at half the resolution."""
+    free_share: float = 0.05
+    """Share of the steps before the bases join in."""
+    position_rate: float = 2e-4
+    rotation_rate: float = 5e-3
+    scale_rate: float = 1e-2
+    opacity_rate: float = 5e-2
+    colour_rate: float = 1e-2
+    position_basis_rate: float = 2e-5
+    rotation_basis_rate: float = 1e-3
+    colour_basis_rate: float = 2e-3
+    network_rate: float = 1e-3
+    input_noise: float = 0.1
+    """Standard deviation added to the normalised inputs of the network, so that unseen poses find it smooth."""
+
+
+PRESETS: dict[str, FitPreset] = {
+    "fast": FitPreset(gaussians=12000, loose=2400, bases=10, steps=1100),
+    "balanced": FitPreset(gaussians=13000, loose=2400, bases=10, steps=2800),
+    "quality": FitPreset(gaussians=18000, loose=4000, bases=16, steps=6000),
+}

@@ -1,0 +1,244 @@
+"""Fitting the Gaussians: batches of frames, one frame per thread, analytic gradients all the way, Adam."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar3d import posing
+from avatar3d.avatar import Avatar
+from avatar3d.basis_network import Layers, basis_weights, init_network, network_inputs
+from avatar3d.camera import Camera
+from avatar3d.gaussians import SH_C0
+from avatar3d.head.model import HeadModel, head_vertices
+from avatar3d.motion import Motion
+from avatar3d.render.cpu import Workspace, backward_arrays, render_arrays
+from avatar3d.statistics import motion_statistics
+from recon.loss import LossWeights, photometric_loss
+from recon.presets import FitPreset
+from recon.seeding import Seeds
+from recon.training_frames import FrameStore, TrainingFrame
+
+START_OPACITY = 0.6
+SMALLEST, LARGEST = 2e-4, 1.2e-2
+"""Metres: bounds of a Gaussian's standard deviations."""
+MOST_ELONGATED = 6.0
+"""Bound of the largest over the middle standard deviation: needles show as spikes from new viewpoints."""
+INPUT_FLOOR = {"expr": 0.05, "angle": 0.02, "shift": 0.1, "lids": 0.05}
+"""Least standard deviation by which the network's inputs are normalised, so that unused channels do not amplify noise."""
+
+
+_buffers = threading.local()
+
+
+def workspace() -> Workspace:
+    """The calling thread's own rasterizer buffers."""
+    if not hasattr(_buffers, "workspace"):
+        _buffers.workspace = Workspace()
+    return _buffers.workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """What binding needs of the rig."""
+
+    faces: np.ndarray
+    rest_area: np.ndarray
+    face: np.ndarray
+    bary: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FrameGradients:
+    """Loss of one frame and its gradients with respect to the triangle-local parameters."""
+
+    loss: float
+    psnr: float
+    position: np.ndarray
+    rotation: np.ndarray
+    log_scale: np.ndarray
+    opacity_logit: np.ndarray
+    colour: np.ndarray
+
+
+def frame_gradients(
+    mesh: Mesh, vertices: np.ndarray, local: dict[str, np.ndarray], frame: TrainingFrame, camera: Camera, background: np.ndarray, weights: LossWeights
+) -> FrameGradients:
+    """Pose, draw, compare and differentiate one frame on the calling thread.
+
+    Args:
+        mesh: the binding.
+        vertices: [V, 3] posed.
+        local: position [N, 3], rotation [N, 4], log_scale [N, 3], opacity_logit [N], colour [N, 3] of this frame.
+        frame: the truth.
+        camera: at the frame's resolution.
+        background: [3] colour that fills what is transparent.
+        weights: of the loss.
+    """
+    frames = posing.triangle_frames(vertices, mesh.faces, mesh.rest_area)
+    position, rotation, log_scale = posing.bind(
+        vertices, mesh.faces, frames, mesh.face, mesh.bary, local["position"], local["rotation"], local["log_scale"]
+    )
+    sh = ((local["colour"] - np.float32(0.5)) / np.float32(SH_C0))[:, None, :]
+    drawn = render_arrays(position, rotation, log_scale, local["opacity_logit"], sh, camera, background, workspace=workspace())
+    target, matte = frame.over(background)
+    loss, g_rgb, g_alpha = photometric_loss(drawn.rgb, drawn.alpha, target, matte, frame.importance, frame.box, weights)
+    psnr = -10 * np.log10(max(float(np.square(drawn.rgb - target).mean()), 1e-10))
+    g = backward_arrays(workspace(), g_rgb, g_alpha)
+    g_position, g_rotation = posing.bind_backward(frames, mesh.face, g.position, g.rotation)
+    return FrameGradients(loss, psnr, g_position, g_rotation, g.log_scale, g.opacity_logit, g.sh[:, 0, :] / np.float32(SH_C0))
+
+
+class Trainer:
+    """State of a fit: parameters, optimizer, step."""
+
+    def __init__(self, head: HeadModel, rig: HeadModel, motion: Motion, camera: Camera, seeds: Seeds, colour: np.ndarray, preset: FitPreset, seed: int):
+        self.head, self.rig, self.motion, self.camera, self.preset, self.seed = head, rig, motion, camera, preset, seed
+        self.step = 0
+        shape = torch.from_numpy(motion.shape)
+        faces = np.ascontiguousarray(rig.faces.numpy().astype(np.int32))
+        rest = np.ascontiguousarray(rig.shaped(shape).numpy())
+        self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face, seeds.bary)
+        N, K = len(seeds.face), preset.bases
+        self.inputs = network_inputs(motion)
+        self.input_mean, self.input_std = self.inputs.mean(0), self.inputs.std(0).clamp_min(_input_floor(motion))
+        generator = torch.Generator().manual_seed(seed)
+        network = init_network(self.inputs.shape[1], K, generator)
+        rotation = torch.zeros(N, 4)
+        rotation[:, 0] = 1
+        self.parameters: dict[str, Tensor] = {
+            "position": torch.from_numpy(seeds.position.copy()),
+            "rotation": rotation,
+            "log_scale": torch.from_numpy(seeds.log_scale.copy()),
+            "opacity_logit": torch.full((N,), float(np.log(START_OPACITY / (1 - START_OPACITY)))),
+            "colour": torch.from_numpy(colour.copy()),
+            "position_basis": torch.zeros(K, 3 * N),
+            "rotation_basis": torch.zeros(K, 4 * N),
+            "colour_basis": torch.zeros(K, 3 * N),
+        }
+        for index, (weight, bias) in enumerate(network):
+            self.parameters |= {f"network.{index}.weight": weight, f"network.{index}.bias": bias}
+        rates = {name: getattr(preset, f"{name.split('.')[0].removesuffix('_logit')}_rate") for name in self.parameters}
+        groups = [{"params": [value], "lr": rates[name], "rate": rates[name], "name": name} for name, value in self.parameters.items()]
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+    @property
+    def layers(self) -> Layers:
+        count = sum(name.endswith(".weight") for name in self.parameters)
+        return tuple((self.parameters[f"network.{i}.weight"], self.parameters[f"network.{i}.bias"]) for i in range(count))
+
+    def advance(self, store: FrameStore, frames: np.ndarray, probabilities: np.ndarray, pool: ThreadPoolExecutor) -> tuple[float, float]:
+        """One optimizer step over a batch of frames; returns mean loss and PSNR.
+
+        What is drawn depends on the seed and the step's number only, so that a resumed fit goes on as if never stopped.
+        """
+        preset, rng = self.preset, np.random.default_rng((self.seed, self.step))
+        share = self.step / preset.steps
+        shrink = 2 if share < preset.half_share else 1
+        with_bases = share >= preset.free_share
+        # Structure is compared only at full resolution: the first part of the way is colour and shape.
+        weights = LossWeights(dssim=0.2 if shrink == 1 else 0.0)
+        camera = self.camera.resized(self.camera.width // shrink, self.camera.height // shrink)
+        batch = np.sort(rng.choice(frames, preset.batch, p=probabilities, replace=len(frames) < preset.batch))
+        backgrounds = rng.uniform(size=(preset.batch, 3)).astype(np.float32)
+        noise = torch.from_numpy(rng.normal(size=(preset.batch, self.inputs.shape[1]), scale=preset.input_noise).astype(np.float32))
+
+        p, N = self.parameters, len(self.mesh.face)
+        vertices = self.vertices(batch)
+        names = ("position", "rotation", "colour")
+        layers = tuple((w.detach().requires_grad_(), b.detach().requires_grad_()) for w, b in self.layers)
+        bases_weights = basis_weights(self.inputs[batch] + noise * self.input_std, self.input_mean, self.input_std, layers)
+        plain = bases_weights.detach()
+        deltas = {name: plain @ p[f"{name}_basis"] for name in names} if with_bases else {}
+
+        def work(index: int) -> FrameGradients:
+            local = {name: p[name].numpy() for name in ("position", "rotation", "log_scale", "opacity_logit", "colour")}
+            for name, delta in deltas.items():
+                local[name] = (p[name] + delta[index].view(N, -1)).numpy()
+            return frame_gradients(self.mesh, vertices[index], local, store.get(int(batch[index]), shrink), camera, backgrounds[index], weights)
+
+        results = list(pool.map(work, range(preset.batch)))
+        scale = 1 / preset.batch
+        gradients: dict[str, Tensor] = {}
+        for name in ("position", "rotation", "log_scale", "opacity_logit", "colour"):
+            stacked = torch.from_numpy(np.stack([getattr(result, name) for result in results]))
+            gradients[name] = stacked.sum(0).mul_(scale)
+            if name in deltas:
+                flat = stacked.flatten(1)
+                gradients[f"{name}_basis"] = (plain.T @ flat).mul_(scale)
+                part = flat @ p[f"{name}_basis"].T
+                gradients["weights"] = gradients["weights"] + part if "weights" in gradients else part
+        if with_bases:
+            leaves = [leaf for layer in layers for leaf in layer]
+            found = torch.autograd.grad(bases_weights, leaves, gradients.pop("weights") * scale)
+            for index in range(len(layers)):
+                gradients |= {f"network.{index}.weight": found[2 * index], f"network.{index}.bias": found[2 * index + 1]}
+        self._descend(gradients, share)
+        self.step += 1
+        return float(np.mean([r.loss for r in results])), float(np.mean([r.psnr for r in results]))
+
+    def vertices(self, frames: np.ndarray) -> np.ndarray:
+        """[B, V, 3] posed vertices of some frames of the motion."""
+        m = self.motion
+        names = ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation", "eyelids")
+        tracks = {name: None if getattr(m, name) is None else torch.from_numpy(getattr(m, name)[frames]) for name in names}
+        with torch.no_grad():
+            return head_vertices(self.rig, torch.from_numpy(m.shape), torch.from_numpy(m.expr[frames]), **tracks).numpy()  # type: ignore[arg-type]
+
+    def _descend(self, gradients: dict[str, Tensor], share: float) -> None:
+        for group in self.optimizer.param_groups:
+            name = group["name"]
+            group["params"][0].grad = gradients.get(name)
+            floor = 0.01 if name in ("position", "position_basis") else 0.1
+            group["lr"] = group["rate"] * floor**share
+        self.optimizer.step()
+        log_scale = self.parameters["log_scale"]
+        log_scale.clamp_(np.log(SMALLEST), np.log(LARGEST))
+        middle = log_scale.median(dim=1, keepdim=True).values
+        torch.minimum(log_scale, middle + np.log(MOST_ELONGATED), out=log_scale)
+
+    def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
+        """The avatar as it stands; `seen` are the frames whose motion its statistics describe."""
+        p, N, K = {name: value.detach().clone() for name, value in self.parameters.items()}, len(self.mesh.face), self.preset.bases
+        return Avatar(
+            head=self.head,
+            shape=torch.from_numpy(self.motion.shape.copy()),
+            vertex_offset=torch.zeros(self.head.num_vertices, 3),
+            face=self.mesh.face,
+            bary=self.mesh.bary,
+            **{name: p[name] for name in ("position", "rotation", "log_scale", "opacity_logit", "colour")},
+            position_basis=p["position_basis"].view(K, N, 3),
+            rotation_basis=p["rotation_basis"].view(K, N, 4),
+            colour_basis=p["colour_basis"].view(K, N, 3),
+            input_mean=self.input_mean,
+            input_std=self.input_std,
+            layers=tuple((w.detach().clone(), b.detach().clone()) for w, b in self.layers),
+            statistics=motion_statistics(self.motion.frames(seen)),
+            metadata=metadata,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a checkpoint needs, by name."""
+        tensors = {f"parameter.{name}": value for name, value in self.parameters.items()}
+        for name, value in self.parameters.items():
+            for key, moment in self.optimizer.state.get(value, {}).items():
+                tensors[f"adam.{name}.{key}"] = moment
+        return tensors | {"step": torch.tensor(self.step)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Continue from a `state`. Raises KeyError or RuntimeError where it is of another fit."""
+        for name, value in self.parameters.items():
+            value.copy_(state[f"parameter.{name}"])
+            moments = {key: state[f"adam.{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state}
+            if moments:
+                self.optimizer.state[value] = moments
+        self.step = int(state["step"])
+
+
+def _input_floor(motion: Motion) -> Tensor:
+    f = INPUT_FLOOR
+    floors = [f["expr"]] * motion.expr.shape[1] + [f["angle"]] * 12 + [f["shift"]] * 3 + [f["lids"]] * (0 if motion.eyelids is None else 2)
+    return torch.tensor(floors)
