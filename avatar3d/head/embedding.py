@@ -1,0 +1,190 @@
+"""Where MediaPipe's 478 landmarks lie on a head: detect them on renders of many identities and project back.
+
+The detector is handed in, so that this package needs none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
+from trimesh.triangles import closest_point, points_to_barycentric
+
+from avatar3d.camera import look_at
+from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, Landmarks, head_vertices
+from avatar3d.render.mesh import rasterize_mesh, shade_mesh, to_camera, vertex_normals
+
+Detector = Callable[[np.ndarray], np.ndarray | None]
+"""Picture [H, W, 3] uint8 RGB -> landmarks [478, 2] in pixels, or None where there is no face."""
+
+NUM_FACE, NUM_ALL = 468, 478
+SIZE, FOCAL, DISTANCE = 640, 1100.0, 0.85
+JAW_OPENING = 0.25
+"""Share of jawOpen at which the inner lips are apart and still where they are detected."""
+IRIS_RADIUS = 0.0059
+"""Metres; adults' irises are 11.7 mm wide, give or take half a millimetre."""
+YAWS = (-0.45, -0.2, 0.0, 0.2, 0.45)
+TINTS = {
+    "lips": (0.72, 0.42, 0.40), "mouth_interior": (0.35, 0.12, 0.12), "tongue": (0.7, 0.35, 0.35), "upper_teeth": (0.9, 0.88, 0.8),
+    "lower_teeth": (0.9, 0.88, 0.8), "left_eye": (0.95, 0.95, 0.95), "right_eye": (0.95, 0.95, 0.95),
+    "iris_left": (0.25, 0.15, 0.08), "iris_right": (0.25, 0.15, 0.08), "scalp": (0.25, 0.18, 0.14), "shoulders": (0.3, 0.35, 0.5),
+}  # fmt: skip
+SKIN = (0.80, 0.62, 0.52)
+INSIDE = ("mouth_interior", "eye_sockets", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye")
+"""Regions that carry no landmark but the irises."""
+
+
+@dataclass(frozen=True)
+class EmbeddingReport:
+    """How well the embedding agrees with itself."""
+
+    views: int
+    """Renders on which a face was found."""
+    spread: np.ndarray
+    """[468] median distance in metres of a landmark's back-projections from where it was put."""
+
+
+def tinted(head: HeadModel) -> np.ndarray:
+    """Plain colours [V, 3] by region: enough of a face for a detector."""
+    colors = np.tile(np.float32(SKIN), (head.num_vertices, 1))
+    for name, color in TINTS.items():
+        colors[head.regions.get(name, np.zeros(0, np.int64))] = color
+    return colors
+
+
+def embed_landmarks(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0) -> Landmarks:
+    """The embedding alone; see `embed_with_report`."""
+    return embed_with_report(head, detect, identities, seed)[0]
+
+
+def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0) -> tuple[Landmarks, EmbeddingReport]:
+    """Render identities at several yaws, detect, project back, take robust means, make left and right alike.
+
+    Args:
+        head: needs the regions lips, eyes and mouth_interior; the template must be near symmetric.
+        detect: the landmark detector.
+        identities: random identities besides the mean head.
+        seed: of the identities.
+
+    Raises:
+        ValueError: no face was found on any render.
+    """
+    faces = head.faces.numpy()
+    random = np.random.default_rng(seed)
+    shapes = np.concatenate([np.zeros((1, head.num_shape)), 0.7 * random.standard_normal((identities, head.num_shape))])
+    colors = tinted(head)
+    hidden = np.unique(np.concatenate([head.regions.get(name, np.zeros(0, np.int64)) for name in INSIDE]))
+    outside = ~np.isin(faces, hidden).all(axis=1)
+    reference = _posed(head, shapes[0])
+    samples, weights = [], []
+    for shape in shapes:
+        vertices = _posed(head, shape)
+        target = vertices[head.regions["face"]].mean(0) - [0, 0, 0.04]
+        for yaw in YAWS:
+            eye = target + DISTANCE * np.array([np.sin(yaw), 0.05, np.cos(yaw)])
+            camera = look_at(eye, target, focal=FOCAL, size=(SIZE, SIZE))
+            found = detect(shade_mesh(vertices, faces, camera, colors, background=(0.55, 0.6, 0.65)))
+            if found is None:
+                continue
+            points = to_camera(vertices, camera)
+            normals = vertex_normals(points, faces)
+            hit, bary = _back_project(points, faces[outside], camera, found[:NUM_FACE])
+            corners = faces[outside][hit]
+            samples.append((reference[corners] * bary[..., None]).sum(1))
+            facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
+            weights.append(np.where(hit >= 0, np.clip(facing, 0.02, 1) ** 2, 0))
+    if not samples:
+        raise ValueError("the detector found no face on any render")
+    stack, weight = np.stack(samples), np.stack(weights)
+    centre = _robust_mean(stack, weight)
+    spread = np.median(np.linalg.norm(stack - centre, axis=-1), axis=0)
+    centre = _make_symmetric(centre)
+    face, bary = closest_on_mesh(centre, reference, faces[outside])
+    face = np.flatnonzero(outside)[face]
+    iris_face, iris_bary = _iris(head)
+    landmarks = Landmarks(
+        np.arange(NUM_ALL), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
+    )
+    return landmarks, EmbeddingReport(len(samples), spread)
+
+
+def _posed(head: HeadModel, shape: np.ndarray) -> np.ndarray:
+    zeros = torch.zeros(1, 3)
+    jaw = torch.tensor([[JAW_OPENING * head.jaw_open_angle, 0.0, 0.0]])
+    identity = torch.tensor(shape, dtype=torch.float32)
+    expr = torch.zeros(1, head.num_expr)
+    posed = head_vertices(head, identity, expr, jaw_pose=jaw, neck_pose=zeros, eyes_pose=torch.zeros(1, 6), rotation=zeros, translation=zeros)
+    return posed[0].numpy().astype(np.float64)
+
+
+def _back_project(points: np.ndarray, faces: np.ndarray, camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Face and barycentrics under each pixel; where a ray falls into a hole or past the rim, those of the nearest drawn pixel."""
+    image = rasterize_mesh(points, faces, camera)
+    rows, columns = np.nonzero(image.mask)
+    drawn = np.stack([columns + 0.5, rows + 0.5], axis=1)
+    distance, nearest = cKDTree(drawn).query(pixels)
+    row, column = rows[nearest], columns[nearest]
+    face = np.where(distance < 0.03 * camera.width, image.face[row, column], -1)
+    return face, image.bary[row, column]
+
+
+def _robust_mean(samples: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean [L, 3] of samples [N, L, 3] by iterated reweighting (Geman-McClure, scale from the spread)."""
+    centre = np.median(samples, axis=0)
+    for _ in range(10):
+        distance = np.linalg.norm(samples - centre, axis=-1)
+        scale = np.maximum(np.median(distance, axis=0), 5e-4)
+        robust = weight / (1 + (distance / (1.5 * scale)) ** 2) ** 2
+        centre = (samples * robust[..., None]).sum(0) / np.maximum(robust.sum(0), 1e-9)[:, None]
+    return centre
+
+
+def _make_symmetric(points: np.ndarray) -> np.ndarray:
+    """Average each landmark with the mirror image of its partner, found by optimal assignment; one without a sure partner stays."""
+    mirrored = points * [-1.0, 1.0, 1.0]
+    cost = ((points[:, None] - mirrored[None]) ** 2).sum(-1)
+    _, partner = linear_sum_assignment(cost)
+    sure = partner[partner] == np.arange(len(points))
+    return np.where(sure[:, None], (points + mirrored[partner]) / 2, points)
+
+
+def _iris(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """Faces and barycentrics of landmarks 468..477: centre and rim of the subject's right iris, then of the left.
+
+    The rim runs as MediaPipe's does in the picture: right, top, left, bottom.
+    """
+    faces, bary = [], []
+    vertices = head.template.numpy().astype(np.float64)
+    for joint, name in ((RIGHT_EYE, "right_eye"), (LEFT_EYE, "left_eye")):
+        eye_faces = np.flatnonzero(np.isin(head.faces.numpy(), head.regions[name]).all(axis=1))
+        centre = head.joint_template[joint].numpy().astype(np.float64)
+        on_eye = vertices[head.regions[name]] - centre
+        radius = np.median(np.linalg.norm(on_eye[on_eye[:, 2] > 0.5 * abs(on_eye).max()], axis=1))
+        angle = np.arcsin(min(IRIS_RADIUS / radius, 0.9))
+        turns = np.array([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]]) * np.sin(angle)
+        directions = np.c_[turns, np.sqrt(1 - (turns**2).sum(1))]
+        face, weights = closest_on_mesh(centre + radius * directions, vertices, head.faces.numpy()[eye_faces])
+        faces.append(eye_faces[face])
+        bary.append(weights)
+    return np.concatenate(faces), np.concatenate(bary)
+
+
+def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, candidates: int = 48) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest face [N] and barycentric coordinates [N, 3] on it for each point [N, 3].
+
+    Only the `candidates` faces with the nearest centres are looked at, which is exact unless triangles differ much in size.
+    """
+    count = min(candidates, len(faces))
+    triangles = vertices[faces]
+    _, near = cKDTree(triangles.mean(1)).query(points, k=count)
+    near = near.reshape(len(points), count)
+    repeated = np.repeat(points, count, axis=0)
+    on_face = closest_point(triangles[near.ravel()], repeated)
+    best = ((on_face - repeated) ** 2).sum(1).reshape(near.shape).argmin(1)
+    rows = np.arange(len(points))
+    face, nearest = near[rows, best], on_face.reshape(len(points), count, 3)[rows, best]
+    bary = points_to_barycentric(triangles[face], nearest)
+    bary = np.clip(np.nan_to_num(bary, nan=1 / 3), 0, 1)
+    return face, bary / bary.sum(1, keepdims=True)
