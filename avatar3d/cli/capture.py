@@ -1,0 +1,181 @@
+"""track and fit: from a video to an avatar."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from avatar3d.cli.common import open_head, say
+
+
+def track(
+    video: Positional[Path],
+    /,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    size: int = 512,
+    fps: float | None = None,
+    focal: float | None = None,
+    holdout: float = 0.0,
+    head: Path | None = None,
+) -> None:
+    """Turn a video of one person into a capture folder: frames, sound, mattes, landmarks, tracked motion, camera, overlay.
+
+    Args:
+        video: of one person, face and shoulders.
+        out: the capture folder to write.
+        size: side of the square crop, pixels.
+        fps: frames per second of the capture; default the video's.
+        focal: focal length in pixels of the crop, where it is known; landmarks cannot tell it.
+        holdout: share of the frames, at the end, from which identity is not learned.
+        head: a FLAME file of your own instead of the embedded head.
+    """
+    from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+
+    check_output(out)
+    if out.is_file():
+        raise UserError(f"{out}: is a file; give the name of a folder")
+    tracking = _track(video, out, size, fps, focal, holdout, head)
+    say(f"{out}: {len(tracking.motion)} frames tracked, landmark error {tracking.report['error_px']['mean']:.2f} px; look at {out / 'overlay.mp4'}")
+    say(f"next: avatar3d fit {out} -o {out.name.removesuffix('.capture')}.avatar")
+
+
+def fit(
+    source: Positional[Path],
+    /,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    preset: Literal["fast", "balanced", "quality"] = "balanced",
+    holdout: float = 0.0,
+    size: int = 512,
+    fps: float | None = None,
+    focal: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    subject: str = "",
+    consent: str = "",
+    head: Path | None = None,
+) -> None:
+    """Fit an avatar to a video or to a capture folder.
+
+    Args:
+        source: a video, or a capture folder that `track` wrote.
+        out: the .avatar file to write; a video's capture is kept beside it as NAME.capture.
+        preset: fast (minutes), balanced, or quality.
+        holdout: share of the frames, at the end, that are kept out to measure on.
+        size: side of the square crop for a video, pixels.
+        fps: frames per second of the capture; default the video's.
+        focal: focal length in pixels of the crop, where it is known.
+        seed: of everything random.
+        resume: continue where a killed run stopped.
+        subject: whose head this is; recorded in the avatar.
+        consent: how the person agreed; recorded in the avatar.
+        head: a FLAME file of your own instead of the embedded head.
+    """
+    from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+
+    check_output(out)
+    if not 0 <= holdout < 0.9:
+        raise UserError(f"--holdout {holdout}: choose a share from 0 up to 0.9")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; give the name of a file")
+    folder = source
+    if not source.is_dir():
+        folder = out.with_suffix(".capture")
+        if not (resume and _is_capture_of(folder, source, size)):
+            _track(source, folder, size, fps, focal, holdout, head)
+    fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, subject=subject, consent=consent)
+
+
+def fit_capture(
+    folder: Path, out: Path, *, preset: str, holdout: float, seed: int, resume: bool, head: Path | None, subject: str = "", consent: str = ""
+) -> dict:
+    """Fit a tracked capture, write the avatar and its comparison picture, and return the record of the fit."""
+    import numpy as np
+
+    from avatar3d.avatar_file import save_avatar
+    from avatar3d.progress import console
+    from recon.capture import load_capture
+    from recon.comparison import comparison, write_picture
+    from recon.evaluation import evaluate
+    from recon.fit import fit as fit_gaussians
+    from recon.fit import split_frames
+    from recon.presets import PRESETS
+    from recon.tracking_files import load_tracking, track_capture
+
+    rig = open_head(head)
+    capture = load_capture(folder)
+    tracking = load_tracking(folder, rig)
+    if tracking is None or not tracking.holds_out(holdout):
+        with console("track") as progress:
+            tracking = track_capture(folder, rig, holdout=holdout, progress=progress)
+        capture = load_capture(folder)
+    motion, camera = tracking.motion, tracking.camera
+    metadata = {"subject": subject, "consent": consent, "source": capture.source, "licence": "the subject's and the filmer's rights in the video apply"}
+    checkpoint = out.with_suffix(".checkpoint")
+    with console("fit") as progress:
+        avatar = fit_gaussians(
+            capture, motion, camera, rig, PRESETS[preset],
+            holdout=holdout, seed=seed, metadata=metadata | {"preset": preset}, checkpoint=checkpoint, resume=resume, progress=progress,
+        )  # fmt: skip
+    split = split_frames(capture, motion, holdout)
+    record = avatar.metadata["fit"]
+    sample = split.train[np.linspace(0, len(split.train) - 1, min(60, len(split.train))).astype(int)]
+    record["quality_train"] = evaluate(avatar, capture, motion, camera, sample).to_json()
+    if len(split.test):
+        record["quality_held_out"] = evaluate(avatar, capture, motion, camera, split.test).to_json()
+    shown, labels = _shown(split.train, split.test)
+    picture = comparison(avatar, capture, motion, camera, shown, labels)
+    save_avatar(avatar, out, preview=picture[: capture.size, capture.size : 2 * capture.size])
+    beside = out.with_suffix(".comparison.png")
+    write_picture(picture, beside)
+    for name in ("quality_train", "quality_held_out"):
+        if name in record:
+            q = record[name]
+            say(
+                f"{name.removeprefix('quality_').replace('_', ' ')} ({q['frames']} frames): PSNR full {q['psnr_full']:.2f} head {q['psnr_head']:.2f} "
+                f"mouth {q['psnr_mouth']:.2f} eyes {q['psnr_eyes']:.2f} dB, SSIM {q['ssim_full']:.3f}"
+            )
+    say(f"{out}: {len(avatar)} Gaussians in {record['seconds']:.0f} s; look at {beside}")
+    say(f'next: avatar3d speak {out} --text "Hello, this is me." -o {out.with_suffix(".mp4")}')
+    return record
+
+
+def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float | None, holdout: float, head: Path | None):
+    from fractions import Fraction
+
+    from avatar3d.errors import UserError
+    from avatar3d.progress import console
+    from recon.capture import make_capture
+    from recon.tracking_files import track_capture
+
+    if not 128 <= size <= 2048:
+        raise UserError(f"--size {size}: choose 128 to 2048 pixels")
+    if fps is not None and not 1 <= fps <= 240:
+        raise UserError(f"--fps {fps}: choose 1 to 240")
+    rig = open_head(head)
+    with console("capture") as progress:
+        make_capture(video, folder, size=size, fps=None if fps is None else Fraction(fps).limit_denominator(1001), progress=progress)
+    with console("track") as progress:
+        return track_capture(folder, rig, focal=focal, holdout=holdout, progress=progress)
+
+
+def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
+    """Whether the folder holds the capture of this video already."""
+    from avatar3d.errors import UserError
+    from recon.capture import load_capture
+
+    try:
+        capture = load_capture(folder)
+    except UserError:
+        return False
+    return capture.source == video.name and capture.size == size
+
+
+def _shown(train, test) -> tuple:
+    """Frames for the comparison picture: two that were learned from and two that were not."""
+    import numpy as np
+
+    learned = train[np.linspace(0, len(train) - 1, 4 if len(test) == 0 else 2).astype(int)]
+    held = test[np.linspace(0, len(test) - 1, 2).astype(int)] if len(test) else test
+    return np.concatenate([learned, held]), ["trained"] * len(learned) + ["held out"] * len(held)

@@ -1,0 +1,58 @@
+"""What several verbs share: finding heads and avatars, the next command."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avatar3d.avatar import Avatar
+    from avatar3d.head.model import HeadModel
+
+
+def open_head(path: Path | None) -> "HeadModel":
+    """The head model to work with: a file, or the embedded one. A user's FLAME file is registered on first use.
+
+    Raises:
+        UserError: not a head model.
+    """
+    from avatar3d.head.store import load_head
+
+    return load_head(path)
+
+
+def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
+    """An avatar with its head.
+
+    Args:
+        path: the `.avatar` file.
+        head: file of its head model, where it is not the embedded one and not in `$AVATAR3D_HEADS`.
+
+    Raises:
+        UserError: unreadable, or its head is not at hand.
+    """
+    from avatar3d.avatar_file import load_avatar
+    from avatar3d.errors import UserError
+    from avatar3d.head.store import find_head
+
+    def find(fingerprint: str, name: str) -> "HeadModel":
+        if head is not None:
+            given = open_head(head)
+            if given.fingerprint != fingerprint:
+                raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint})")
+            return given
+        found = find_head(fingerprint)
+        if found is None:
+            raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head")
+        return found
+
+    return load_avatar(path, find)
+
+
+def say(line: str) -> None:
+    """A line of the result on standard output."""
+    print(line, flush=True)
+
+
+def note(line: str) -> None:
+    """A remark on standard error."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,107 @@
+"""info and check: what a file is, and whether it is whole."""
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from avatar3d.cli.common import open_avatar, say
+
+
+def info(file: Positional[Path], /) -> None:
+    """Say what an avatar, a motion, a head model or a capture folder holds.
+
+    Args:
+        file: .avatar, motion .npz, head .npz or .pkl, or a capture folder.
+    """
+    for line in _describe(file):
+        say(line)
+
+
+def check(file: Positional[Path], /, head: Path | None = None) -> None:
+    """Read a file to the end and pose it; exit status 2 where anything is wrong.
+
+    Args:
+        file: .avatar, motion .npz, head model, or a capture folder.
+        head: file of the avatar's head model where it is not the embedded one.
+    """
+    if file.suffix == ".avatar":
+        import torch
+
+        from avatar3d.errors import UserError
+        from avatar3d.motion import rest_motion
+
+        avatar = open_avatar(file, head)
+        posed = avatar.pose(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()), 0.0)
+        if not torch.isfinite(posed.position).all():
+            raise UserError(f"{file}: poses to values that are not numbers; fit it again or restore a copy")
+    else:
+        _describe(file)
+    say(f"{file}: whole")
+
+
+def _describe(file: Path) -> list[str]:
+    from avatar3d.errors import UserError
+
+    if not file.exists():
+        raise UserError(f"{file}: no such file")
+    if file.is_dir():
+        from recon.capture import load_capture
+
+        capture = load_capture(file)
+        faces = int(capture.valid.sum())
+        return [f"{file}: capture of {capture.source}", f"  {len(capture)} frames of {capture.size} px at {float(capture.fps):.2f}/s, {faces} with a face"]
+    if file.suffix == ".avatar":
+        return _describe_avatar(file)
+    if file.suffix == ".npz":
+        import zipfile
+
+        with _npz_errors(file), zipfile.ZipFile(file) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+        if "jaw_pose" in names:
+            from avatar3d.motion import load_motion
+
+            motion = load_motion(file)
+            sound = f"{len(motion.sound) / motion.sound_rate:.1f} s of sound" if motion.sound is not None and motion.sound_rate else "no sound"
+            line = f"  {len(motion)} frames at {float(motion.fps):.2f}/s ({motion.duration:.1f} s), {motion.expr.shape[1]} expressions, {sound}"
+            return [f"{file}: motion for head {motion.head_fingerprint}", line]
+    from avatar3d.head.info import head_info
+    from avatar3d.head.store import load_head
+
+    return [f"{file}: head model", head_info(load_head(file))]
+
+
+def _describe_avatar(file: Path) -> list[str]:
+    from avatar3d.avatar_file import read_record
+
+    record = read_record(file)
+    meta, head = record["metadata"], record["head"]
+    lines = [
+        f"{file}: avatar, schema {record['schema']}",
+        f"  head: {head['name']} ({head['fingerprint']})",
+        f"  Gaussians: {record['gaussians']}, bases: {record['bases']}",
+        f"  subject: {meta.get('subject') or 'not recorded'}; consent: {meta.get('consent') or 'not recorded'}",
+        f"  source: {meta.get('source', 'not recorded')}; licence: {meta.get('licence', 'not recorded')}",
+    ]
+    fit = meta.get("fit", {})
+    if fit:
+        lines.append(f"  fit: preset {meta.get('preset', '?')}, {fit.get('seconds', 0):.0f} s, frames learned from {fit.get('trained_frames')} of {fit.get('frames')}")
+    for name in ("quality_train", "quality_held_out"):
+        if name in fit:
+            lines.append(f"  {name.removeprefix('quality_').replace('_', ' ')}: " + ", ".join(f"{key} {value}" for key, value in fit[name].items()))
+    return lines
+
+
+def _npz_errors(file: Path):
+    import contextlib
+    import zipfile
+
+    from avatar3d.errors import UserError
+
+    @contextlib.contextmanager
+    def named():
+        try:
+            yield
+        except (OSError, zipfile.BadZipFile) as error:
+            raise UserError(f"{file}: is not an avatar, a motion, a head model or a capture, or is damaged") from error
+
+    return named()

@@ -1,0 +1,42 @@
+"""`avatar3d`: one command, one verb for each job."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; exit status 0, or 2 with one line that says what was wrong."""
+    from avatar3d.errors import UserError
+
+    try:
+        _app().cli(prog="avatar3d", description=_DESCRIPTION, use_underscores=False)
+    except UserError as error:
+        print(f"avatar3d: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("avatar3d: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+_DESCRIPTION = "A few minutes of video in, a talking 3D Gaussian head out. Start with `avatar3d demo` or `avatar3d fit VIDEO -o ME.avatar`."
+
+
+def _app():
+    import tyro
+
+    from avatar3d.cli import bench, capture, demo, driver, head, inspect, perform
+
+    app = tyro.extras.SubcommandApp()
+    verbs = {
+        "demo": demo.demo, "track": capture.track, "fit": capture.fit, "speak": perform.speak, "drive": perform.drive,
+        "render": perform.render, "info": inspect.info, "check": inspect.check, "head": head.head,
+        "train-driver": driver.train_driver, "eval-driver": driver.eval_driver, "bench": bench.bench,
+    }  # fmt: skip
+    for name, function in verbs.items():
+        app.command(name=name)(function)
+    return app
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""speak, drive, render: an avatar performs."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from avatar3d.cli.common import note, open_avatar, say
+
+if TYPE_CHECKING:
+    from avatar3d.avatar import Avatar
+    from avatar3d.motion import Motion
+
+
+def speak(
+    avatar: Positional[Path],
+    /,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    audio: Path | None = None,
+    text: str | None = None,
+    voice: str = "en-us",
+    seed: int = 0,
+    steps: int = 4,
+    camera: str = "front",
+    size: int = 512,
+    background: str = "#d8dce2",
+    capture: Path | None = None,
+    fps: int | None = None,
+    head: Path | None = None,
+) -> None:
+    """Let an avatar say something, as a video with sound.
+
+    Args:
+        avatar: the .avatar file.
+        out: the MP4 to write.
+        audio: speech in any format; or give --text.
+        text: words for the built-in voice to say.
+        voice: espeak-ng voice for --text, for instance en-us, en-gb, de.
+        seed: of head motion, blinks and brows; the words stay the same.
+        steps: of the sampler; more is slower and finer.
+        camera: front, orbit, or a camera as JSON file.
+        size: side of the picture, pixels.
+        background: a colour, or "capture" for the frames of the capture with the head pasted back.
+        capture: the capture folder, for --background capture.
+        fps: frames per second of the video; default 25.
+        head: file of the avatar's head model where it is not the embedded one.
+    """
+    from avatar3d.files import check_output
+
+    check_output(out)
+    person = open_avatar(avatar, head)
+    motion = person.admit(_drive(person, audio, text, voice, seed, steps))
+    _film(person, motion, out, camera, size, background, capture, fps)
+
+
+def drive(
+    avatar: Positional[Path],
+    /,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    audio: Path | None = None,
+    text: str | None = None,
+    voice: str = "en-us",
+    seed: int = 0,
+    steps: int = 4,
+    head: Path | None = None,
+) -> None:
+    """Turn speech into a motion file for an avatar.
+
+    Args:
+        avatar: the .avatar file.
+        out: the motion (.npz) to write.
+        audio: speech in any format; or give --text.
+        text: words for the built-in voice to say.
+        voice: espeak-ng voice for --text.
+        seed: of head motion, blinks and brows.
+        steps: of the sampler.
+        head: file of the avatar's head model where it is not the embedded one.
+    """
+    from avatar3d.files import check_output
+    from avatar3d.motion import save_motion
+
+    check_output(out)
+    person = open_avatar(avatar, head)
+    motion = person.admit(_drive(person, audio, text, voice, seed, steps))
+    save_motion(motion, out)
+    say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
+    say(f"next: avatar3d render {avatar} --motion {out} -o {out.with_suffix('.mp4')}")
+
+
+def render(
+    avatar: Positional[Path],
+    /,
+    motion: Path,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    camera: str = "front",
+    size: int = 512,
+    background: str = "#d8dce2",
+    capture: Path | None = None,
+    fps: int | None = None,
+    head: Path | None = None,
+) -> None:
+    """Draw an avatar performing a motion file.
+
+    Args:
+        avatar: the .avatar file.
+        motion: the motion (.npz), for instance from drive or track.
+        out: the MP4 to write.
+        camera: front, orbit, or a camera as JSON file.
+        size: side of the picture, pixels.
+        background: a colour, or "capture" for the frames of the capture with the head pasted back.
+        capture: the capture folder, for --background capture.
+        fps: frames per second of the video; default the motion's.
+        head: file of the avatar's head model where it is not the embedded one.
+    """
+    from avatar3d.files import check_output
+    from avatar3d.motion import load_motion
+
+    check_output(out)
+    person = open_avatar(avatar, head)
+    _film(person, load_motion(motion, person.head), out, camera, size, background, capture, fps)
+
+
+def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, seed: int, steps: int) -> "Motion":
+    from avatar3d.errors import UserError
+    from avatar3d.sound import read_sound
+    from driver.sample import drive as drive_sound
+
+    if (audio is None) == (text is None):
+        raise UserError("speech: give either --audio FILE or --text WORDS")
+    rate = 16000
+    if audio is not None:
+        sound = read_sound(audio, rate)
+    else:
+        from driver.speech import synthesize
+
+        spoken = synthesize(text or "", voice=voice)
+        sound, rate = spoken.sound, spoken.rate
+    return drive_sound(sound, rate, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy())
+
+
+def _film(
+    person: "Avatar", motion: "Motion", out: Path, camera: str, size: int, background: str, capture: Path | None, fps: int | None
+) -> None:
+    from avatar3d.errors import UserError
+    from avatar3d.progress import console
+    from viewer.cameras import camera_path
+    from viewer.film import colour_background, film
+
+    if not 16 <= size <= 4096:
+        raise UserError(f"--size {size}: choose 16 to 4096 pixels")
+    if fps is not None and not 1 <= fps <= 240:
+        raise UserError(f"--fps {fps}: choose 1 to 240")
+    rate = Fraction(fps) if fps else None
+    with console("render") as progress:
+        if background == "capture":
+            from avatar3d.cli.paste import film_over_capture
+
+            frames = film_over_capture(person, motion, out, capture, rate, progress)
+        else:
+            cameras = camera_path(person, camera, size)
+            frames = film(person, motion, out, cameras=cameras, background=colour_background(background), fps=rate, progress=progress)
+    note("")
+    say(f"{out}: {frames} frames, {motion.duration:.1f} s")

@@ -1,0 +1,96 @@
+"""An avatar performing a motion, as a video file."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from avatar3d.avatar import Avatar
+from avatar3d.errors import UserError
+from avatar3d.motion import Motion
+from avatar3d.mp4 import SYNTHETIC, VideoWriter
+from avatar3d.progress import Progress, silent
+from avatar3d.render.cpu import Workspace, render_arrays
+from viewer.cameras import CameraPath
+
+Background = Callable[[int], np.ndarray]
+"""Frame number -> [3] or [H, W, 3] float32 sRGB."""
+
+
+def colour_background(name: str) -> Background:
+    """A plain background by name or as #rrggbb.
+
+    Raises:
+        UserError: no such colour.
+    """
+    from matplotlib.colors import to_rgb
+
+    try:
+        colour = np.array(to_rgb(name), np.float32)
+    except ValueError as error:
+        raise UserError(f"{name}: is not a colour; give a name such as white or a code such as #204060") from error
+    return lambda frame: colour
+
+
+def film(
+    avatar: Avatar,
+    motion: Motion,
+    path: Path | str,
+    *,
+    cameras: CameraPath,
+    background: Background,
+    fps: Fraction | None = None,
+    finish: Callable[[int, np.ndarray], np.ndarray] | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> int:
+    """Draw a motion and write it as MP4 with the motion's sound; returns the number of frames.
+
+    Args:
+        avatar: who performs.
+        motion: what, with its sound.
+        path: of the MP4.
+        cameras: camera over time; its size must not change.
+        background: behind the avatar.
+        fps: frames per second of the video; default the motion's.
+        finish: what else happens to each uint8 picture before it is written, for instance pasting into a larger frame.
+        threads: for drawing; default all cores.
+        progress: called after every frame.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    fps = fps or motion.fps
+    count = max(int(motion.duration * fps), 1)
+    threads = threads or len(os.sched_getaffinity(0))
+    workspace = Workspace()
+
+    def picture(index: int) -> np.ndarray:
+        time = float(index / fps)
+        g = avatar.pose(motion, time)
+        arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
+        drawn = render_arrays(*arrays, cameras(time), background(index), threads=threads, workspace=workspace)
+        rgb = (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return finish(index, rgb) if finish else rgb
+
+    first = picture(0)
+    subject = avatar.metadata.get("subject") or "a captured person"
+    comment = f"{SYNTHETIC} Subject: {subject}. Consent: {avatar.metadata.get('consent') or 'not recorded'}."
+    height, width = first.shape[:2]
+    writer = VideoWriter(
+        path, fps=fps, size=(width, height), sound=motion.sound, sound_rate=motion.sound_rate, title=f"avatar3d: {subject}", comment=comment
+    )
+    # One frame is encoded while the next is drawn.
+    with writer as video, ThreadPoolExecutor(1) as pool:
+        pending: Future = pool.submit(video.write, first)
+        for index in range(1, count):
+            rgb = picture(index)
+            pending.result()
+            pending = pool.submit(video.write, rgb)
+            progress(index, count)
+        pending.result()
+        progress(count, count)
+    return count
