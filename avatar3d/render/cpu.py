@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -112,6 +112,12 @@ def _split_tiles(tile_start: np.ndarray, threads: int) -> np.ndarray:
     return np.searchsorted(cost, targets)
 
 
+def check_size(width: int, height: int) -> None:
+    """Raises UserError where a picture of this size is empty or beyond what memory should be spent on."""
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise UserError(f"picture of {width} x {height} pixels: outside 1 to {MAX_PIXELS} pixels; choose another size")
+
+
 def render_arrays(
     position: np.ndarray,
     rotation: np.ndarray,
@@ -139,8 +145,7 @@ def render_arrays(
     """
     workspace = workspace or Workspace()
     count, (width, height) = len(position), (camera.width, camera.height)
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        raise UserError(f"picture of {width} x {height} pixels: outside 1 to {MAX_PIXELS} pixels; choose another size")
+    check_size(width, height)
     if background.shape not in {(3,), (height, width, 3)}:
         raise ValueError(f"background has shape {background.shape}, expected (3,) or {(height, width, 3)}")
     background = np.ascontiguousarray(background, np.float32).reshape(-1 if background.ndim == 1 else height, 1 if background.ndim == 1 else width, 3)
@@ -216,9 +221,9 @@ def backward_arrays(
         for gradient in out:
             gradient.fill(0)
     slots = workspace.array("slots", (frame.pairs, SLOT_WIDTH), np.float32)
-    tile_work: tuple = (frame.tiles_x, frame.tile_start, frame.tile_stop, frame.entries, frame.splats, frame.background, *frame.pictures)
-    grads = (grad_rgb, grad_alpha, grad_depth, slots)
-    _over(threads, _split_tiles(frame.tile_start, threads), lambda part, first, last: composite_backward(first, last, *tile_work, *grads))
+    lists = (frame.tiles_x, frame.tile_start, frame.tile_stop, frame.entries, frame.splats, frame.background)
+    tile_work: list[Any] = [*lists, *frame.pictures, grad_rgb, grad_alpha, grad_depth, slots]
+    _over(threads, _split_tiles(frame.tile_start, threads), lambda part, first, last: composite_backward(first, last, *tile_work))
     work = (frame.order, frame.first_slot, frame.slot_count, slots, *frame.parameters, frame.view, *out)
     _over(threads, _split(len(frame.order), threads), lambda part, first, last: project_backward(first, last, *work))
     return out

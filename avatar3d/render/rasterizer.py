@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from avatar3d.camera import Camera
 from avatar3d.gaussians import Gaussians
-from avatar3d.render.cpu import Pictures, Workspace, backward_arrays, render_arrays
+from avatar3d.render.cpu import Pictures, Workspace, backward_arrays, check_size, render_arrays
 
 PARAMETERS = ("position", "rotation", "log_scale", "opacity_logit", "sh")
 
@@ -48,6 +48,7 @@ def rasterize(gaussians: Gaussians, camera: Camera, background: Tensor, *, backe
         UserError: gsplat is needed and missing, or the picture is too large.
         ValueError: unknown backend, or background of another shape.
     """
+    check_size(camera.width, camera.height)
     if backend == "auto":
         backend = "cuda" if gaussians.position.is_cuda else "cpu"
     if tuple(background.shape) not in {(3,), (camera.height, camera.width, 3)}:
