@@ -21,7 +21,7 @@ _STEADY = 0.5
 
 
 class LandmarkDetector(contextlib.AbstractContextManager):
-    """Landmarks of one person through a video: frame by frame, using the previous frame.
+    """Landmarks of one person through a video: frame by frame, using the previous frame; or in unrelated pictures.
 
         with LandmarkDetector() as detector:
             for rgb in frames:
@@ -29,16 +29,17 @@ class LandmarkDetector(contextlib.AbstractContextManager):
 
     Args:
         several: look for several faces and follow the largest steady one; costs a face detection per frame.
+        still: the pictures are unrelated: each is searched anew, and its largest face taken.
     """
 
-    def __init__(self, several: bool = False) -> None:
-        self._several = several
+    def __init__(self, several: bool = False, still: bool = False) -> None:
+        self._several, self._still = several, still
         self._box: np.ndarray | None = None
         self.most_faces = 0
         """The largest number of faces seen in one frame so far."""
 
     def __enter__(self) -> "LandmarkDetector":
-        self._mesh = _face_mesh(static=False, faces=_MAX_FACES if self._several else 1)
+        self._mesh = _face_mesh(self._still, faces=_MAX_FACES if self._several else 1)
         self._seen = False
         return self
 
@@ -66,7 +67,7 @@ class LandmarkDetector(contextlib.AbstractContextManager):
         return face
 
     def _followed(self, faces: list[np.ndarray]) -> np.ndarray:
-        if self._box is not None:
+        if self._box is not None and not self._still:
             overlaps = [overlap(_box(face), self._box) for face in faces]
             if max(overlaps) >= _STEADY:
                 return faces[int(np.argmax(overlaps))]
@@ -74,9 +75,12 @@ class LandmarkDetector(contextlib.AbstractContextManager):
 
 
 def detect_landmarks(rgb: np.ndarray) -> np.ndarray | None:
-    """Landmarks of the largest face of a still picture; arguments and result as `LandmarkDetector.detect`."""
-    with contextlib.closing(_face_mesh(static=True, faces=_MAX_FACES)) as mesh, quiet():
-        return max(_run(mesh, rgb), key=lambda face: _area(_box(face)), default=None)
+    """Landmarks of the largest face of one picture; arguments and result as `LandmarkDetector.detect`.
+
+    Loads the networks anew: for more than one picture use `LandmarkDetector(several=True, still=True)`.
+    """
+    with LandmarkDetector(several=True, still=True) as detector:
+        return detector.detect(rgb)
 
 
 class FaceFinder(contextlib.AbstractContextManager):

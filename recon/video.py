@@ -1,5 +1,6 @@
 """Reading video: upright, progressive, square pixels, sRGB, at a constant rate, whatever the file."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ MAX_FPS = 60
 MAX_SECONDS = 4 * 3600
 _STANDARD_RATES = [Fraction(n) for n in (15, 24, 25, 30, 48, 50, 60)] + [Fraction(n, 1001) for n in (24000, 30000, 60000)]
 _HD_LINES = 720
+_SEEK_SECONDS = 90
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
 """H.273 matrix codes to swscale's."""
 
@@ -94,11 +96,31 @@ def read_frames(path: Path | str, fps: Fraction | None = None) -> Iterator[np.nd
         yield frame()
 
 
-def sample_frames(path: Path | str, count: int) -> list[np.ndarray]:
-    """About `count` frames spread evenly over the video, without converting the others; see `read_frames`."""
+def sample_frames(path: Path | str, count: int) -> Iterator[np.ndarray]:
+    """About `count` frames spread over the video, one at a time; see `read_frames`.
+
+    A long video is sought through, which lands on key frames; a short one is decoded, since it has few of them.
+    """
     info = probe(path)
+    if info.duration > _SEEK_SECONDS:
+        with contextlib.suppress(av.error.FFmpegError):
+            yield from _sought(info, count)
+            return
     step = max(1, int(info.duration * info.fps / count))
-    return [frame() for i, frame in enumerate(_at_constant_rate(path, info.fps)) if i % step == 0]
+    for i, frame in enumerate(_at_constant_rate(path, info.fps)):
+        if i % step == 0:
+            yield frame()
+
+
+def _sought(info: VideoInfo, count: int) -> Iterator[np.ndarray]:
+    with open_media(info.path, "video") as container:
+        stream = _video_stream(container, info.path)
+        assert stream.time_base is not None
+        for k in range(count):
+            container.seek(int((start_seconds(stream) + Fraction(info.duration) * k / count) / stream.time_base), stream=stream)
+            frame = next(_decoded(container, stream, info.path), None)
+            if frame is not None:
+                yield _Converted(frame, _square_size(frame, stream))()
 
 
 def read_aligned_sound(path: Path | str, rate: int = 16000) -> np.ndarray | None:
@@ -189,7 +211,7 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
     with open_media(path, "video") as container:
         stream = _video_stream(container, path)
         period = 1 / (Fraction(fps) if fps is not None else _constant_rate(stream))
-        first = previous = None
+        first = previous = size = None
         time = Fraction(0)
         index = 0
         for frame in _progressive(_decoded(container, stream, path), stream):
@@ -201,7 +223,9 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
                 while first + index * period <= (time + now) / 2:
                     yield previous
                     index += 1
-            previous, time = _Converted(frame, stream), max(now, time)
+            # A stream may change its size on the way; all frames get the first one's.
+            size = size or _square_size(frame, stream)
+            previous, time = _Converted(frame, size), max(now, time)
         if previous is None or first is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
         while first + index * period < time + period / 2:
@@ -212,8 +236,8 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
 class _Converted:
     """A decoded frame that becomes an RGB array when called, once."""
 
-    def __init__(self, frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> None:
-        self._frame, self._size = frame, _square_size(frame, stream)
+    def __init__(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
+        self._frame, self._size = frame, size
         self._rgb: np.ndarray | None = None
 
     def __call__(self) -> np.ndarray:
