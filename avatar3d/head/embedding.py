@@ -31,9 +31,8 @@ TINTS = {
     "lower_teeth": (0.9, 0.88, 0.8), "left_eye": (0.95, 0.95, 0.95), "right_eye": (0.95, 0.95, 0.95),
     "iris_left": (0.25, 0.15, 0.08), "iris_right": (0.25, 0.15, 0.08), "scalp": (0.25, 0.18, 0.14), "shoulders": (0.3, 0.35, 0.5),
 }  # fmt: skip
+BACKGROUND = np.array([0.55, 0.6, 0.65], np.float32)
 SKIN = (0.80, 0.62, 0.52)
-INSIDE = ("mouth_interior", "eye_sockets", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye")
-"""Regions that carry no landmark but the irises."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class EmbeddingReport:
 
 def tinted(head: HeadModel) -> np.ndarray:
     """Plain colours [V, 3] by region: enough of a face for a detector."""
-    colors = np.tile(np.float32(SKIN), (head.num_vertices, 1))
+    colors = np.tile(np.array(SKIN, np.float32), (head.num_vertices, 1))
     for name, color in TINTS.items():
         colors[head.regions.get(name, np.zeros(0, np.int64))] = color
     return colors
@@ -63,7 +62,7 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
     """Render identities at several yaws, detect, project back, take robust means, make left and right alike.
 
     Args:
-        head: needs the regions lips, eyes and mouth_interior; the template must be near symmetric.
+        head: needs the regions face, left_eye and right_eye, and the more of TINTS the better; the template must be near symmetric.
         detect: the landmark detector.
         identities: random identities besides the mean head.
         seed: of the identities.
@@ -75,8 +74,8 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
     random = np.random.default_rng(seed)
     shapes = np.concatenate([np.zeros((1, head.num_shape)), 0.7 * random.standard_normal((identities, head.num_shape))])
     colors = tinted(head)
-    hidden = np.unique(np.concatenate([head.regions.get(name, np.zeros(0, np.int64)) for name in INSIDE]))
-    outside = ~np.isin(faces, hidden).all(axis=1)
+    # On the face alone: a ray along the jaw's rim that misses it must not be taken to mean the neck or the ear behind.
+    carrying = np.isin(faces, head.regions["face"]).all(axis=1)
     reference = _posed(head, shapes[0])
     samples, weights = [], []
     for shape in shapes:
@@ -85,13 +84,13 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
         for yaw in YAWS:
             eye = target + DISTANCE * np.array([np.sin(yaw), 0.05, np.cos(yaw)])
             camera = look_at(eye, target, focal=FOCAL, size=(SIZE, SIZE))
-            found = detect(shade_mesh(vertices, faces, camera, colors, background=(0.55, 0.6, 0.65)))
+            found = detect(shade_mesh(vertices, faces, camera, colors, background=BACKGROUND))
             if found is None:
                 continue
             points = to_camera(vertices, camera)
             normals = vertex_normals(points, faces)
-            hit, bary = _back_project(points, faces[outside], camera, found[:NUM_FACE])
-            corners = faces[outside][hit]
+            hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE])
+            corners = faces[carrying][hit]
             samples.append((reference[corners] * bary[..., None]).sum(1))
             facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
             weights.append(np.where(hit >= 0, np.clip(facing, 0.02, 1) ** 2, 0))
@@ -100,9 +99,11 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
     stack, weight = np.stack(samples), np.stack(weights)
     centre = _robust_mean(stack, weight)
     spread = np.median(np.linalg.norm(stack - centre, axis=-1), axis=0)
-    centre = _make_symmetric(centre)
-    face, bary = closest_on_mesh(centre, reference, faces[outside])
-    face = np.flatnonzero(outside)[face]
+    partner = mirror_partners(head, detect)
+    if partner is not None:
+        centre = np.where(partner[:, None] >= 0, (centre + centre[partner] * [-1.0, 1.0, 1.0]) / 2, centre)
+    face, bary = closest_on_mesh(centre, reference, faces[carrying])
+    face = np.flatnonzero(carrying)[face]
     iris_face, iris_bary = _iris(head)
     landmarks = Landmarks(
         np.arange(NUM_ALL), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
@@ -141,13 +142,21 @@ def _robust_mean(samples: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return centre
 
 
-def _make_symmetric(points: np.ndarray) -> np.ndarray:
-    """Average each landmark with the mirror image of its partner, found by optimal assignment; one without a sure partner stays."""
-    mirrored = points * [-1.0, 1.0, 1.0]
-    cost = ((points[:, None] - mirrored[None]) ** 2).sum(-1)
-    _, partner = linear_sum_assignment(cost)
-    sure = partner[partner] == np.arange(len(points))
-    return np.where(sure[:, None], (points + mirrored[partner]) / 2, points)
+def mirror_partners(head: HeadModel, detect: Detector) -> np.ndarray | None:
+    """[468] index of each landmark's partner on the other side, from a frontal picture and its mirror image; -1 where unsure.
+
+    In the mirrored picture landmark i is found where its partner is in the picture itself.
+    """
+    vertices = _posed(head, np.zeros(head.num_shape))
+    target = vertices[head.regions["face"]].mean(0) * [0, 1, 1]
+    camera = look_at(target + np.array([0, 0, DISTANCE]), target, focal=FOCAL, size=(SIZE, SIZE))
+    picture = shade_mesh(vertices, head.faces.numpy(), camera, tinted(head), background=BACKGROUND)
+    found, mirrored = detect(picture), detect(np.ascontiguousarray(picture[:, ::-1]))
+    if found is None or mirrored is None:
+        return None
+    there = mirrored[:NUM_FACE] * [-1, 1] + [SIZE, 0]
+    _, partner = linear_sum_assignment(((there[:, None] - found[None, :NUM_FACE]) ** 2).sum(-1))
+    return np.where(partner[partner] == np.arange(NUM_FACE), partner, -1)
 
 
 def _iris(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:

@@ -110,7 +110,13 @@ def read_head(path: Path) -> HeadModel:
         lids = arrays.get("eyelid_basis")
         return HeadModel(
             name=str(arrays["name"]),
-            **tensors,
+            template=tensors["template"],
+            shape_basis=tensors["shape_basis"],
+            expr_basis=tensors["expr_basis"],
+            pose_basis=tensors["pose_basis"],
+            skin_weights=tensors["skin_weights"],
+            joint_template=tensors["joint_template"],
+            joint_shape_basis=tensors["joint_shape_basis"],
             faces=torch.from_numpy(faces),
             uv=arrays["uv"].astype(np.float32),
             regions=dict(zip((str(name) for name in arrays["region_names"]), vertices, strict=True)),
@@ -141,6 +147,28 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
         raise UserError(f"{path}: is not {what}; give another file") from error
+
+
+def find_head(fingerprint: str) -> HeadModel:
+    """The head that a file was made for: the embedded one, or one in `head_folders()`.
+
+    Raises:
+        UserError: there is none.
+    """
+    embedded = load_head()
+    if embedded.fingerprint == fingerprint:
+        return embedded
+    for folder in head_folders():
+        for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+            if path.suffix not in {".npz", ".pkl"}:
+                continue
+            try:
+                head = load_head(path)
+            except UserError:
+                continue
+            if head.fingerprint == fingerprint:
+                return head
+    raise UserError(f"head {fingerprint}: is not among the known heads; put its file into {head_folders()[-1]} or name it with --head")
 
 
 def head_folders() -> list[Path]:

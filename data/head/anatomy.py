@@ -110,7 +110,7 @@ def _add_eyeballs(mesh: Mesh, base: BaseMesh, positions: np.ndarray) -> Mesh:
     mesh.mirror = np.concatenate([mesh.mirror, np.arange(count) + start + count, np.arange(count) + start])
     mirrored = sphere_faces[:, ::-1]
     mesh.faces = np.concatenate([mesh.faces, sphere_faces + start, mirrored + start + count])
-    mesh.uv = np.concatenate([mesh.uv, sphere_uv[sphere_faces], (sphere_uv * [-1, 1] + [1, 0])[mirrored]])
+    mesh.uv = np.concatenate([mesh.uv, sphere_uv, (sphere_uv * [-1, 1] + [1, 0])[:, ::-1]])
     mesh.part = np.concatenate([mesh.part, ["left_eye"] * len(sphere_faces), ["right_eye"] * len(sphere_faces)])
     _lay_out(mesh)
     return mesh

@@ -52,6 +52,8 @@ def build(folder: Path) -> HeadModel:
     close_lips(mesh, jaw.weight)
     weights = skin_weights(sources.read_neck_weights(folder, count), mesh, jaw.weight)
     expr = expressions(mesh, units)
+    # mouthClose is drawn on top of jawOpen, but is added before the jaw turns it.
+    expr["mouthClose"] = symmetric(mesh, np.linalg.solve(jaw.blend(weights[:, 2]), expr["mouthClose"][..., None])[..., 0])
     template = symmetric(mesh, mesh.positions)
     pose_basis = np.zeros((len(template), 3, 36))
     pose_basis[:, :, 9 + 7] = symmetric(mesh, jaw_corrective(template, units["jawOpen"], weights[:, 2], jaw))
@@ -101,6 +103,10 @@ class Jaw:
         c, s = np.cos(self.angle), np.sin(self.angle)
         return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
+    def blend(self, weight: np.ndarray) -> np.ndarray:
+        """[V, 3, 3] what skinning does to each vertex's offsets at the full angle."""
+        return np.eye(3) + weight[:, None, None] * (self.rotation - np.eye(3))
+
 
 def jaw_joint(mesh: anatomy.Mesh, jaw_open: np.ndarray) -> Jaw:
     """Hinge and angle from the lower teeth, which jawOpen turns rigidly; weights by projecting its offsets on the turn."""
@@ -131,9 +137,8 @@ def jaw_joint(mesh: anatomy.Mesh, jaw_open: np.ndarray) -> Jaw:
 
 def jaw_corrective(template: np.ndarray, jaw_open: np.ndarray, weight: np.ndarray, jaw: Jaw) -> np.ndarray:
     """Offset per sine of the jaw angle that makes skinning reproduce jawOpen exactly at its full angle."""
-    blend = np.eye(3) + weight[:, None, None] * (jaw.rotation - np.eye(3))
     shift = weight[:, None] * (jaw.hinge - jaw.rotation @ jaw.hinge)
-    before = np.linalg.solve(blend, (template + jaw_open - shift)[..., None])[..., 0]
+    before = np.linalg.solve(jaw.blend(weight), (template + jaw_open - shift)[..., None])[..., 0]
     residual = (before - template) / np.sin(jaw.angle)
     rigid = (weight >= 1) | (np.linalg.norm(jaw_open, axis=1) == 0) & (weight == 0)
     return np.where(rigid[:, None], 0.0, residual)
@@ -200,7 +205,7 @@ def place_joints(mesh: anatomy.Mesh, weights: np.ndarray, hinge: np.ndarray) -> 
     p = mesh.positions
     neck_band = np.flatnonzero(abs(weights[:, 0] - 0.5) < 0.3)
     neck = np.array([0.0, p[neck_band, 1].mean(), p[neck_band, 2].min() * 0.55 + p[neck_band, 2].max() * 0.45])
-    root = neck + [0.0, -0.09, -0.01]
+    root = neck + np.array([0.0, -0.09, -0.01])
     skin = mesh.of("skin")
     near = skin[np.argsort(np.linalg.norm((p[skin] - hinge) * [0, 1, 1], axis=1))[:40]]
     anchors = {0: np.flatnonzero(weights[:, 0] > 0.95), 1: neck_band, 2: np.union1d(near, mesh.mirror[near])}
@@ -223,9 +228,8 @@ def main() -> None:
         landmarks, report = embed_with_report(head, mediapipe_detector())
         head = replace(head, landmarks=landmarks)
         spread = report.spread * 1e3
-        print(
-            f"landmarks: {report.views} views, {len(landmarks.index)} placed; median spread {np.median(spread):.2f} mm, 95 % below {np.quantile(spread, 0.95):.2f} mm"
-        )
+        placed = f"landmarks: {report.views} views, {len(landmarks.index)} placed"
+        print(f"{placed}; median spread {np.median(spread):.2f} mm, 95 % below {np.quantile(spread, 0.95):.2f} mm")
     save_head(head, arguments.output)
     print(
         f"{arguments.output}: {head.num_vertices} vertices, {len(head.faces)} faces, {head.num_shape} identity modes, fingerprint {head.fingerprint}"

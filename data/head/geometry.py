@@ -69,7 +69,7 @@ def eyeball(segments: int, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     """A unit sphere with its poles on the z axis, the front one in the middle of the iris.
 
     Returns:
-        directions [V, 3], faces [F, 3] seen from outside counter-clockwise, uv [V, 2] on a disc around (0.5, 0.5).
+        directions [V, 3], faces [F, 3] seen from outside counter-clockwise, uv [F, 3, 2] on a disc around (0.5, 0.5).
     """
     turn = np.arange(segments) * 2 * np.pi / segments
     ring = np.stack([np.cos(turn), np.sin(turn)], axis=1)
@@ -90,8 +90,13 @@ def eyeball(segments: int, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     unit = np.array(directions)
     polar = np.arccos(np.clip(unit[:, 2], -1, 1)) / np.pi
     heading = unit[:, :2] / np.maximum(np.linalg.norm(unit[:, :2], axis=1, keepdims=True), 1e-9)
-    heading[last] = [1.0, 0.0]
-    return unit, np.array(faces), 0.5 + 0.5 * polar[:, None] * heading
+    triangles = np.array(faces)
+    corners = 0.5 * polar[triangles][..., None] * heading[triangles]
+    # The back pole is the whole rim of the disc: each triangle there takes the rim beside its other two corners.
+    behind = triangles == last
+    rim = (heading[triangles] * ~behind[..., None]).sum(1)
+    rim = 0.5 * rim / np.linalg.norm(rim, axis=1, keepdims=True)
+    return unit, triangles, 0.5 + np.where(behind[..., None], rim[:, None], corners)
 
 
 def place(uv: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:

@@ -95,9 +95,8 @@ def identity_modes(
     skull = mesh.regions["skull"]
     modes *= SPREAD / np.sqrt((modes[skull] ** 2).sum((1, 2)).mean())
     rms = np.sqrt((modes[mesh.regions["face"]] ** 2).sum((1, 2)).mean())
-    print(
-        f"identity: {len(order)} modes carry {(values[order] ** 2).sum() / (values**2).sum():.3f} of the variance; the face varies by {rms * 1e3:.2f} mm"
-    )
+    share = (values[order] ** 2).sum() / (values**2).sum()
+    print(f"identity: {len(order)} modes carry {share:.3f} of the variance; the face varies by {rms * 1e3:.2f} mm")
     joints = np.zeros((5, 3, modes.shape[2]))
     for joint, ids in anchors.items():
         joints[joint] = modes[ids].mean(0)

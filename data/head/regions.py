@@ -42,6 +42,7 @@ def name_regions(folder: Path, base: BaseMesh, mesh: Mesh) -> dict[str, np.ndarr
     regions |= {"lips": lip, "upper_lip": lip[above], "lower_lip": lip[~above]}
     ears = anatomy.sample_mask(folder, "mpfb_ears.jpg", base, mesh) > 0.5
     face = (anatomy.sample_mask(folder, "mpfb_face.jpg", base, mesh) > 0.5) & ~ears
+    face[np.r_[lip, regions["left_eyelid"], regions["right_eyelid"]]] = True
     nose = np.zeros(count)
     for path in (folder / "mpfb2/targets/nose").glob("nose-scale-*-incr.target.gz"):
         moved = np.linalg.norm(read_target(path, len(base.positions)), axis=1)

@@ -67,7 +67,7 @@ def read_base_mesh(folder: Path) -> BaseMesh:
 def read_target(path: Path, count: int) -> np.ndarray:
     """Displacements [count, 3] in decimetres of one target file; vertices that it does not name stay."""
     offsets = np.zeros((count, 3))
-    text = gzip.open(path, "rt").read() if path.suffix == ".gz" else path.read_text()
+    text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
     rows = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if rows:
         offsets[[int(row[0]) for row in rows]] = [[float(word) for word in row[1:4]] for row in rows]
