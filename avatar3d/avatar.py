@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from avatar3d import posing
-from avatar3d.basis_network import Layers, basis_weights, network_inputs
+from avatar3d.basis_network import Layers, network_inputs
 from avatar3d.carriers import with_carriers
-from avatar3d.gaussians import Gaussians, rgb_to_sh
+from avatar3d.gaussians import SH_C0, Gaussians
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, joint_transforms
 from avatar3d.motion import Motion
 from avatar3d.statistics import MotionStatistics, admit
@@ -88,17 +88,30 @@ class Avatar:
         parts = (self.position_basis, self.rotation_basis, self.colour_basis)
         return torch.cat([part.flatten(1) for part in parts], dim=1).contiguous()
 
+    @cached_property
+    def _base(self) -> np.ndarray:
+        """[10N]: position, rotation and colour side by side."""
+        return torch.cat([part.flatten() for part in (self.position, self.rotation, self.colour)]).numpy()
+
     def vertices(self, frame: Motion) -> np.ndarray:
         """[V, 3] posed vertices of a motion of one frame."""
         poses = [frame.rotation, frame.neck_pose, frame.jaw_pose, frame.eyes_pose[:, :3], frame.eyes_pose[:, 3:]]
         rotations = axis_angle_to_matrix(torch.from_numpy(np.concatenate(poses)))[None]
-        features = torch.cat([torch.from_numpy(frame.expr[0]), (rotations[0, 1:] - torch.eye(3)).reshape(36)])
-        offsets = (features @ self.rig._offset_matrix).reshape(-1, 3)
+        coefficients = np.concatenate([frame.expr[0], (rotations[0, 1:] - torch.eye(3)).reshape(36).numpy()])
+        moved = posing.combine(self.rest.reshape(-1), coefficients, self.rig.offset_matrix.numpy())
         if frame.eyelids is not None and self.rig.eyelid_basis is not None:
-            offsets = offsets + torch.einsum("l,lvc->vc", torch.from_numpy(frame.eyelids[0]), self.rig.eyelid_basis)
+            moved = posing.combine(moved, frame.eyelids[0], self.rig.eyelid_basis.flatten(1).numpy())
         shift = None if frame.neck_translation is None else torch.from_numpy(frame.neck_translation)
         transforms = joint_transforms(rotations, self._joints, torch.from_numpy(frame.translation), shift, self.rig.parents)[0]
-        return posing.skin(self.rest, offsets.numpy(), self.rig.skin_weights.numpy(), transforms.numpy())
+        return posing.skin(moved.reshape(-1, 3), self.rig.skin_weights.numpy(), transforms.numpy())
+
+    def weights(self, frame: Motion) -> np.ndarray:
+        """[K] weights of the bases for a motion of one frame: `basis_weights` in numpy."""
+        x = (network_inputs(frame)[0].numpy() - self.input_mean.numpy()) / self.input_std.numpy()
+        for weight, bias in self.layers[:-1]:
+            x = np.tanh(weight.numpy() @ x + bias.numpy())
+        weight, bias = self.layers[-1]
+        return weight.numpy() @ x + bias.numpy()
 
     def pose(self, motion: Motion, time: float) -> Gaussians:
         """The Gaussians in world space at `time` seconds of a motion; stateless, never clamps (see `admit`).
@@ -107,18 +120,16 @@ class Avatar:
         """
         frame = motion.at(time)
         N = len(self)
-        weights = basis_weights(network_inputs(frame), self.input_mean, self.input_std, self.layers)[0]
-        delta = weights @ self._deltas
+        # Numpy throughout: torch would spread these small arrays over threads, which costs more than it saves.
+        local = posing.combine(self._base, self.weights(frame), self._deltas.numpy())
         vertices = self.vertices(frame)
         frames = posing.triangle_frames(vertices, self.faces, self.rest_area)
         position, rotation, log_scale = posing.bind(
             vertices, self.faces, frames, self.face, self.bary,
-            (self.position + delta[: 3 * N].view(N, 3)).numpy(),
-            (self.rotation + delta[3 * N : 7 * N].view(N, 4)).numpy(),
-            self.log_scale.numpy(),
+            local[: 3 * N].reshape(N, 3), local[3 * N : 7 * N].reshape(N, 4), self.log_scale.numpy(),
         )  # fmt: skip
-        colour = self.colour + delta[7 * N :].view(N, 3)
-        return Gaussians(*map(torch.from_numpy, (position, rotation, log_scale)), self.opacity_logit, rgb_to_sh(colour))
+        sh = (local[7 * N :] - np.float32(0.5)) / np.float32(SH_C0)
+        return Gaussians(*map(torch.from_numpy, (position, rotation, log_scale)), self.opacity_logit, torch.from_numpy(sh).view(N, 1, 3))
 
     def admit(self, motion: Motion) -> Motion:
         """A foreign motion brought inside what this avatar has seen."""

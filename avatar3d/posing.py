@@ -255,9 +255,9 @@ def vertices_backward(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _skin(rest, offsets, skin_weights, transforms, out):
-    for v in range(rest.shape[0]):
-        x, y, z = rest[v, 0] + offsets[v, 0], rest[v, 1] + offsets[v, 1], rest[v, 2] + offsets[v, 2]
+def _skin(points, skin_weights, transforms, out):
+    for v in range(points.shape[0]):
+        x, y, z = points[v, 0], points[v, 1], points[v, 2]
         ox = oy = oz = np.float32(0.0)
         for j in range(5):
             w = skin_weights[v, j]
@@ -270,8 +270,29 @@ def _skin(rest, offsets, skin_weights, transforms, out):
         out[v, 0], out[v, 1], out[v, 2] = ox, oy, oz
 
 
-def skin(rest: np.ndarray, offsets: np.ndarray, skin_weights: np.ndarray, transforms: np.ndarray) -> np.ndarray:
-    """Linear blend skinning of one frame: rest + offsets [V, 3] through `transforms` [5, 3, 4], float32."""
-    out = np.empty_like(rest)
-    _skin(rest, offsets, skin_weights, transforms, out)
+def skin(points: np.ndarray, skin_weights: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+    """Linear blend skinning of one frame: points [V, 3] through `transforms` [5, 3, 4] by weights [V, 5], float32."""
+    out = np.empty_like(points)
+    _skin(points, skin_weights, transforms, out)
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _combine(coefficients, rows, out):
+    block = 4096
+    for start in range(0, out.shape[0], block):
+        stop = min(start + block, out.shape[0])
+        for m in range(coefficients.shape[0]):
+            weight = coefficients[m]
+            if weight == 0.0:
+                continue
+            row = rows[m]
+            for i in range(start, stop):
+                out[i] += weight * row[i]
+
+
+def combine(base: np.ndarray, coefficients: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """base [L] + coefficients [M] @ rows [M, L] on one thread: a library's own threads would cost more than they save on so small a product."""
+    out = base.copy()
+    _combine(coefficients, rows, out)
     return out

@@ -43,7 +43,7 @@ class Quality:
 
 def protocol_boxes(capture: Capture) -> dict[str, np.ndarray]:
     """Boxes [T, 4] (top, left, bottom, right) of head, mouth and eyes; read from the capture's protocol file or made and written there."""
-    path = Path(capture.path) / PROTOCOL_FILE
+    path = capture.folder / PROTOCOL_FILE
     if path.exists():
         try:
             record = json.loads(path.read_text())
@@ -73,7 +73,9 @@ def _boxes(capture: Capture) -> dict[str, np.ndarray]:
     return {"head": box(OVAL, 0.5, 0.3, 0.1), "mouth": box(OUTER_LIPS, 0.3, 0.15, 0.3), "eyes": box(LEFT_EYE + RIGHT_EYE, 0.7, 0.15, 0.5)}
 
 
-def render_frames(avatar: Avatar, motion: Motion, camera: Camera, frames: np.ndarray, background: np.ndarray, threads: int = 2) -> Iterator[np.ndarray]:
+def render_frames(
+    avatar: Avatar, motion: Motion, camera: Camera, frames: np.ndarray, background: np.ndarray, threads: int = 2
+) -> Iterator[np.ndarray]:
     """Pictures [H, W, 3] float32 of some frames; each is overwritten by the next."""
     workspace = Workspace()
     for index in frames:

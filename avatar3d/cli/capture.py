@@ -111,7 +111,7 @@ def fit_capture(
             tracking = track_capture(folder, rig, holdout=holdout, progress=progress)
         capture = load_capture(folder)
     motion, camera = tracking.motion, tracking.camera
-    metadata = {"subject": subject, "consent": consent, "source": capture.source, "licence": "the subject's and the filmer's rights in the video apply"}
+    metadata = {"subject": subject, "consent": consent, "source": capture.source["name"], "licence": "the subject's and the filmer's rights in the video apply"}
     checkpoint = out.with_suffix(".checkpoint")
     with console("fit") as progress:
         avatar = fit_gaussians(
@@ -169,7 +169,7 @@ def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
         capture = load_capture(folder)
     except UserError:
         return False
-    return capture.source == video.name and capture.size == size
+    return capture.source.get("name") == video.name and capture.size == size
 
 
 def _shown(train, test) -> tuple:

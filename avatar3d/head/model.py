@@ -90,7 +90,7 @@ class HeadModel:
         return self.expr_basis.shape[2]
 
     @cached_property
-    def _offset_matrix(self) -> Tensor:
+    def offset_matrix(self) -> Tensor:
         """[E + 36, 3V]: one matrix product adds expressions and pose correctives."""
         offsets = torch.cat([self.expr_basis, self.pose_basis], dim=2)
         return offsets.reshape(-1, offsets.shape[2]).T.contiguous()
@@ -242,7 +242,7 @@ def head_vertices(
     poses = torch.stack([rotation, neck_pose, jaw_pose, eyes_pose[:, :3], eyes_pose[:, 3:]], dim=1)
     rotations = axis_angle_to_matrix(poses)
     features = (rotations[:, 1:] - torch.eye(3, dtype=expr.dtype, device=expr.device)).reshape(B, 36)
-    matrix = head._offset_matrix
+    matrix = head.offset_matrix
     if head.num_expr == E:
         offsets = torch.cat([expr, features], dim=1) @ matrix
     else:

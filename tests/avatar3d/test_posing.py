@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from avatar3d import posing
+from avatar3d.basis_network import basis_weights, network_inputs
 from avatar3d.head.model import head_vertices
 from tests.avatar3d import posing_twin
 from tests.avatar3d.tiny import tiny_avatar, tiny_motion
@@ -24,6 +25,13 @@ def test_fast_vertices_equal_the_differentiable_forward():
     offset = torch.cat([avatar.vertex_offset, torch.zeros(15, 3)])
     slow = head_vertices(avatar.rig, avatar.shape, torch.from_numpy(frame.expr), **tracks, vertex_offset=offset)[0]
     np.testing.assert_allclose(vertices, slow.numpy(), atol=2e-6)
+
+
+def test_weights_equal_the_differentiable_network():
+    avatar, motion, _ = _posed()
+    frame = motion.at(0.1)
+    slow = basis_weights(network_inputs(frame), avatar.input_mean, avatar.input_std, avatar.layers)[0]
+    np.testing.assert_allclose(avatar.weights(frame), slow.numpy(), atol=1e-5)
 
 
 def test_bind_equals_its_slow_twin():

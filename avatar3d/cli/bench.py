@@ -1,0 +1,91 @@
+"""bench: how fast this machine is, as a table and as JSON."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from avatar3d.cli.common import note, say
+
+
+def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool = False, threads: int | None = None) -> None:
+    """Measure rendering, training, tracking and driving on this machine.
+
+    Args:
+        json_out: also write the figures to this file.
+        quick: fewer repetitions, fewer sizes.
+        threads: default all cores.
+    """
+    import os
+
+    from avatar3d.bench import machine, render_figures
+    from avatar3d.data import data_path
+    from avatar3d.files import atomic_path, check_output
+    from avatar3d.head.store import load_head
+    from recon.bench import track_figures, train_figures
+
+    if json_out is not None:
+        check_output(json_out)
+    threads = threads or len(os.sched_getaffinity(0))
+    head = load_head()
+    described = machine() | {"threads": threads}
+    results: dict[str, float] = {}
+    for name, measure in (
+        ("render", lambda: _avatar_figures(quick, threads) | render_figures(quick, threads=threads)),
+        ("train", lambda: train_figures(head, quick, threads)),
+        ("track", lambda: track_figures(data_path("demo", "demo.mp4"), head)),
+        ("drive", _driver_figures),
+    ):
+        note(f"bench: {name} ...")
+        results |= measure()
+    for key, value in sorted(results.items()):
+        say(f"{key:40s} {value:10.2f}")
+    say(", ".join(f"{key} {value}" for key, value in described.items()))
+    if json_out is not None:
+        with atomic_path(json_out) as temporary:
+            temporary.write_text(json.dumps({"machine": described, "results": results}, indent=1) + "\n")
+
+
+def _avatar_figures(quick: bool, threads: int) -> dict[str, float]:
+    """Frames per second of posing and drawing together, and milliseconds of posing alone."""
+    import numpy as np
+
+    from avatar3d.bench import times
+    from avatar3d.head.store import load_head
+    from avatar3d.render.cpu import Workspace, render_arrays
+    from recon.bench import bench_avatar, bench_camera, bench_motion
+
+    head = load_head()
+    motion, background, workspace = bench_motion(head), np.zeros(3, np.float32), Workspace()
+    figures: dict[str, float] = {}
+    for count in (15_000, 60_000):
+        avatar = bench_avatar(head, count)
+        for size in (512,) if quick else (256, 512, 1024):
+            camera = bench_camera(size)
+            clock = iter(np.linspace(0, motion.duration, 10_000))
+
+            def frame() -> None:
+                g = avatar.pose(motion, float(next(clock)))  # noqa: B023
+                arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
+                render_arrays(*arrays, camera, background, threads=threads, workspace=workspace)  # noqa: B023
+
+            name = f"{count // 1000}k_{size}"
+            figures[f"render_{name}_fps"] = 1e3 / times(frame, 15 if quick else 60)[1]
+        figures[f"pose_{count // 1000}k_ms"] = times(lambda: avatar.pose(motion, 0.11), 30)[1]  # noqa: B023
+    return figures
+
+
+def _driver_figures() -> dict[str, float]:
+    import time
+
+    from avatar3d.data import data_path
+    from avatar3d.head.store import load_head
+    from avatar3d.sound import read_sound
+    from driver.sample import drive
+
+    sound, head = read_sound(data_path("demo", "demo.mp4"), 16000), load_head()
+    drive(sound[:32000], 16000, head=head)
+    start = time.perf_counter()
+    drive(sound, 16000, head=head)
+    return {"driver_realtime_factor": len(sound) / 16000 / (time.perf_counter() - start)}
