@@ -1,0 +1,250 @@
+"""Fitting the condensed head to landmarks: damped Gauss-Newton over all frames at once.
+
+The frames are coupled only by light temporal terms (squared second differences). Each step's joint system is solved by
+conjugate gradients over a window of frames, preconditioned by every frame's own Cholesky factor: exact, and hardly
+dearer than to solve every frame alone, since the derivatives are what costs.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from recon.landmark_rig import LandmarkRig, View, evaluate, jacobian, offset_jacobian, shape_jacobian
+
+CHUNK = 64
+"""Frames whose derivatives are in memory together (0.25 MB each)."""
+EFFECTIVE_LANDMARKS = 60.0
+"""The errors of neighbouring landmarks go together: all of them count as this many independent ones."""
+HUBER_PIXELS = 2.0
+"""At 512 pixels; beyond it an error counts linearly."""
+BOUND_STD = 0.03
+"""How far a bounded coefficient may leave its range."""
+WINDOW = 1024
+"""Frames whose temporal coupling is solved exactly; between windows the last step's values stand in."""
+CG_STEPS = 30
+SQUARED_SECOND_DIFFERENCE = 6.0
+"""Diagonal of the squared second-difference operator."""
+SHAPE_FRAMES = 10.0
+"""However many frames are given, identity is weighed against its prior as if this many were independent."""
+OFFSET_STD = 0.003
+"""Metres, prior of a landmark's offset, for an error of one pixel."""
+DAMPING = 1e-4
+MAX_STEP = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """What is likely of a frame's P parameters, before its landmarks are seen."""
+
+    precision: Tensor
+    """[P, P] inverse covariance around zero."""
+    lower: Tensor
+    """[P] softly enforced, -inf where free."""
+    upper: Tensor
+    curvature: Tensor
+    """[P] inverse variance of the second difference over time, at 25 frames a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """F frames of landmarks to be explained."""
+
+    rig: LandmarkRig
+    view: View
+    targets: Tensor
+    """[F, L, 2] pixels."""
+    weights: Tensor
+    """[F, L] relative weight of each landmark."""
+    prior: Prior
+    triples: Tensor
+    """[F - 2] bool: frames i, i+1, i+2 follow one another within one shot."""
+    pixel: float
+    """Size of a reference pixel (512 across the crop) in pixels of the crop."""
+
+    def frames(self, selection: Tensor) -> "Problem":
+        """Some frames only, without temporal terms."""
+        none = torch.zeros(max(len(selection) - 2, 0), dtype=torch.bool)
+        return replace(self, targets=self.targets[selection], weights=self.weights[selection], triples=none)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What the landmarks were explained by."""
+
+    shape: Tensor
+    """[S]."""
+    offsets: Tensor
+    """[L, 3] metres."""
+    params: Tensor
+    """[F, P]."""
+
+
+def _robust_weights(problem: Problem, residual: Tensor, rows: slice) -> Tensor:
+    """[F, L] weight of each squared residual: Huber's, normalised so that all landmarks count as EFFECTIVE_LANDMARKS."""
+    weights = problem.weights[rows]
+    length = residual.norm(dim=-1) / problem.pixel
+    robust = HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)
+    scale = EFFECTIVE_LANDMARKS / weights.sum(1, keepdim=True).clamp(min=1e-6)
+    return weights * robust * scale / problem.pixel**2
+
+
+def _prior_terms(prior: Prior, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient [F, P] and curvature [F, P, P] of everything that is neither landmark nor smoothness."""
+    below, above = x < prior.lower, x > prior.upper
+    excess = torch.where(below, x - prior.lower, torch.where(above, x - prior.upper, torch.zeros_like(x)))
+    gradient = x @ prior.precision + excess / BOUND_STD**2
+    return gradient, prior.precision + torch.diag_embed((below | above) / BOUND_STD**2)
+
+
+def _smoothness(problem: Problem, x: Tensor, first: int = 0) -> Tensor:
+    """Gradient [N, P] of the temporal terms among the frames `first`, ... whose parameters are x; linear in x."""
+    gradient = torch.zeros_like(x)
+    if len(x) > 2:
+        triples = problem.triples[first : first + len(x) - 2, None]
+        second = (x[:-2] - 2 * x[1:-1] + x[2:]) * triples * problem.prior.curvature
+        gradient[:-2] += second
+        gradient[1:-1] -= 2 * second
+        gradient[2:] += second
+    return gradient
+
+
+def _factor(H: Tensor) -> tuple[Tensor, Tensor]:
+    """Cholesky factors of symmetric positive H [F, P, P] scaled to unit diagonal, and the scale [F, P].
+
+    Metres and coefficients differ by six orders of magnitude in curvature, which float32 would not survive unscaled.
+    """
+    scale = H.diagonal(dim1=-2, dim2=-1).clamp(min=1e-12).rsqrt()
+    scaled = H * scale[..., :, None] * scale[..., None, :]
+    scaled.diagonal(dim1=-2, dim2=-1).add_(DAMPING)
+    return torch.linalg.cholesky_ex(scaled)[0], scale
+
+
+def _back_substitute(factor: tuple[Tensor, Tensor], right: Tensor) -> Tensor:
+    """H^-1 right [F, P, K]."""
+    return torch.cholesky_solve(right * factor[1][..., None], factor[0]) * factor[1][..., None]
+
+
+def solve_frames(problem: Problem, solution: Solution, iterations: int, columns: Tensor | None = None) -> Solution:
+    """Improve the frame parameters with identity and offsets held.
+
+    Args:
+        problem: the landmarks.
+        solution: where to start.
+        iterations: sweeps over all frames.
+        columns: indices of the parameters to solve for, all by default; without the others, nothing is smoothed.
+    """
+    params = solution.params.clone()
+    active = torch.arange(params.shape[1]) if columns is None else columns
+    smooth = columns is None and bool(problem.triples.any())
+    for _ in range(iterations):
+        for first in range(0, len(params), WINDOW):
+            rows = slice(first, min(first + WINDOW, len(params)))
+            pieces = [
+                _normal_equations(problem, solution, params, slice(k, min(k + CHUNK, rows.stop)), active) for k in range(first, rows.stop, CHUNK)
+            ]
+            H, g = (torch.cat(items) for items in zip(*pieces, strict=True))
+            if smooth:
+                step = _coupled_step(problem, H, g + _smoothness(problem, params)[rows], first)
+            else:
+                step = _back_substitute(_factor(H), g[..., None])[..., 0]
+            params[rows, active] -= step.clamp(-MAX_STEP, MAX_STEP)
+    return replace(solution, params=params)
+
+
+def _normal_equations(problem: Problem, solution: Solution, params: Tensor, rows: slice, active: Tensor) -> tuple[Tensor, Tensor]:
+    """Curvature [N, A, A] and gradient [N, A] of the frames `rows` by their active parameters."""
+    state = evaluate(problem.rig, solution.shape, solution.offsets, params[rows], problem.view)
+    residual = state.pixels - problem.targets[rows]
+    root = _robust_weights(problem, residual, rows).sqrt()[..., None]
+    columns = jacobian(problem.rig, state, problem.view)
+    J = ((columns if len(active) == params.shape[1] else columns[..., active]) * root[..., None]).flatten(1, 2)
+    gradient, H = _prior_terms(problem.prior, params[rows])
+    gradient = gradient[:, active] + (J.transpose(1, 2) @ (residual * root).flatten(1)[..., None])[..., 0]
+    return H[:, active][..., active] + J.transpose(1, 2) @ J, gradient
+
+
+def _coupled_step(problem: Problem, H: Tensor, g: Tensor, first: int) -> Tensor:
+    """(H + temporal terms)^-1 g [N, P] by preconditioned conjugate gradients; frames outside the window hold still."""
+    N = len(H)
+    before, after = min(2, first), min(2, len(problem.targets) - first - N)
+
+    def product(x: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(x, (0, 0, before, after))
+        return (H @ x[..., None])[..., 0] + _smoothness(problem, padded, first - before)[before : before + N]
+
+    factor = _factor(H + torch.diag(problem.prior.curvature) * SQUARED_SECOND_DIFFERENCE)
+    x, residual = torch.zeros_like(g), g
+    z = _back_substitute(factor, residual[..., None])[..., 0]
+    direction, energy = z, (residual * z).sum()
+    for _ in range(CG_STEPS):
+        image = product(direction)
+        length = energy / (direction * image).sum().clamp(min=1e-30)
+        x, residual = x + length * direction, residual - length * image
+        z = _back_substitute(factor, residual[..., None])[..., 0]
+        previous, energy = energy, (residual * z).sum()
+        if energy < 1e-6 * (g * x).sum().abs():
+            break
+        direction = z + energy / previous * direction
+    return x
+
+
+def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_precision: Tensor, fit_offsets: bool) -> Solution:
+    """Improve identity, landmark offsets and frame parameters together.
+
+    The frame parameters are eliminated from the normal equations (Schur complement), so identity sees what it costs
+    after every frame has adapted. Offsets follow in closed form, from what identity and expressions left over.
+
+    Args:
+        problem: the landmarks; its temporal terms are ignored.
+        solution: where to start.
+        iterations: Gauss-Newton steps.
+        shape_precision: [S] inverse variance of identity.
+        fit_offsets: whether landmark offsets may change.
+    """
+    shape, offsets, params = solution.shape, solution.offsets, solution.params
+    F, S = len(params), len(shape)
+    precision = shape_precision * (F / min(F, SHAPE_FRAMES))
+    for _ in range(iterations):
+        H_shape, g_shape = torch.diag(precision), precision * shape
+        eliminated: list[tuple[Tensor, Tensor]] = []
+        for first in range(0, F, CHUNK):
+            rows = slice(first, first + CHUNK)
+            state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
+            residual = state.pixels - problem.targets[rows]
+            root = _robust_weights(problem, residual, rows).sqrt()[..., None]
+            columns = torch.cat([jacobian(problem.rig, state, problem.view), shape_jacobian(problem.rig, state, problem.view)], dim=-1)
+            J = (columns * root[..., None]).flatten(1, 2)
+            normal = J.transpose(1, 2) @ J
+            gradient = (J.transpose(1, 2) @ (residual * root).flatten(1)[..., None])[..., 0]
+            g_prior, H_prior = _prior_terms(problem.prior, params[rows])
+            H, cross = normal[:, :-S, :-S] + H_prior, normal[:, :-S, -S:]
+            solved = _back_substitute(_factor(H), torch.cat([cross, (gradient[:, :-S] + g_prior)[..., None]], dim=2))
+            by_shape, plain = solved[..., :S], solved[..., S]
+            eliminated.append((by_shape, plain))
+            H_shape = H_shape + (normal[:, -S:, -S:] - cross.transpose(1, 2) @ by_shape).sum(0)
+            g_shape = g_shape + (gradient[:, -S:] - (cross.transpose(1, 2) @ plain[..., None])[..., 0]).sum(0)
+        step = _back_substitute(_factor(H_shape), g_shape[:, None])[:, 0].clamp(-3 * MAX_STEP, 3 * MAX_STEP)
+        shape = shape - step
+        by_shape, plain = (torch.cat(items) for items in zip(*eliminated, strict=True))
+        params = params - (plain - by_shape @ step).clamp(-MAX_STEP, MAX_STEP)
+        if fit_offsets:
+            offsets = _fit_offsets(problem, shape, offsets, params)
+    return Solution(shape, offsets, params)
+
+
+def _fit_offsets(problem: Problem, shape: Tensor, offsets: Tensor, params: Tensor) -> Tensor:
+    """The offsets [L, 3] that explain best what remains: a 3x3 system per landmark, against the prior OFFSET_STD."""
+    H = torch.zeros(problem.rig.num_landmarks, 3, 3)
+    g = torch.zeros(problem.rig.num_landmarks, 3)
+    for first in range(0, len(params), CHUNK):
+        rows = slice(first, first + CHUNK)
+        state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
+        residual = (state.pixels - problem.targets[rows]) / problem.pixel
+        robust = HUBER_PIXELS / residual.norm(dim=-1).clamp(min=HUBER_PIXELS) / len(params)
+        J = offset_jacobian(problem.rig, state, problem.view) / problem.pixel
+        weighted = J * robust[..., None, None]
+        H += torch.einsum("flai,flaj->lij", weighted, J)
+        g += torch.einsum("flai,fla->li", weighted, residual - (J @ offsets[..., None])[..., 0])
+    H += torch.eye(3) / OFFSET_STD**2
+    return -torch.linalg.solve(H, g[..., None])[..., 0]

@@ -1,0 +1,267 @@
+"""The head model boiled down to MediaPipe's landmarks: positions and their exact derivatives, batched over frames.
+
+A landmark is a fixed point of a triangle, so under linear blend skinning it is a sum over joints of
+R_joint (a linear function of identity, expression and pose correctives). Keeping that sum per joint instead of per
+vertex makes a landmark as cheap as a vertex, and its derivatives closed forms.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_vertices
+
+ROTATION, POSITION, JAW, EYES, EXPR = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 15), slice(15, None)
+"""Columns of a frame's parameter vector: head rotation, head position, jaw, eyes, expressions then eyelids."""
+NUM_POSE = 15
+_CORRECTIVES = 27
+"""Elements of R - I of jaw and both eyes; the neck's are zero, because the head is tracked as one rigid body."""
+
+
+@dataclass(frozen=True, eq=False)
+class _JointPart:
+    """What one joint moves: n of the landmarks, each with its share."""
+
+    rows: Tensor
+    """[n] positions in the list of landmarks."""
+    weight: Tensor
+    """[n] share of the joint."""
+    template: Tensor
+    """[n, 3], already multiplied with the share, as are the bases."""
+    shape_basis: Tensor
+    """[n, 3, S]."""
+    linear_basis: Tensor
+    """[n, 3, E + lids + 27]."""
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkRig:
+    """L landmarks of a head whose neck is straight; see `landmark_rig`."""
+
+    index: Tensor
+    """[L] MediaPipe's numbers of the landmarks."""
+    parts: tuple[_JointPart, ...]
+    """Head (root and neck together), jaw, left eye, right eye."""
+    joints: Tensor
+    """[3, 3] jaw, left eye, right eye."""
+    joint_shape_basis: Tensor
+    """[3, 3, S]."""
+    pivot: Tensor
+    """[3] the head turns about this point of the rest pose: its rotation and position are then nearly independent."""
+    num_expr: int
+    num_lids: int
+
+    @property
+    def num_landmarks(self) -> int:
+        return len(self.index)
+
+    @property
+    def num_params(self) -> int:
+        return NUM_POSE + self.num_expr + self.num_lids
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The camera as tensors: rotation [3, 3], translation [3], focal and centre [2] in pixels."""
+
+    R: Tensor
+    t: Tensor
+    focal: Tensor
+    centre: Tensor
+
+
+def landmark_rig(head: HeadModel, num_shape: int) -> LandmarkRig:
+    """Condense a head with a landmark embedding; only the first `num_shape` identity modes are kept."""
+    small = head.subset(landmark_vertices(head))
+    if small.landmarks is None:
+        raise ValueError(f"{head.name} has no landmark embedding")
+    corners = small.faces[torch.from_numpy(small.landmarks.face)]
+    bary = torch.from_numpy(small.landmarks.bary).float()
+    linear = small.expr_basis
+    if small.eyelid_basis is not None:
+        linear = torch.cat([linear, small.eyelid_basis.permute(1, 2, 0)], dim=2)
+    linear = torch.cat([linear, small.pose_basis[..., 9:]], dim=2)
+    shape = small.shape_basis[..., :num_shape]
+    weights = torch.cat([small.skin_weights[:, :2].sum(1, keepdim=True), small.skin_weights[:, 2:]], dim=1)
+
+    def part(joint: int) -> _JointPart:
+        share = weights[corners, joint] * bary
+        rows = torch.nonzero(share.sum(1) > 1e-6)[:, 0]
+        share, vertices = share[rows], corners[rows]
+        return _JointPart(
+            rows,
+            share.sum(1),
+            (share[..., None] * small.template[vertices]).sum(1),
+            torch.einsum("nk,nkcs->ncs", share, shape[vertices]),
+            torch.einsum("nk,nkce->nce", share, linear[vertices]),
+        )
+
+    parts = tuple(part(joint) for joint in range(4))
+    return LandmarkRig(
+        index=torch.from_numpy(small.landmarks.index).long(),
+        parts=parts,
+        joints=small.joint_template[2:],
+        joint_shape_basis=small.joint_shape_basis[2:, :, :num_shape],
+        pivot=parts[0].template.sum(0) / parts[0].weight.sum(),
+        num_expr=head.num_expr,
+        num_lids=0 if head.eyelid_basis is None else 2,
+    )
+
+
+def rotation_jacobian(rotvec: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation matrices [F, 3, 3] of rotation vectors [F, 3], and their derivatives [F, 3, 3, 3] (last: component)."""
+
+    def both(vector: Tensor) -> tuple[Tensor, Tensor]:
+        matrix = axis_angle_to_matrix(vector)
+        return matrix, matrix
+
+    jacobian, matrix = torch.func.vmap(torch.func.jacfwd(both, has_aux=True))(rotvec)
+    return matrix, jacobian
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Landmarks of F frames in pixels and what is needed to differentiate them."""
+
+    pixels: Tensor
+    """[F, L, 2]."""
+    camera_points: Tensor
+    """[F, L, 3] metres, in the camera's frame."""
+    rest: Tensor
+    """[F, L, 3] before the head's rigid motion."""
+    local: tuple[Tensor, ...]
+    """Per part [F, n, 3]: before the joint's rotation, relative to the joint."""
+    R_joint: tuple[Tensor | None, ...]
+    """Per part [F, 3, 3], None for the head."""
+    dR_joint: tuple[Tensor | None, ...]
+    R: Tensor
+    """[F, 3, 3] head rotation."""
+    dR: Tensor
+
+
+def evaluate(rig: LandmarkRig, shape: Tensor, offsets: Tensor, params: Tensor, view: View) -> Evaluation:
+    """Project the landmarks.
+
+    Args:
+        rig: the condensed head.
+        shape: [S] identity.
+        offsets: [L, 3] person-specific displacement of the landmarks on the neutral head, metres.
+        params: [F, P] frame parameters.
+        view: the camera.
+    """
+    F = len(params)
+    rotvecs = torch.stack([params[:, ROTATION], params[:, JAW], params[:, 9:12], params[:, 12:15]], dim=1)
+    matrices, derivatives = rotation_jacobian(rotvecs.reshape(-1, 3))
+    matrices, derivatives = matrices.unflatten(0, (F, 4)), derivatives.unflatten(0, (F, 4))
+    correctives = (matrices[:, 1:] - torch.eye(3)).reshape(F, _CORRECTIVES)
+    coefficients = torch.cat([params[:, EXPR], correctives], dim=1)
+    joints = rig.joints + rig.joint_shape_basis @ shape
+    rest = params.new_zeros(F, rig.num_landmarks, 3)
+    local: list[Tensor] = []
+    for number, part in enumerate(rig.parts):
+        neutral = part.template + part.shape_basis @ shape + part.weight[:, None] * offsets[part.rows]
+        moved = neutral + (coefficients @ part.linear_basis.flatten(0, 1).T).unflatten(1, (-1, 3))
+        if number == 0:
+            rest[:, part.rows] += moved
+            local.append(moved)
+            continue
+        lever = part.weight[:, None] * joints[number - 1]
+        moved = moved - lever
+        rest[:, part.rows] += moved @ matrices[:, number].transpose(1, 2) + lever
+        local.append(moved)
+    R = matrices[:, 0]
+    world = (rest - rig.pivot) @ R.transpose(1, 2) + rig.pivot + params[:, None, POSITION]
+    camera_points = world @ view.R.T + view.t
+    pixels = camera_points[..., :2] / camera_points[..., 2:] * view.focal + view.centre
+    R_joint = (None, *(matrices[:, number] for number in (1, 2, 3)))
+    dR_joint = (None, *(derivatives[:, number] for number in (1, 2, 3)))
+    return Evaluation(pixels, camera_points, rest, tuple(local), R_joint, dR_joint, R, derivatives[:, 0])
+
+
+def _world_to_pixel(state: Evaluation, view: View) -> Tensor:
+    """[F, L, 2, 3] derivative of the pixels by world positions."""
+    x, y, z = state.camera_points.unbind(-1)
+    zero = torch.zeros_like(z)
+    rows = torch.stack([torch.stack([1 / z, zero, -x / (z * z)], -1), torch.stack([zero, 1 / z, -y / (z * z)], -1)], -2)
+    return (rows * view.focal[:, None]) @ view.R
+
+
+def _linear_columns(rig: LandmarkRig, state: Evaluation, A: Tensor, basis: str, columns: slice) -> Tensor:
+    """[F, L, 2, C] derivative by coefficients of a per-part basis; A [F, L, 2, 3] by positions before the head's motion."""
+    F, L = A.shape[:2]
+    width = len(range(*columns.indices(getattr(rig.parts[0], basis).shape[2])))
+    out = A.new_zeros(L, F * 2, width)
+    for part, R in zip(rig.parts, state.R_joint, strict=True):
+        if not len(part.rows):
+            continue
+        rows = A[:, part.rows] if R is None else A[:, part.rows] @ R[:, None]
+        product = torch.bmm(rows.transpose(0, 1).reshape(len(part.rows), F * 2, 3), getattr(part, basis)[..., columns])
+        if len(part.rows) == L:
+            out += product
+        else:
+            out.index_add_(0, part.rows, product)
+    return out.unflatten(1, (F, 2)).transpose(0, 1)
+
+
+def jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
+    """[F, L, 2, P] derivative of the pixels by the frame parameters."""
+    F, L = state.rest.shape[:2]
+    by_world = _world_to_pixel(state, view)
+    A = by_world @ state.R[:, None]
+    C = rig.num_expr + rig.num_lids
+    out = A.new_empty(F, L, 2, NUM_POSE + C)
+    turned = torch.einsum("fijk,flj->flik", state.dR, state.rest - rig.pivot)
+    out[..., ROTATION] = by_world @ turned
+    out[..., POSITION] = by_world
+    out[..., EXPR] = _linear_columns(rig, state, A, "linear_basis", slice(0, C))
+    for number in (1, 2, 3):
+        part, dR = rig.parts[number], state.dR_joint[number]
+        assert dR is not None
+        by_rotvec = A.new_zeros(F, L, 3, 3)
+        by_rotvec[:, part.rows] = torch.einsum("fijk,fnj->fnik", dR, state.local[number])
+        first = C + 9 * (number - 1)
+        for other, R in zip(rig.parts, state.R_joint, strict=True):
+            corrective = torch.einsum("nce,fek->fnck", other.linear_basis[..., first : first + 9], dR.flatten(1, 2))
+            by_rotvec[:, other.rows] += corrective if R is None else R[:, None] @ corrective
+        out[..., 3 + 3 * number : 6 + 3 * number] = A @ by_rotvec
+    return out
+
+
+def shape_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
+    """[F, L, 2, S] derivative of the pixels by identity; that a joint moves with identity is left out as negligible."""
+    A = _world_to_pixel(state, view) @ state.R[:, None]
+    return _linear_columns(rig, state, A, "shape_basis", slice(None))
+
+
+def offset_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
+    """[F, L, 2, 3] derivative of each landmark's pixels by its own offset."""
+    A = _world_to_pixel(state, view) @ state.R[:, None]
+    skin = A.new_zeros(*state.rest.shape, 3)
+    for part, R in zip(rig.parts, state.R_joint, strict=True):
+        skin[:, part.rows] += part.weight[:, None, None] * (torch.eye(3) if R is None else R[:, None])
+    return A @ skin
+
+
+def rigid_motion(rig: LandmarkRig, params: Tensor) -> tuple[Tensor, Tensor]:
+    """The head's motion x -> R x + t: R [F, 3, 3], t [F, 3]."""
+    R = axis_angle_to_matrix(params[:, ROTATION])
+    return R, rig.pivot + params[:, POSITION] - rig.pivot @ R.transpose(1, 2)
+
+
+def posed_head(head: HeadModel, rig: LandmarkRig, shape: Tensor, params: Tensor) -> Tensor:
+    """All vertices [F, V, 3] for tracked parameters, torso rigid with the head."""
+    R, t = rigid_motion(rig, params)
+    root = head.joints(shape)[0]
+    lids = params[:, NUM_POSE + rig.num_expr :] if rig.num_lids else None
+    return head_vertices(
+        head,
+        shape,
+        params[:, NUM_POSE : NUM_POSE + rig.num_expr],
+        jaw_pose=params[:, JAW],
+        neck_pose=torch.zeros(len(params), 3),
+        eyes_pose=params[:, EYES],
+        rotation=params[:, ROTATION],
+        translation=t - root + root @ R.transpose(1, 2),
+        eyelids=lids,
+    )

@@ -1,0 +1,178 @@
+"""Tracking a capture folder, and what it leaves there.
+
+motion.npz      the tracked Motion        camera.json      the one camera
+tracking.json   errors in pixels, focal length, frames learned from, flags, speed
+overlay.mp4     the tracked head over the frames
+"""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from avatar3d.camera import Camera
+from avatar3d.errors import UserError
+from avatar3d.files import atomic_path
+from avatar3d.head.model import ROOT, HeadModel
+from avatar3d.motion import Motion, check_head, load_motion, save_motion
+from avatar3d.progress import Progress, silent
+from recon.capture import Capture, iterate, load_capture
+from recon.neck import compose, decompose
+from recon.overlay import pose_frames, write_overlay
+from recon.torso import align_bust, choose_reference, torso_motion
+from recon.tracker import track
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedCapture:
+    """What tracking a capture found."""
+
+    motion: Motion
+    camera: Camera
+    report: dict
+    """The contents of tracking.json."""
+
+    def holds_out(self, holdout: float) -> bool:
+        """Whether nothing shared was learned from the last `holdout` of the frames."""
+        return self.report["learned_before"] <= first_held_out(len(self.motion), holdout)
+
+
+def first_held_out(frames: int, holdout: float) -> int:
+    """The frame from which on frames are kept out."""
+    return frames - round(holdout * frames)
+
+
+def track_capture(
+    folder: Path | str, head: HeadModel, *, focal: float | None = None, holdout: float = 0.0, progress: Progress = silent
+) -> TrackedCapture:
+    """Track head and shoulders through a capture and write what was found into its folder.
+
+    Args:
+        folder: a capture folder (`recon.capture`).
+        head: a head with a landmark embedding.
+        focal: focal length in pixels of the crop, where it is known.
+        holdout: share of the frames, at the end, from which identity, camera and landmark offsets are not learned.
+        progress: told how many frames are done, of three rounds: poses, shoulders, overlay.
+
+    Raises:
+        UserError: not a capture, no usable face, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    capture = load_capture(folder)
+    T = len(capture)
+    learned_before = first_held_out(T, holdout)
+    shared = np.arange(T) < learned_before
+    if not (capture.valid & shared).any():
+        raise UserError(f"{folder}: no face is visible in the first {learned_before} of {T} frames; hold out fewer frames or film the face")
+    start = time.perf_counter()
+    cuts = tuple(int(cut) for cut in capture.cuts)
+    tracking = track(
+        capture.landmarks,
+        capture.valid,
+        capture.size,
+        capture.fps,
+        head,
+        focal=focal,
+        shared_frames=shared,
+        cuts=cuts,
+        progress=lambda done, total, **_: progress(done, 3 * total),
+    )
+    posed = time.perf_counter()
+    motion, lost = _with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(T + done, 3 * T))
+    motion = replace(motion, sound=capture.sound, sound_rate=capture.sound_rate)
+    done = time.perf_counter()
+    report = {
+        "schema": SCHEMA,
+        "head": {"name": head.name, "fingerprint": head.fingerprint},
+        "frames": T,
+        "focal": tracking.camera.fx,
+        "focal_given": focal is not None,
+        "error_px": {name: round(value, 3) for name, value in tracking.errors(capture.size).items()},
+        "learned_before": learned_before,
+        "learned_from": tracking.shared_frames.tolist(),
+        "landmark_offset_mm": round(float(np.linalg.norm(tracking.offsets, axis=1).mean() * 1e3), 3),
+        "bridged": _ranges(np.flatnonzero(~capture.valid)),
+        "shoulders_lost": _ranges(lost),
+        "cuts": list(cuts),
+        "frames_per_second": {"poses": round(T / (posed - start), 1), "shoulders": round(T / (done - posed), 1)},
+    }
+    _write(folder, motion, tracking.camera, report)
+    pictures = (image for image, _ in iterate(capture))
+    write_overlay(
+        _counted(pictures, lambda index: progress(2 * T + index, 3 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
+    )
+    return TrackedCapture(motion, tracking.camera, report)
+
+
+def load_tracking(folder: Path | str, head: HeadModel | None = None) -> TrackedCapture | None:
+    """What `track_capture` wrote, or None where it has not run (to the end).
+
+    Raises:
+        UserError: unreadable, or tracked with another head than `head`.
+    """
+    folder = Path(folder)
+    paths = [folder / name for name in ("tracking.json", "camera.json", "motion.npz")]
+    if not all(path.is_file() for path in paths):
+        return None
+    try:
+        report = json.loads(paths[0].read_text(encoding="utf-8"))
+        camera = Camera.from_json(json.loads(paths[1].read_text(encoding="utf-8")))
+        fingerprint, learned_before = report["head"]["fingerprint"], int(report["learned_before"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: its tracking files are damaged ({error}); track it again with `avatar3d track`") from error
+    motion = load_motion(paths[2])
+    if head is not None:
+        check_head(fingerprint, head, paths[0])
+    return TrackedCapture(motion, camera, report | {"learned_before": learned_before})
+
+
+def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadModel, shared: np.ndarray, tell) -> tuple[Motion, np.ndarray]:
+    """The same motion with the shoulders on their own, and the frames in which they could not be followed."""
+    joints = head.joints(torch.from_numpy(motion.shape)).double().numpy()
+    head_R, head_t, _, _ = decompose(motion.rotation, motion.translation, motion.neck_pose, motion.neck_translation, joints)
+    learn = capture.valid & shared
+    reference = choose_reference(capture.landmarks, learn)
+    alignment = align_bust(
+        _counted(iterate(capture), tell),
+        reference,
+        (capture.image(reference), capture.matte(reference)),
+        capture.landmarks,
+        capture.valid,
+        tuple(capture.cuts),
+    )
+    torso = head.skin_weights[:, ROOT].numpy() > 0.5
+    points = pose_frames(head, motion, slice(reference, reference + 1))[0, torso]
+    depth = float((points @ camera.T_cam_world[2, :3]).mean() + camera.T_cam_world[2, 3])
+    torso_R, torso_t = torso_motion(alignment, camera, depth, head_R, head_t, learn)
+    rotation, translation, neck_pose, neck_translation = compose(head_R, head_t, torso_R, torso_t, joints)
+    split = replace(motion, rotation=rotation, translation=translation, neck_pose=neck_pose, neck_translation=neck_translation)
+    return split, np.flatnonzero(~alignment.valid)
+
+
+def _write(folder: Path, motion: Motion, camera: Camera, report: dict) -> None:
+    # tracking.json last: whoever finds it finds the others complete.
+    (folder / "tracking.json").unlink(missing_ok=True)
+    save_motion(motion, folder / "motion.npz")
+    for name, record in (("camera.json", camera.to_json()), ("tracking.json", report)):
+        with atomic_path(folder / name) as path:
+            path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _counted(items, tell):
+    for index, item in enumerate(items):
+        yield item
+        tell(index + 1)
+
+
+def _ranges(frames: np.ndarray) -> list[list[int]]:
+    """Runs of consecutive frames as [first, last]."""
+    if not len(frames):
+        return []
+    breaks = np.flatnonzero(np.diff(frames) > 1)
+    firsts, lasts = np.r_[frames[0], frames[breaks + 1]], np.r_[frames[breaks], frames[-1]]
+    return [[int(a), int(b)] for a, b in zip(firsts, lasts, strict=True)]
