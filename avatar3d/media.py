@@ -6,8 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import av.container
-import av.stream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Stream
 
 from avatar3d.errors import UserError
 
@@ -16,7 +17,7 @@ _REFUSED = {"tty", "concat", "hls", "dash", "ffmetadata", "lavfi"}
 
 
 @contextlib.contextmanager
-def open_media(path: Path | str, kind: str) -> Iterator[av.container.InputContainer]:
+def open_media(path: Path | str, kind: str) -> Iterator[InputContainer]:
     """Open a local video or sound file for reading.
 
     Args:
@@ -38,7 +39,7 @@ def open_media(path: Path | str, kind: str) -> Iterator[av.container.InputContai
         container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except PermissionError as error:
         raise UserError(f"{path}: cannot be read (permission denied); change its permissions") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         raise not_media from error
     with container:
         if _REFUSED & set(container.format.name.split(",")):
@@ -46,7 +47,7 @@ def open_media(path: Path | str, kind: str) -> Iterator[av.container.InputContai
         yield container
 
 
-def start_seconds(stream: av.stream.Stream) -> Fraction:
+def start_seconds(stream: Stream) -> Fraction:
     """Time stamp of the stream's first sample on the clock of its file, seconds; 0 where the file does not say."""
     if stream.start_time is None or stream.time_base is None:
         return Fraction(0)

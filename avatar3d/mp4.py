@@ -7,7 +7,10 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
@@ -99,7 +102,7 @@ class VideoWriter(contextlib.AbstractContextManager):
     def _close(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Finish the file, or after an error only release it: the half-written file is thrown away anyway."""
         if kind is not None:
-            with contextlib.suppress(av.error.FFmpegError, OSError):
+            with contextlib.suppress(FFmpegError, OSError):
                 self._container.close()
             return False
         if self.frames == 0:
@@ -110,7 +113,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         self._container.close()
         return False
 
-    def _video_stream(self) -> av.video.stream.VideoStream:
+    def _video_stream(self) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self.fps, options=self._options)
         stream.width, stream.height = (side + side % 2 for side in self.size)
         stream.pix_fmt = "yuv420p"
@@ -122,7 +125,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         return stream
 
-    def _audio_stream(self) -> av.audio.stream.AudioStream:
+    def _audio_stream(self) -> AudioStream:
         rate = self._sound_rate if self._sound_rate in _AAC_RATES else 48000
         stream = self._container.add_stream("aac", rate=rate, layout="mono")
         stream.codec_context.bit_rate = 128_000 if rate >= 32000 else 64_000
@@ -148,6 +151,7 @@ class VideoWriter(contextlib.AbstractContextManager):
             self._container.mux(self._audio.encode(None))
 
     def _encode_sound(self, frame: av.AudioFrame | None) -> None:
+        assert self._audio is not None
         for piece in self._resampler.resample(frame):
             self._container.mux(self._audio.encode(piece))
 
@@ -157,6 +161,6 @@ def _disk_errors(path: Path):
     """FFmpeg's write errors are OSErrors with the system's reason in `strerror`; others mean an unusable file, too."""
     try:
         yield
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UserError(f"{path}: cannot be written ({reason}); free some space or choose another output path") from error

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
@@ -50,9 +52,10 @@ def read_sound(path: Path | str, rate: int = 16000) -> np.ndarray:
     return np.concatenate(chunks)
 
 
-def _chunks(container: av.container.InputContainer, rate: int) -> Iterator[tuple[int, np.ndarray]]:
+def _chunks(container: InputContainer, rate: int) -> Iterator[tuple[int, np.ndarray]]:
     """Decoded pieces with the sample index that their time stamp stands for."""
-    resampler, form, start = None, None, None
+    resampler: av.AudioResampler | None = None
+    form, start = None, None
     position = 0
     for frame in _frames(container):
         seconds = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
@@ -63,22 +66,26 @@ def _chunks(container: av.container.InputContainer, rate: int) -> Iterator[tuple
         if form != (frame.format.name, frame.layout.name, frame.sample_rate):
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
             if resampler is not None:
-                yield from ((position, piece) for piece in _mono(resampler, None))
+                for piece in _mono(resampler, None):
+                    yield position, piece
             resampler = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate)
-        yield from ((position, piece) for piece in _mono(resampler, frame))
+        assert resampler is not None
+        for piece in _mono(resampler, frame):
+            yield position, piece
     if resampler is not None:
-        yield from ((0, piece) for piece in _mono(resampler, None))
+        for piece in _mono(resampler, None):
+            yield 0, piece
 
 
-def _frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+def _frames(container: InputContainer) -> Iterator[av.AudioFrame]:
     """Decoded frames; damaged packets are skipped, and a file that breaks off ends there."""
     try:
         for packet in container.demux(container.streams.audio[0]):
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except InvalidDataError:
                 continue
-    except av.error.FFmpegError:
+    except FFmpegError:
         return
 
 

@@ -8,7 +8,7 @@ landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_folder, check_output
+from avatar3d.progress import Progress, silent
 from avatar3d.sound import read_sound, write_wav
 from recon.crop import Crop, choose_crop
 from recon.cuts import CutDetector
@@ -40,7 +41,8 @@ _ADVICE = "film one person's head and shoulders from the front, in good light, f
 class Capture:
     """T frames of one person. Pictures are read from the folder when asked for."""
 
-    folder: Path
+    path: Path
+    """The folder."""
     fps: Fraction
     size: int
     """Pixels of the square pictures."""
@@ -71,7 +73,7 @@ class Capture:
         return self._picture("mattes", index, ".png", cv2.IMREAD_GRAYSCALE)
 
     def _picture(self, kind: str, index: int, suffix: str, flags: int) -> np.ndarray:
-        path = self.folder / kind / f"{index:05d}{suffix}"
+        path = self.path / kind / f"{index:05d}{suffix}"
         picture = cv2.imdecode(np.fromfile(path, np.uint8), flags) if path.is_file() and path.stat().st_size else None
         if picture is None or picture.shape[:2] != (self.size, self.size):
             raise UserError(f"{path}: is missing or damaged; make the capture again with `avatar3d track`")
@@ -84,7 +86,7 @@ def make_capture(
     *,
     size: int = 512,
     fps: Fraction | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Capture:
     """Make a capture folder of a video: find the person, choose the crop, then landmarks, matte and picture of every frame.
 
@@ -95,7 +97,7 @@ def make_capture(
         out: the folder; an older capture of that name is replaced.
         size: pixels of the square crop.
         fps: frames per second of the capture; None takes the video's.
-        progress: called with (frames done, frames expected).
+        progress: told how many frames are done.
 
     Raises:
         UserError: unusable video or output path, no face, or fewer than `MIN_FACES` frames with one.
@@ -120,8 +122,7 @@ def make_capture(
                 valid.append(points is not None)
                 cuts.see(rgb, points)
                 _write_frame(folder, i, rgb, matte)
-                if progress is not None:
-                    progress(i + 1, max(expected, i + 1))
+                progress(i + 1, max(expected, i + 1))
         if sum(valid) < MIN_FACES:
             raise UserError(f"{video}: a face was seen in {sum(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
         _write_rest(folder, info, rate, crop, np.stack(landmarks), np.array(valid), cuts.found(), person.faces)
@@ -146,7 +147,7 @@ def load_capture(path: Path | str) -> Capture:
             raise ValueError("landmarks and frame count disagree")
         sound = folder / "sound.wav"
         return Capture(
-            folder=folder,
+            path=folder,
             fps=Fraction(*record["fps"]),
             size=int(record["size"]),
             landmarks=landmarks,

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,8 @@ class FaceFinder(contextlib.AbstractContextManager):
         height, width = rgb.shape[:2]
         boxes: list[np.ndarray] = []
         for model in (self._far, self._near):
-            for detection in model.process(rgb).detections or []:
+            result: Any = model.process(rgb)
+            for detection in result.detections or []:
                 box = detection.location_data.relative_bounding_box
                 corners = np.array([box.xmin, box.ymin, box.xmin + box.width, box.ymin + box.height]) * (width, height, width, height)
                 if all(overlap(corners, other) < 0.3 for other in boxes):
@@ -128,7 +130,8 @@ class PersonSegmenter(contextlib.AbstractContextManager):
 
     def segment(self, rgb: np.ndarray) -> np.ndarray:
         """[height, width] float32, 0..1: how surely a pixel belongs to a person. Soft: the network works at 256x256."""
-        return self._model.process(rgb).segmentation_mask
+        result: Any = self._model.process(rgb)
+        return result.segmentation_mask
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import BlockingIOError as NoFrameYet
+from av.error import EOFError as NoFrameLeft
+from av.error import FFmpegError, InvalidDataError
+from av.filter import Graph
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 
 from avatar3d.errors import UserError
 from avatar3d.media import open_media, start_seconds
@@ -103,7 +111,7 @@ def sample_frames(path: Path | str, count: int) -> Iterator[np.ndarray]:
     """
     info = probe(path)
     if info.duration > _SEEK_SECONDS:
-        with contextlib.suppress(av.error.FFmpegError):
+        with contextlib.suppress(FFmpegError):
             yield from _sought(info, count)
             return
     step = max(1, int(info.duration * info.fps / count))
@@ -120,7 +128,7 @@ def _sought(info: VideoInfo, count: int) -> Iterator[np.ndarray]:
             container.seek(int((start_seconds(stream) + Fraction(info.duration) * k / count) / stream.time_base), stream=stream)
             frame = next(_decoded(container, stream, info.path), None)
             if frame is not None:
-                yield _Converted(frame, _square_size(frame, stream))()
+                yield _Converted(frame, _square_size(frame, stream), _orientation(frame))()
 
 
 def read_aligned_sound(path: Path | str, rate: int = 16000) -> np.ndarray | None:
@@ -142,9 +150,9 @@ def read_aligned_sound(path: Path | str, rate: int = 16000) -> np.ndarray | None
     return sound[shift:] if shift >= 0 else np.concatenate([np.zeros(-shift, np.float32), sound])
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.video.stream.VideoStream:
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     # A sound file's cover picture is a video stream to FFmpeg, but not to anybody else.
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         raise UserError(f"{path}: has no video track; give a video of the person")
     stream = streams[0]
@@ -152,7 +160,7 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> av.vide
     return stream
 
 
-def _constant_rate(stream: av.video.stream.VideoStream) -> Fraction:
+def _constant_rate(stream: VideoStream) -> Fraction:
     """The rate that suits the stream: its average, snapped to a standard rate nearby, since averages include start offsets and dropped frames."""
     average = stream.average_rate or stream.guessed_rate or Fraction(25)
     nominal = stream.guessed_rate or average
@@ -164,27 +172,27 @@ def _constant_rate(stream: av.video.stream.VideoStream) -> Fraction:
     return fps / max(divisor, 1)
 
 
-def _decoded(container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[av.VideoFrame]:
     """Decoded frames; damaged packets are skipped, and a file that breaks off ends there, with a warning."""
     damaged = 0
     try:
         for packet in container.demux(stream):
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except InvalidDataError:
                 damaged += 1
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         warnings.warn(f"{path}: breaks off ({error.strerror}); only the part before is used", stacklevel=2)
     if damaged:
         warnings.warn(f"{path}: {damaged} damaged pieces were skipped", stacklevel=2)
 
 
-def _progressive(frames: Iterator[av.VideoFrame], stream: av.video.stream.VideoStream) -> Iterator[av.VideoFrame]:
+def _progressive(frames: Iterator[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Deinterlace with bwdif from the first interlaced frame on; progressive frames pass unchanged."""
     graph = None
     for frame in frames:
         if graph is None and frame.interlaced_frame:
-            graph = av.filter.Graph()
+            graph = Graph()
             source = graph.add_buffer(template=stream, width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
             graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")).configure()
         if graph is None:
@@ -197,11 +205,11 @@ def _progressive(frames: Iterator[av.VideoFrame], stream: av.video.stream.VideoS
         yield from _pulled(graph)
 
 
-def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
     while True:
         try:
             yield graph.vpull()
-        except (av.error.BlockingIOError, av.error.EOFError):
+        except (NoFrameYet, NoFrameLeft):
             return
 
 
@@ -211,7 +219,7 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
     with open_media(path, "video") as container:
         stream = _video_stream(container, path)
         period = 1 / (Fraction(fps) if fps is not None else _constant_rate(stream))
-        first = previous = size = None
+        first = previous = form = None
         time = Fraction(0)
         index = 0
         for frame in _progressive(_decoded(container, stream, path), stream):
@@ -223,9 +231,9 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
                 while first + index * period <= (time + now) / 2:
                     yield previous
                     index += 1
-            # A stream may change its size on the way; all frames get the first one's.
-            size = size or _square_size(frame, stream)
-            previous, time = _Converted(frame, size), max(now, time)
+            # A stream may change its size on the way, and filters drop the display matrix: all frames get the first one's.
+            form = form or (_square_size(frame, stream), _orientation(frame))
+            previous, time = _Converted(frame, *form), max(now, time)
         if previous is None or first is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
         while first + index * period < time + period / 2:
@@ -236,8 +244,8 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
 class _Converted:
     """A decoded frame that becomes an RGB array when called, once."""
 
-    def __init__(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
-        self._frame, self._size = frame, size
+    def __init__(self, frame: av.VideoFrame, size: tuple[int, int], orientation: np.ndarray) -> None:
+        self._frame, self._size, self._orientation = frame, size, orientation
         self._rgb: np.ndarray | None = None
 
     def __call__(self) -> np.ndarray:
@@ -247,11 +255,11 @@ class _Converted:
             picture = self._frame.reformat(
                 width, height, "rgb24", src_colorspace=matrix, src_color_range=colour_range, dst_color_range=ColorRange.JPEG, interpolation="BICUBIC"
             )
-            self._rgb = _upright(picture.to_ndarray(), _orientation(self._frame))
+            self._rgb = _upright(picture.to_ndarray(), self._orientation)
         return self._rgb
 
 
-def _square_size(frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> tuple[int, int]:
+def _square_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
     """(width, height) with square pixels, before rotation; widths are stretched, never lines."""
     aspect = stream.sample_aspect_ratio
     if not aspect or not Fraction(1, 4) <= aspect <= 4:
@@ -269,12 +277,12 @@ def _colour(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
 
 def _orientation(frame: av.VideoFrame) -> np.ndarray:
     """[2, 2] rounded to -1, 0, 1: the container's display matrix, x' = m00 x + m10 y, y' = m01 x + m11 y."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536.0
-            turned = np.sign(np.where(np.abs(matrix) > 0.5, matrix, 0)).astype(int)
-            return turned if abs(np.linalg.det(turned)) == 1 else np.eye(2, dtype=int)
-    return np.eye(2, dtype=int)
+    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    if data is None:
+        return np.eye(2, dtype=int)
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2] / 65536.0
+    turned = np.sign(np.where(np.abs(matrix) > 0.5, matrix, 0)).astype(int)
+    return turned if abs(np.linalg.det(turned)) == 1 else np.eye(2, dtype=int)
 
 
 def _upright(rgb: np.ndarray, orientation: np.ndarray) -> np.ndarray:
