@@ -4,6 +4,7 @@
 kernels release the interpreter lock). Results are the same to the bit for every number of threads.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,12 +76,12 @@ class Workspace:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
         """An uninitialised contiguous array on the buffer called `name`, aligned to a cache line; valid until the name is asked for again."""
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
-        if buffer is None or buffer.nbytes < size + 64:
-            buffer = self._buffers[name] = np.empty(size + size // 4 + 64, np.uint8)
-        shift = -buffer.ctypes.data % 64
-        return buffer[shift : shift + size].view(dtype).reshape(shape)
+        if buffer is None or buffer.nbytes < size:
+            room = np.empty(size + size // 4 + 64, np.uint8)
+            buffer = self._buffers[name] = room[-room.ctypes.data % 64 :]
+        return buffer[:size].view(dtype).reshape(shape)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 EWA splatting (Zwicker et al., 2001) as 3D Gaussian splatting uses it: the covariance of the picture is J W R S S R' W' J' plus `DILATION` square
 pixels on its diagonal, J being the derivative of the perspective division at the centre, taken no further out than 1.3 times the half field of view.
-Arithmetic is float64 per Gaussian (it is a small share of the time and spares thin and very near Gaussians the cancellation), storage float32.
+Arithmetic but for the exponentials is float64 per Gaussian (it is a small share of the time and spares thin and very near Gaussians the
+cancellation), storage float32.
 """
 
 import math
@@ -90,8 +91,8 @@ def project(first, last, position, rotation, log_scale, opacity_logit, sh, view,
         x, y, z = _camera_point(view, px, py, pz)
         if not (z >= NEAR and z < 1e9):
             continue
-        odds = math.exp(-float(opacity_logit[g]))
-        opacity = 1 / (1 + odds)
+        odds = math.exp(-opacity_logit[g])
+        opacity = 1 / (1 + float(odds))
         if not opacity >= ALPHA_MIN:
             continue
         qw, qx, qy, qz = float(rotation[g, 0]), float(rotation[g, 1]), float(rotation[g, 2]), float(rotation[g, 3])
@@ -99,7 +100,7 @@ def project(first, last, position, rotation, log_scale, opacity_logit, sh, view,
         if not (norm > 0 and norm < 1e18):
             continue
         n = 1 / norm
-        sx, sy, sz = math.exp(float(log_scale[g, 0])), math.exp(float(log_scale[g, 1])), math.exp(float(log_scale[g, 2]))
+        sx, sy, sz = math.exp(log_scale[g, 0]), math.exp(log_scale[g, 1]), math.exp(log_scale[g, 2])
         _fill_factor(view, qw * n, qx * n, qy * n, qz * n, sx, sy, sz, factor)
         kx, ky = fx / z, fy / z
         tx = min(max(x / z, view[21]), view[22])
@@ -182,7 +183,7 @@ def project_backward(
         qw, qx, qy, qz = float(rotation[g, 0]), float(rotation[g, 1]), float(rotation[g, 2]), float(rotation[g, 3])
         n = 1 / math.sqrt(qw * qw + qx * qx + qy * qy + qz * qz)
         qw, qx, qy, qz = qw * n, qx * n, qy * n, qz * n
-        sx, sy, sz = math.exp(float(log_scale[g, 0])), math.exp(float(log_scale[g, 1])), math.exp(float(log_scale[g, 2]))
+        sx, sy, sz = math.exp(log_scale[g, 0]), math.exp(log_scale[g, 1]), math.exp(log_scale[g, 2])
         _fill_factor(view, qw, qx, qy, qz, sx, sy, sz, factor)
         kx, ky = fx / z, fy / z
         tx = min(max(x / z, view[21]), view[22])
@@ -197,7 +198,7 @@ def project_backward(
         det = a * c - b * b
         q_xx, q_xy, q_yy = c / det, -b / det, a / det
 
-        grad_opacity_logit[g] = m0 / (1 + math.exp(float(opacity_logit[g])))
+        grad_opacity_logit[g] = m0 / (1 + float(math.exp(opacity_logit[g])))
         # The exponent is -d'Qd/2: its derivative by the centre is Qd, and by the covariance Q dd' Q / 2.
         g_mx = q_xx * m_x + q_xy * m_y
         g_my = q_xy * m_x + q_yy * m_y

@@ -90,17 +90,19 @@ def find_tiles(first, last, part, order, splats, boxes, tiles_x, first_slot, slo
         x0, x1, y0, y1 = boxes[g, 0], boxes[g, 1], boxes[g, 2], boxes[g, 3]
         slot = first_slot[i]
         for column in range(x0 // TILE, x1 // TILE + 1):
-            # The outline is highest, within this column's pixel centres, at its top or at the centre nearest to it; likewise below.
-            left = max(column * TILE, x0) + 0.5 - mx
-            right = min(column * TILE + TILE - 1, x1) + 0.5 - mx
-            high = min(max(lean, left), right)
-            low = min(max(-lean, left), right)
-            top = slope * high + math.sqrt(max(spread * (limit - inv_var_x * high * high), 0.0)) + MARGIN + my
-            bottom = slope * low - math.sqrt(max(spread * (limit - inv_var_x * low * low), 0.0)) - MARGIN + my
-            row0 = max(math.ceil(max(bottom - 0.5, -1.0)), y0)
-            row1 = min(math.floor(min(top - 0.5, y1 + 1.0)), y1)
-            if row1 < row0:
-                continue
+            row0, row1 = y0, y1
+            if x0 // TILE < x1 // TILE:
+                # The outline is highest, within this column's pixel centres, at its top or at the centre nearest to it; likewise below.
+                left = max(column * TILE, x0) + 0.5 - mx
+                right = min(column * TILE + TILE - 1, x1) + 0.5 - mx
+                high = min(max(lean, left), right)
+                low = min(max(-lean, left), right)
+                top = slope * high + math.sqrt(max(spread * (limit - inv_var_x * high * high), 0.0)) + MARGIN + my
+                bottom = slope * low - math.sqrt(max(spread * (limit - inv_var_x * low * low), 0.0)) - MARGIN + my
+                row0 = max(math.ceil(max(bottom - 0.5, -1.0)), y0)
+                row1 = min(math.floor(min(top - 0.5, y1 + 1.0)), y1)
+                if row1 < row0:
+                    continue
             for tile_row in range(row0 // TILE, row1 // TILE + 1):
                 begin = max(row0 - tile_row * TILE, 0)
                 end = min(row1 - tile_row * TILE + 1, TILE)
