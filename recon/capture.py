@@ -33,7 +33,7 @@ SCHEMA = 1
 SOUND_RATE = 16000
 MIN_FACES = 10
 """Frames with a face below which there is nothing to track."""
-_SAMPLES = 40
+_SAMPLES = 24
 _ADVICE = "film one person's head and shoulders from the front, in good light, for 20 seconds or more"
 
 
@@ -183,7 +183,9 @@ def _write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) -
     # Encoded in memory and written by Python: OpenCV's own writer does not say why it failed.
     image = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1]
     (folder / "images" / f"{index:05d}.jpg").write_bytes(image.tobytes())
-    (folder / "mattes" / f"{index:05d}.png").write_bytes(cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+    (folder / "mattes" / f"{index:05d}.png").write_bytes(
+        cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1].tobytes()
+    )
 
 
 def _write_rest(

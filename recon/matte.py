@@ -66,7 +66,7 @@ def largest_component(alpha: np.ndarray) -> np.ndarray:
     if count <= 1:
         return np.zeros_like(alpha)
     largest = ((labels != 0).view(np.uint8) - others).astype(np.uint8)
-    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    reach = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
     return np.where(cv2.dilate(largest, reach) > cv2.dilate(others, reach), alpha, alpha * largest)
 
 

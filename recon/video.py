@@ -14,7 +14,6 @@ from av.error import BlockingIOError as NoFrameYet
 from av.error import EOFError as NoFrameLeft
 from av.error import FFmpegError, InvalidDataError
 from av.filter import Graph
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -22,6 +21,7 @@ from av.video.stream import VideoStream
 from avatar3d.errors import UserError
 from avatar3d.media import open_media, start_seconds
 from avatar3d.sound import read_sound
+from recon.hdr import HLG, PQ, to_sdr
 
 MAX_FPS = 60
 MAX_SECONDS = 4 * 3600
@@ -252,10 +252,13 @@ class _Converted:
         if self._rgb is None:
             matrix, colour_range = _colour(self._frame)
             width, height = self._size
+            high_range = self._frame.color_trc in (PQ, HLG)
+            form = "rgb48le" if high_range else "rgb24"
             picture = self._frame.reformat(
-                width, height, "rgb24", src_colorspace=matrix, src_color_range=colour_range, dst_color_range=ColorRange.JPEG, interpolation="BICUBIC"
+                width, height, form, src_colorspace=matrix, src_color_range=colour_range, dst_color_range=ColorRange.JPEG, interpolation="BICUBIC"
             )
-            self._rgb = _upright(picture.to_ndarray(), self._orientation)
+            rgb = picture.to_ndarray()
+            self._rgb = _upright(to_sdr(rgb, self._frame.color_trc) if high_range else rgb, self._orientation)
         return self._rgb
 
 
@@ -277,7 +280,7 @@ def _colour(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
 
 def _orientation(frame: av.VideoFrame) -> np.ndarray:
     """[2, 2] rounded to -1, 0, 1: the container's display matrix, x' = m00 x + m10 y, y' = m01 x + m11 y."""
-    data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return np.eye(2, dtype=int)
     matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2] / 65536.0
