@@ -28,6 +28,8 @@ MAX_SECONDS = 4 * 3600
 _STANDARD_RATES = [Fraction(n) for n in (15, 24, 25, 30, 48, 50, 60)] + [Fraction(n, 1001) for n in (24000, 30000, 60000)]
 _HD_LINES = 720
 _SEEK_SECONDS = 90
+_MISSING_SECONDS = 0.5
+"""A file that ends this much before the end it promises was cut off."""
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
 """H.273 matrix codes to swscale's."""
 
@@ -174,17 +176,26 @@ def _constant_rate(stream: VideoStream) -> Fraction:
 
 def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[av.VideoFrame]:
     """Decoded frames; damaged packets are skipped, and a file that breaks off ends there, with a warning."""
-    damaged = 0
+    damaged, reached = 0, start_seconds(stream)
     try:
         for packet in container.demux(stream):
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    if frame.pts is not None and frame.time_base is not None:
+                        reached = max(reached, frame.pts * frame.time_base)
+                    yield frame
             except InvalidDataError:
                 damaged += 1
     except FFmpegError as error:
-        warnings.warn(f"{path}: breaks off ({error.strerror}); only the part before is used", stacklevel=2)
+        warnings.warn(f"{path}: cannot be read to its end ({error.strerror}); only the part before is used", stacklevel=2)
+        return
     if damaged:
         warnings.warn(f"{path}: {damaged} damaged pieces were skipped", stacklevel=2)
+    if stream.duration and stream.time_base:
+        promised = start_seconds(stream) + stream.duration * stream.time_base
+        if promised - reached > _MISSING_SECONDS:
+            seconds = float(reached - start_seconds(stream))
+            warnings.warn(f"{path}: breaks off after {seconds:.1f} s; only that part is used", stacklevel=2)
 
 
 def _progressive(frames: Iterator[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
@@ -218,7 +229,8 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
     path = Path(path)
     with open_media(path, "video") as container:
         stream = _video_stream(container, path)
-        period = 1 / (Fraction(fps) if fps is not None else _constant_rate(stream))
+        native = 1 / _constant_rate(stream)
+        period = 1 / Fraction(fps) if fps is not None else native
         first = previous = form = None
         time = Fraction(0)
         index = 0
@@ -236,7 +248,8 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
             previous, time = _Converted(frame, *form), max(now, time)
         if previous is None or first is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
-        while first + index * period < time + period / 2:
+        # The last frame lasts as long as the others, which may be several periods.
+        while first + index * period < time + max(period, 2 * native - period) / 2:
             yield previous
             index += 1
 
