@@ -5,6 +5,7 @@ kernels release the interpreter lock). Results are the same to the bit for every
 """
 
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,6 +88,11 @@ class Workspace:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rasterize")
+
+
+# A forked child inherits the pools but not their threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _over(threads: int, edges: np.ndarray, work: Callable[[int, int, int], None]) -> None:
@@ -214,8 +220,11 @@ def backward_arrays(
     if frame is None:
         raise ValueError("no frame has been drawn into this workspace")
     shape = frame.pictures.alpha.shape
-    grad_alpha = np.zeros(shape, np.float32) if grad_alpha is None else grad_alpha
-    grad_depth = np.zeros(shape, np.float32) if grad_depth is None else grad_depth
+    if grad_alpha is None or grad_depth is None:
+        zero = workspace.array("zero", shape, np.float32)
+        zero.fill(0)
+        grad_alpha = zero if grad_alpha is None else grad_alpha
+        grad_depth = zero if grad_depth is None else grad_depth
     if out is None:
         out = Gradients(*(np.zeros_like(parameter) for parameter in frame.parameters))
     else:

@@ -1,6 +1,6 @@
 """One way to draw Gaussians, whatever the machine: `rasterize`."""
 
-import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,35 +67,22 @@ def rasterize(gaussians: Gaussians, camera: Camera, background: Tensor, *, backe
     return Rendered(*_Rasterize.apply(*parameters, background, camera, threads or torch.get_num_threads()))
 
 
-class _Workspaces:
-    """Idle workspaces: a frame holds one from its forward pass until its backward pass is done or its graph is dropped."""
-
-    def __init__(self) -> None:
-        self._idle: list[Workspace] = []
-        self._lock = threading.Lock()
-
-    def take(self) -> Workspace:
-        with self._lock:
-            return self._idle.pop() if self._idle else Workspace()
-
-    def give(self, workspace: Workspace) -> None:
-        workspace.frame = None
-        with self._lock:
-            if len(self._idle) < 4:
-                self._idle.append(workspace)
-
-
-_workspaces = _Workspaces()
+_idle: deque[Workspace] = deque(maxlen=4)
+"""Workspaces that no frame holds; a deque, because its appends and pops need no lock, which the collector could interrupt."""
 
 
 class _Lease:
-    """A workspace that goes back when this object dies."""
+    """A workspace, held from a frame's forward pass until its graph is dropped."""
 
     def __init__(self) -> None:
-        self.workspace = _workspaces.take()
+        try:
+            self.workspace = _idle.pop()
+        except IndexError:
+            self.workspace = Workspace()
 
     def __del__(self) -> None:
-        _workspaces.give(self.workspace)
+        self.workspace.frame = None
+        _idle.append(self.workspace)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -126,16 +113,18 @@ class _Rasterize(torch.autograd.Function):
             # Saving the tensors lets autograd refuse a backward pass after they were changed in place.
             ctx.save_for_backward(*parameters, background, *pictures)
             ctx.lease, ctx.threads = lease, threads
+        ctx.set_materialize_grads(False)
         return pictures
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        *_, background, _rgb, alpha, _depth = ctx.saved_tensors
-        grad_rgb = grads[0]
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        *_, background, rgb, alpha, _depth = ctx.saved_tensors
+        grad_rgb = torch.zeros_like(rgb) if grads[0] is None else grads[0]
         gradients: list[Tensor | None] = [None] * 5
         if any(ctx.needs_input_grad[:5]):
-            arrays = backward_arrays(ctx.lease.workspace, *(_array(grad) for grad in grads), threads=ctx.threads)
+            others = (None if grad is None else _array(grad) for grad in grads[1:])
+            arrays = backward_arrays(ctx.lease.workspace, _array(grad_rgb), *others, threads=ctx.threads)
             gradients = [torch.from_numpy(array) if needed else None for array, needed in zip(arrays, ctx.needs_input_grad, strict=False)]
         grad_background = None
         if ctx.needs_input_grad[5]:

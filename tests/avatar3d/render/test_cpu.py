@@ -1,5 +1,7 @@
 """The numpy path of the CPU rasterizer: workspaces, worker threads, lists of tiles."""
 
+import multiprocessing
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -134,6 +136,21 @@ def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "MAX_PAIRS", 10)
     with pytest.raises(UserError, match="smaller"):
         render_arrays(*arrays_of(random_scene()), camera(), BACKGROUND)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_can_draw() -> None:
+    def draw() -> None:
+        render_arrays(*arrays_of(random_scene(count=500)), camera(), BACKGROUND, threads=2)
+
+    draw()
+    child = multiprocessing.get_context("fork").Process(target=draw, daemon=True)
+    child.start()
+    child.join(30)
+    finished = child.exitcode
+    child.kill()
+    assert finished == 0
 
 
 def test_backward_needs_a_frame() -> None:

@@ -141,6 +141,16 @@ def test_results_do_not_depend_on_threads_to_the_bit() -> None:
         assert all(torch.equal(a, b) for a, b in zip(gradients, other, strict=True))
 
 
+def test_a_loss_on_one_picture_alone() -> None:
+    for name in ("rgb", "alpha", "depth"):
+        gradients = []
+        for backend, dtype in (("cpu", torch.float32), ("reference", torch.float64)):
+            tensors = [*leaves(random_scene(), dtype), BACKGROUND.to(dtype).clone().requires_grad_()]
+            rendered = rasterize(Gaussians(*tensors[:5]), camera(), tensors[5], backend=backend)
+            gradients.append(torch.autograd.grad((getattr(rendered, name) ** 2).sum(), tensors, allow_unused=True, materialize_grads=True))
+        assert_same_gradients(*map(list, gradients))
+
+
 def test_two_frames_may_be_in_flight() -> None:
     scenes = [random_scene(seed=1), random_scene(count=90, seed=2)]
     apart = [draw_with_gradients(scene, camera(), BACKGROUND, "cpu")[1][:5] for scene in scenes]
