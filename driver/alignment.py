@@ -1,0 +1,120 @@
+"""When each phoneme of a recording with a known transcript is spoken, by forced alignment with pocketsphinx."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from avatar3d.errors import UserError
+from driver.features import RATE
+from driver.phones import Segment
+from driver.speech import synthesize
+
+_ARPABET: dict[str, tuple[str, ...]] = {
+    "AA": ("aa",), "AE": ("ae",), "AH": ("ah",), "AO": ("ao",), "AW": ("aa", "uw"), "AY": ("aa", "iy"), "B": ("pbm",), "CH": ("sh",),
+    "D": ("td",), "DH": ("th",), "EH": ("eh",), "ER": ("er",), "EY": ("eh", "iy"), "F": ("fv",), "G": ("kg",), "HH": ("h",), "IH": ("ih",),
+    "IY": ("iy",), "JH": ("sh",), "K": ("kg",), "L": ("l",), "M": ("pbm",), "N": ("td",), "NG": ("kg",), "OW": ("ow", "uw"), "OY": ("ao", "iy"),
+    "P": ("pbm",), "R": ("r",), "S": ("sz",), "SH": ("sh",), "T": ("td",), "TH": ("th",), "UH": ("uh",), "UW": ("uw",), "V": ("fv",),
+    "W": ("w",), "Y": ("y",), "Z": ("sz",), "ZH": ("sh",),
+}  # fmt: skip
+_FRAME = 0.01
+_FROM_IPA: dict[str, str] = {
+    "tʃ": "CH", "dʒ": "JH", "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY", "oʊ": "OW",
+    "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "f": "F", "v": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH",
+    "h": "HH", "m": "M", "n": "N", "ŋ": "NG", "l": "L", "ɹ": "R", "w": "W", "j": "Y", "ɾ": "D", "ʔ": "T",
+    "i": "IY", "ɪ": "IH", "ɛ": "EH", "æ": "AE", "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɑ": "AA", "ɔ": "AO", "o": "AO", "ʊ": "UH", "u": "UW",
+    "ɚ": "ER", "ɜ": "ER", "a": "AE", "e": "EH", "ᵻ": "IH",
+}  # fmt: skip
+
+
+def align(sound: np.ndarray, text: str) -> list[Segment] | None:
+    """Segments that tile a 16 kHz sound [samples] in which `text` is spoken; None where text and sound do not meet.
+
+    Words that the dictionary lacks are pronounced as espeak-ng does.
+
+    Raises:
+        UserError: pocketsphinx or espeak-ng is not installed.
+    """
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as error:
+        raise UserError("recordings: aligning them needs pocketsphinx; `pip install pocketsphinx` or leave them out") from error
+    decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False)
+    words = re.findall(r"[a-z']+", text.lower())
+    if not words:
+        return None
+    for word in set(words):
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, pronunciation(word), True)
+    pcm = (np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes()
+    decoder.set_align_text(" ".join(words))
+    try:
+        # The first pass finds the words, the second the phones inside them.
+        _decode(decoder, pcm)
+        decoder.set_alignment()
+        _decode(decoder, pcm)
+    except RuntimeError:
+        return None
+    result: list[Segment] = []
+    for word in decoder.get_alignment():
+        for phone in word:
+            names = _ARPABET.get(phone.name, ("sil",))
+            start, length = phone.start * _FRAME, phone.duration * _FRAME
+            for k, name in enumerate(names):
+                begin = start + length * k / len(names)
+                result.append(Segment(name, begin, begin + length / len(names), 1.0))
+    return result or None
+
+
+def pronunciation(word: str) -> str:
+    """ARPAbet of a word by espeak-ng's rules ("avonlea" -> "AE V AA N L IY")."""
+    names: list[str] = []
+    for phone in synthesize(word).phones:
+        letters = phone.name.strip("ˈˌ")
+        position = 0
+        while position < len(letters):
+            size = 2 if letters[position : position + 2] in _FROM_IPA else 1
+            name = _FROM_IPA.get(letters[position : position + size])
+            names += [name] if name else []
+            position += size
+    return " ".join(names) or "AH"
+
+
+def _decode(decoder, pcm: bytes) -> None:
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
+
+
+def recordings(folder: Path) -> list[tuple[Path, str]]:
+    """Recordings of a folder and their transcripts, from its `transcripts.tsv` (name, tab, text).
+
+    Raises:
+        UserError: the folder has no readable transcripts.
+    """
+    table = folder / "transcripts.tsv"
+    try:
+        lines = table.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{table}: cannot be read; give a folder with sound files and a transcripts.tsv (name, tab, text)") from error
+    pairs = [line.split("\t", 1) for line in lines if "\t" in line]
+    found = []
+    for name, text in pairs:
+        for suffix in (".flac", ".wav"):
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                found.append((path, text))
+    return found
+
+
+def read_recording(path: Path) -> np.ndarray:
+    """A recording as 16 kHz mono [samples]."""
+    import soundfile
+
+    from driver.features import as_mono16k
+
+    sound, rate = soundfile.read(path, dtype="float32")
+    sound = as_mono16k(sound, rate)
+    if len(sound) > 120 * RATE:
+        raise UserError(f"{path}: is longer than two minutes; cut it into utterances")
+    return sound

@@ -1,0 +1,136 @@
+"""The network: a rectified-flow transformer directly in motion space.
+
+Flow: Liu et al. 2022 (rectified flow), with the clean motion as the network's output (Salimans and Ho 2022), so that
+losses on lips and speeds apply to it. Sound enters every layer frame by frame as scale and shift (AdaLN, Peebles and Xie
+2022); frames attend to their neighbours only (rotary positions, Su et al. 2021), so that any length works.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from driver.channels import NUM_CHANNELS
+from driver.features import LOOKAHEAD, NUM_FEATURES
+from driver.phones import VISEME_NAMES
+
+PAST = 6
+"""Motion frames of sound before its own that reach a frame directly; attention carries more."""
+WINDOW = PAST + 1 + LOOKAHEAD
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network."""
+
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    reach: int = 12
+    """Frames to either side that a frame attends to in one layer."""
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class DriverNet(nn.Module):
+    """Noisy motion, its mask of known values, time and sound -> clean motion (whitened)."""
+
+    mean: Tensor
+    """[NUM_CHANNELS] of the training motion."""
+    std: Tensor
+    """[NUM_CHANNELS], with a floor."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        d = config.width
+        self.hear = nn.Sequential(nn.Linear(NUM_FEATURES, d), nn.GELU())
+        self.listen = nn.Conv1d(d, d, WINDOW)
+        self.understand = nn.Sequential(nn.GELU(), nn.Linear(d, d))
+        self.viseme_head = nn.Linear(d, len(VISEME_NAMES))
+        self.enter = nn.Linear(2 * NUM_CHANNELS, d)
+        self.time = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, d))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.leave = nn.Linear(d, NUM_CHANNELS)
+        self.register_buffer("mean", torch.zeros(NUM_CHANNELS))
+        self.register_buffer("std", torch.ones(NUM_CHANNELS))
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Sound codes [B, T, d] of features [B, PAST + T + LOOKAHEAD, NUM_FEATURES]."""
+        heard = self.hear(features)
+        return self.understand(self.listen(heard.transpose(1, 2)).transpose(1, 2))
+
+    def forward(self, noisy: Tensor, known: Tensor, time: Tensor, sound: Tensor) -> Tensor:
+        """Clean whitened motion [B, T, NUM_CHANNELS].
+
+        Args:
+            noisy: [B, T, NUM_CHANNELS] whitened motion at flow time `time`, clean where it is known.
+            known: [B, T, NUM_CHANNELS] 1 where the value is given.
+            time: [B] 0 (noise) .. 1 (motion).
+            sound: [B, T, d] from `encode`.
+        """
+        T = noisy.shape[1]
+        hidden = self.enter(torch.cat([noisy, known], dim=-1)) + sound
+        condition = F.silu(sound + self.time(_time_embedding(time, self.config.width))[:, None])
+        rotation = _rotary(T, self.config.width // self.config.heads, noisy.device)
+        position = torch.arange(T, device=noisy.device)
+        near = (position[:, None] - position[None, :]).abs() <= self.config.reach
+        for block in self.blocks:
+            hidden = block(hidden, condition, rotation, near)
+        return self.leave(F.layer_norm(hidden, hidden.shape[-1:]))
+
+    def whiten(self, frames: Tensor) -> Tensor:
+        return (frames - self.mean) / self.std
+
+    def colour(self, white: Tensor) -> Tensor:
+        return white * self.std + self.mean
+
+
+class Block(nn.Module):
+    """Attention to near frames, then a feed-forward layer; both see the sound as scale and shift."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        d = config.width
+        self.heads = config.heads
+        self.modulate = nn.Linear(d, 4 * d)
+        self.attend = nn.Linear(d, 3 * d)
+        self.merge = nn.Linear(d, d)
+        self.feed = nn.Sequential(nn.Linear(d, 3 * d), nn.GELU(), nn.Linear(3 * d, d))
+        # A block begins as the identity: training starts stable.
+        nn.init.zeros_(self.merge.weight)
+        nn.init.zeros_(self.merge.bias)
+        nn.init.zeros_(self.feed[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.feed[2].bias)  # type: ignore[arg-type]
+
+    def forward(self, hidden: Tensor, condition: Tensor, rotation: tuple[Tensor, Tensor], near: Tensor) -> Tensor:
+        B, T, d = hidden.shape
+        scale1, shift1, scale2, shift2 = self.modulate(condition).chunk(4, dim=-1)
+        normed = F.layer_norm(hidden, (d,)) * (1 + scale1) + shift1
+        q, k, v = self.attend(normed).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = _rotate(q, rotation), _rotate(k, rotation)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=near)
+        hidden = hidden + self.merge(mixed.transpose(1, 2).reshape(B, T, d))
+        normed = F.layer_norm(hidden, (d,)) * (1 + scale2) + shift2
+        return hidden + self.feed(normed)
+
+
+def _time_embedding(time: Tensor, width: int) -> Tensor:
+    """Sines and cosines [B, width] of the flow time."""
+    frequency = torch.exp(torch.linspace(0, 5, width // 2, device=time.device))
+    angle = time[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def _rotary(T: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    frequency = 100.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    angle = torch.arange(T, device=device)[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    cosine, sine = rotation
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -1,0 +1,171 @@
+"""Speech -> motion: the shipped network, window by window, for sound of any length."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar3d.head.model import HeadModel
+from avatar3d.motion import Motion
+from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, check_driven_head, unpack
+from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, as_mono16k, num_frames, silence
+from driver.lips import Lips, lips_of
+from driver.model import PAST, DriverNet
+from driver.weights import load_weights
+
+NEW, PREFIX, BEYOND = 64, 16, 8
+"""Frames that a window adds, that it takes over from the one before, and that it makes and throws away so that its last
+frames see what follows them."""
+_CLOSED, _OPEN, _PRESSED = 0.5, 1.3, 0.8
+"""Millimetres between the lips: what counts as closed, what is left as it is, and how far they press into each other."""
+_MOUTH_CLOSE = INDEX["mouthClose"]
+_NOISE_BLOCK = 64
+_SOUND_BLOCK = 60 * RATE
+
+
+def drive(
+    sound: np.ndarray,
+    rate: int,
+    *,
+    head: HeadModel,
+    seed: int = 0,
+    steps: int = 4,
+    shape: np.ndarray | None = None,
+    weights: Path | DriverNet | None = None,
+) -> Motion:
+    """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
+
+    Args:
+        sound: [samples] or [samples, channels], -1..1.
+        rate: Hz.
+        head: the embedded head, or one with its expressions.
+        seed: another seed, other blinks, gaze and head; the same seed, the same motion.
+        steps: of the flow, 1-16; more is finer and slower.
+        shape: [S] identity, default the mean.
+        weights: a weights file or a loaded network, default the one that ships.
+
+    Raises:
+        UserError: the head has no ARKit expressions, the sound is empty, or the weights cannot be used.
+    """
+    check_driven_head(head)
+    if not 1 <= steps <= 64:
+        raise ValueError(f"steps is {steps}, expected 1 to 64")
+    net = weights if isinstance(weights, DriverNet) else load_weights(weights)
+    clean = as_mono16k(sound, rate)
+    frames = np.concatenate(list(generate(clean, net, lips_of(head), seed=seed, steps=steps)))
+    mono = np.asarray(sound, np.float32)
+    return Motion(
+        **unpack(frames, head.jaw_open_angle),
+        shape=np.zeros(head.num_shape, np.float32) if shape is None else np.asarray(shape, np.float32),
+        fps=Fraction(FPS),
+        head_fingerprint=head.fingerprint,
+        sound=mono.mean(axis=1) if mono.ndim == 2 else mono,
+        sound_rate=int(rate),
+    )
+
+
+def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4) -> Iterator[np.ndarray]:
+    """Frames [n, NUM_CHANNELS], window after window, of a 16 kHz sound.
+
+    Each window continues the last frames of the one before, which are given to the network as known; the noise belongs to
+    the absolute frame. Features are made a minute at a time, so that memory does not grow with the sound.
+    """
+    total = num_frames(len(sound))
+    hearing = _Hearing(sound, total)
+    before = np.zeros((0, NUM_CHANNELS), np.float32)
+    for start in range(0, total, NEW):
+        taken = len(before)
+        first, last = start - taken, start + NEW + BEYOND
+        features = torch.from_numpy(hearing.frames(first - PAST, last + LOOKAHEAD))
+        noise = torch.from_numpy(frame_noise(seed, first, last))
+        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps)
+        new = made[taken : taken + min(NEW, total - start)]
+        before = np.concatenate([before, new])[-PREFIX:]
+        yield new
+
+
+@torch.inference_mode()
+def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow.
+
+    Args:
+        net: the network.
+        lips: of the head.
+        features: [PAST + T + LOOKAHEAD, NUM_FEATURES].
+        noise: [T, NUM_CHANNELS].
+        prefix: [P, NUM_CHANNELS] motion to continue, P <= T.
+        steps: number of them.
+    """
+    T, P = len(noise), len(prefix)
+    sound = net.encode(features[None])
+    known = torch.zeros(1, T, NUM_CHANNELS)
+    given = torch.zeros(1, T, NUM_CHANNELS)
+    known[:, :P] = 1
+    given[0, :P] = net.whiten(prefix)
+    x = known * given + (1 - known) * noise[None]
+    clean = x
+    for step in range(steps):
+        now, then = step / steps, (step + 1) / steps
+        clean = net(x, known, torch.full((1,), now), sound)
+        clean = known * given + (1 - known) * net.whiten(project(net.colour(clean[0]), lips, P))[None]
+        # The straight path through x and the estimate of its end, a step further.
+        x = clean + (x - clean) * (1 - then) / (1 - now)
+        x = known * given + (1 - known) * x
+    return net.colour(clean[0]).numpy()
+
+
+def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
+    """The nearest admissible motion: expressions within 0..1, the jaw not above its rest, lips that are all but closed
+    closed, and lips not inside each other.
+
+    Args:
+        frames: [T, NUM_CHANNELS].
+        lips: of the head.
+        first: frames before it are left as they are.
+    """
+    done = frames.clone()
+    free = done[first:]
+    free[:, EXPR] = free[:, EXPR].clamp(0, 1)
+    free[:, JAW] = free[:, JAW].clamp(min=0)
+    gap = free @ lips.gap
+    ramp = ((gap - _CLOSED) / (_OPEN - _CLOSED)).clamp(0, 1)
+    closing = gap.clamp(min=0) * (1 - ramp * ramp * (3 - 2 * ramp))
+    free[:, _MOUTH_CLOSE] = (free[:, _MOUTH_CLOSE] - closing / lips.gap[_MOUTH_CLOSE]).clamp(0, 1)
+    free[:, JAW] += (-_PRESSED - gap).clamp(min=0) / lips.gap[JAW]
+    return done
+
+
+class _Hearing:
+    """Features of a sound, made as they are needed and forgotten when they are past; silence before and after it."""
+
+    def __init__(self, sound: np.ndarray, total: int) -> None:
+        self._sound, self._total = sound, total
+        self._stream = FeatureStream()
+        self._first, self._position = 0, 0
+        self._kept = silence(0)
+
+    def frames(self, first: int, last: int) -> np.ndarray:
+        """Features [last - first, NUM_FEATURES]; `first` never decreases from call to call."""
+        while self._first + len(self._kept) < min(last, self._total):
+            piece = self._sound[self._position : self._position + _SOUND_BLOCK]
+            self._position += _SOUND_BLOCK
+            if self._position >= len(self._sound):
+                piece = np.concatenate([piece, np.zeros(RATE // FPS, np.float32)])
+            self._kept = np.concatenate([self._kept, self._stream.push(piece)])
+        past = max(0, first - self._first)
+        self._kept, self._first = self._kept[past:], self._first + past
+        inside = self._kept[: max(0, min(last, self._total) - self._first)]
+        lead = max(0, -first)
+        return np.concatenate([silence(lead), inside, silence(last - first - lead - len(inside))])
+
+
+def frame_noise(seed: int, first: int, last: int) -> np.ndarray:
+    """Noise [last - first, NUM_CHANNELS] of absolute frames: the same for a frame however the sound is cut."""
+    blocks = range(first // _NOISE_BLOCK, (last - 1) // _NOISE_BLOCK + 1)
+    # SeedSequence takes no negative numbers.
+    made = [np.random.default_rng([seed, block]).standard_normal((_NOISE_BLOCK, NUM_CHANNELS), np.float32) for block in blocks]
+    offset = first - blocks[0] * _NOISE_BLOCK
+    return np.concatenate(made)[offset : offset + last - first]

@@ -1,0 +1,108 @@
+"""The driver's weights as files: safetensors with what one must know about them in the header."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from avatar3d.data import data_path
+from avatar3d.errors import UserError
+from avatar3d.files import atomic_path
+from avatar3d.head.model import HeadModel
+from driver.channels import CHANNELS
+from driver.features import NUM_FEATURES
+from driver.model import Config, DriverNet
+
+SCHEMA = 1
+MAX_BYTES = 200_000_000
+"""A weights file larger than this is refused."""
+LICENCE = "Apache-2.0"
+
+
+def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: HeadModel, made: str) -> None:
+    """Write weights as float16.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    metadata = {
+        "schema": str(SCHEMA),
+        "config": json.dumps(config.as_dict()),
+        "channels": json.dumps(CHANNELS),
+        "features": str(NUM_FEATURES),
+        "head": head.fingerprint,
+        "licence": LICENCE,
+        "made": made,
+    }
+    half = {name: value.detach().half().contiguous() if name not in ("mean", "std") else value.contiguous() for name, value in state.items()}
+    with atomic_path(path) as temporary:
+        save_file(half, temporary, metadata)
+
+
+def load_weights(path: Path | None = None) -> DriverNet:
+    """The network of a weights file, by default the one that ships, ready to sample.
+
+    Raises:
+        UserError: missing, damaged, or made for other channels or features than this version's.
+    """
+    path = Path(path) if path is not None else data_path("driver", "driver.safetensors")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: is far too large for driver weights; give the file that driver.train wrote")
+        with safe_open(path, framework="pt") as archive:
+            metadata = archive.metadata() or {}
+            state = {name: archive.get_tensor(name).float() for name in archive.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give driver weights or leave them out for the default") from error
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: is not a weights file of the driver; make one with `python -m driver.train`") from error
+    try:
+        if int(metadata["schema"]) > SCHEMA:
+            raise UserError(f"{path}: was written by a newer avatar3d; update avatar3d")
+        if tuple(json.loads(metadata["channels"])) != CHANNELS or int(metadata["features"]) != NUM_FEATURES:
+            raise UserError(f"{path}: was trained for other channels or features than this version's; train it again")
+        config = Config(**json.loads(metadata["config"]))
+        if not (0 < config.width <= 2048 and 0 < config.layers <= 64 and config.heads > 0 and config.width % config.heads == 0):
+            raise ValueError("sizes out of range")
+        net = DriverNet(config)
+        net.load_state_dict(state)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: is not a complete weights file of the driver; make one with `python -m driver.train`") from error
+    return net.eval().requires_grad_(False)
+
+
+def save_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, spent: float) -> None:
+    """Everything that training needs to go on."""
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    with atomic_path(path) as temporary:
+        save_file({name: value.clone().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step), "spent": str(spent)})
+
+
+def load_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Restore a checkpoint in place: its step and the seconds spent.
+
+    Raises:
+        UserError: it is damaged or of another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as archive:
+            metadata = archive.metadata()
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+        net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
+        for name, value in average.items():
+            value.copy_(tensors[f"average.{name}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, field = name.split(".")
+                state.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return int(metadata["step"]), float(metadata["spent"])
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        raise UserError(f"{path}: is no checkpoint of this training; remove it to start again") from error
