@@ -43,7 +43,7 @@ class Quality:
 
 def protocol_boxes(capture: Capture) -> dict[str, np.ndarray]:
     """Boxes [T, 4] (top, left, bottom, right) of head, mouth and eyes; read from the capture's protocol file or made and written there."""
-    path = capture.folder / PROTOCOL_FILE
+    path = capture.path / PROTOCOL_FILE
     if path.exists():
         try:
             record = json.loads(path.read_text())

@@ -53,7 +53,7 @@ def split_frames(capture: Capture, motion: Motion, holdout: float) -> Split:
     usable = np.asarray(capture.valid, bool) if motion.valid is None else motion.valid
     train, test = np.flatnonzero(usable[:first_test]), first_test + np.flatnonzero(usable[first_test:])
     if len(train) < 4:
-        raise UserError(f"{capture.folder}: only {len(train)} frames show a face; film at least a few seconds of the face")
+        raise UserError(f"{capture.path}: only {len(train)} frames show a face; film at least a few seconds of the face")
     return Split(train, test)
 
 

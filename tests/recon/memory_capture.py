@@ -22,7 +22,7 @@ class MemoryCapture:
     landmarks: np.ndarray
     valid: np.ndarray
     size: int
-    folder: Path
+    path: Path
     fps: Fraction = Fraction(25)
     source: dict = field(default_factory=lambda: {"name": "memory"})
 
