@@ -13,7 +13,7 @@ def data_path(*parts: str) -> Path:
     Raises:
         UserError: the file is not there (an incomplete installation).
     """
-    for root in (_PACKAGE.parent / "data", _PACKAGE / "data"):
+    for root in (_PACKAGE.parent / "data", _PACKAGE / "_data"):
         path = root.joinpath(*parts)
         if path.exists():
             return path

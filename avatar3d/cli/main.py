@@ -1,12 +1,15 @@
 """`avatar3d`: one command, one verb for each job."""
 
 import sys
+import warnings
 
 
 def main() -> None:
     """Run the command line; exit status 0, or 2 with one line that says what was wrong."""
     from avatar3d.errors import UserError
 
+    # A remark about the user's file needs no line number of ours.
+    warnings.formatwarning = lambda message, *_, **__: f"avatar3d: {message}\n"
     try:
         _app().cli(prog="avatar3d", description=_DESCRIPTION, use_underscores=False)
     except UserError as error:

@@ -1,0 +1,52 @@
+"""train-driver and eval-driver: the speech driver's own making and measuring."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from avatar3d.cli.common import say
+
+
+def train_driver(
+    out: Annotated[Path, arg(aliases=["-o"])],
+    hours: float = 3.0,
+    recordings: Path | None = None,
+    steps: int = 12000,
+    minutes: float | None = None,
+    seed: int = 0,
+    threads: int = 0,
+) -> None:
+    """Train the speech driver on generated speech, and on recordings with transcripts where they are given.
+
+    Args:
+        out: the weights (.safetensors) to write; an interrupted training goes on from its checkpoint beside it.
+        hours: of generated speech.
+        recordings: folder with sound files and a transcripts.tsv.
+        steps: of optimisation.
+        minutes: wall time at most, instead of steps.
+        seed: of everything random.
+        threads: 0 leaves the choice to torch.
+    """
+    from driver.train import train
+
+    weights = train(out, hours=hours, recordings=recordings, steps=steps, minutes=minutes, seed=seed, threads=threads, say=say)
+    say(f"next: avatar3d eval-driver --weights {weights}")
+
+
+def eval_driver(
+    speech: Path | None = None, weights: Path | None = None, steps: int = 4, takes: int = 30, json_out: Annotated[Path | None, arg(name="json")] = None
+) -> None:
+    """Measure the speech driver: speed, lips against sound, silence, blinks, seams, closures.
+
+    Args:
+        speech: folder with recordings of real speech; without it generated speech is used.
+        weights: default the ones that ship.
+        steps: of the sampler.
+        takes: of held-out generated speech.
+        json_out: also write the figures to this file.
+    """
+    from driver.evaluate import evaluate
+
+    for name, value in evaluate(speech, weights=weights, steps=steps, takes=takes, output=json_out).items():
+        say(f"{name:32s} {value:.3f}")
