@@ -1,5 +1,6 @@
 """The CPU kernels against the plain-torch reference and against finite differences, through the public function."""
 
+import importlib.util
 import math
 
 import numpy as np
@@ -186,3 +187,18 @@ def test_wrong_calls_are_refused() -> None:
         rasterize(scene, camera(100_000, 100_000), BACKGROUND)
     with pytest.raises(UserError, match=r"gsplat|cuda"):
         rasterize(scene, camera(), BACKGROUND, backend="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() or importlib.util.find_spec("gsplat") is None, reason="needs a CUDA device and gsplat")
+@pytest.mark.parametrize("name", ["plain", "behind the camera", "off screen", "tiny", "opaque"])
+def test_gsplat_draws_the_same(name: str) -> None:
+    scene, view = SCENES[name](), camera()
+    tensors = [tensor.cuda().detach().requires_grad_() for tensor in leaves(scene, torch.float32)]
+    rendered = rasterize(Gaussians(*tensors), view, BACKGROUND.cuda())
+    assert rendered.rgb.is_cuda
+    gradients = torch.autograd.grad((rendered.rgb**2).sum(), tensors)
+    expected = leaves(scene, torch.float32)
+    truth = torch.autograd.grad((rasterize(Gaussians(*expected), view, BACKGROUND).rgb ** 2).sum(), expected)
+    assert float((rendered.rgb.cpu() - rasterize(Gaussians(*expected), view, BACKGROUND).rgb).abs().mean()) < 1e-3
+    for gradient, other in zip(gradients, truth, strict=True):
+        assert float((gradient.cpu() - other).norm()) < 0.02 * float(other.norm()) + 1e-6
