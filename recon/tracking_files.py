@@ -3,6 +3,7 @@
 motion.npz      the tracked Motion        camera.json      the one camera
 tracking.json   errors in pixels, focal length, frames learned from, flags, speed
 overlay.mp4     the tracked head over the frames
+flame_param/, canonical_flame_param.npz, transforms*.json: the same in VHAP's layout
 """
 
 import json
@@ -24,6 +25,7 @@ from recon.neck import compose, decompose
 from recon.overlay import pose_frames, write_overlay
 from recon.torso import align_bust, choose_reference, torso_motion
 from recon.tracker import track
+from recon.vhap import write_vhap
 
 SCHEMA = 1
 
@@ -101,7 +103,7 @@ def track_capture(
         "cuts": list(cuts),
         "frames_per_second": {"poses": round(T / (posed - start), 1), "shoulders": round(T / (done - posed), 1)},
     }
-    _write(folder, motion, tracking.camera, report)
+    _write(folder, motion, tracking.camera, head, report)
     pictures = (image for image, _ in iterate(capture))
     write_overlay(
         _counted(pictures, lambda index: progress(2 * T + index, 3 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
@@ -154,10 +156,11 @@ def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadMode
     return split, np.flatnonzero(~alignment.valid)
 
 
-def _write(folder: Path, motion: Motion, camera: Camera, report: dict) -> None:
+def _write(folder: Path, motion: Motion, camera: Camera, head: HeadModel, report: dict) -> None:
     # tracking.json last: whoever finds it finds the others complete.
     (folder / "tracking.json").unlink(missing_ok=True)
     save_motion(motion, folder / "motion.npz")
+    write_vhap(folder, motion, camera, head.num_vertices)
     for name, record in (("camera.json", camera.to_json()), ("tracking.json", report)):
         with atomic_path(folder / name) as path:
             path.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -40,7 +40,8 @@ def test_wav_clips_instead_of_wrapping(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "form"), [("a.m4a", "aac", "fltp"), ("a.flac", "flac", "s16"), ("a.ogg", "libopus", "flt"), ("a.wav", "pcm_s24le", "s32")]
+    ("name", "codec", "form"),
+    [("a.m4a", "aac", "fltp"), ("a.flac", "flac", "s16"), ("a.ogg", "libopus", "flt"), ("a.wav", "pcm_s24le", "s32")],
 )
 def test_formats_and_rates_become_mono_at_the_wanted_rate(tmp_path, name, codec, form):
     path = write_sound(tmp_path / name, np.stack([tone(0.5, 48000)] * 2), 48000, codec, form)
