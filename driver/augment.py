@@ -24,7 +24,7 @@ def degrade(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sound = _reverberate(sound, rng)
     if rng.random() < 0.2:
         edge = sorted((rng.uniform(60, 350), rng.uniform(2800, 7000)))
-        sound = sosfilt(butter(2, edge, "bandpass", fs=RATE, output="sos"), sound)
+        sound = np.asarray(sosfilt(butter(2, edge, "bandpass", fs=RATE, output="sos"), sound))
     level = np.sqrt(np.mean(sound**2) + 1e-12)
     if rng.random() < 0.75:
         signal_to_noise = rng.uniform(5, 40)

@@ -73,12 +73,13 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def energy_correlation(driven: list[Driven], lips: Lips) -> tuple[float, float]:
-    """Mean r of lip opening with the level of the sound, and with that of the next clip's sound."""
-    openings = [opening(lips, torch.from_numpy(d.frames)).numpy() for d in driven]
-    levels = [energy_db(d.sound) for d in driven]
-    own = np.mean([correlation(o, e) for o, e in zip(openings, levels, strict=True)])
-    other = np.mean([correlation(o, e) for o, e in zip(openings, levels[1:] + levels[:1], strict=True)])
-    return float(own), float(other)
+    """Mean r of lip opening with the level of the sound, and the same by chance: with the sound moved round in a circle."""
+    own, chance = [], []
+    for made in driven:
+        opened, level = opening(lips, torch.from_numpy(made.frames)).numpy(), energy_db(made.sound)
+        own.append(correlation(opened, level))
+        chance += [correlation(opened, np.roll(level, len(level) * k // 8)) for k in range(2, 7)]
+    return float(np.mean(own)), float(np.mean(chance))
 
 
 def lip_motion_mm(frames: np.ndarray, head: HeadModel) -> float:
@@ -162,7 +163,7 @@ def evaluate(
     figures["generated_jaw_r"] = float(
         np.mean([correlation(d.frames[:, INDEX["jaw_pose_0"]], t.frames[:, INDEX["jaw_pose_0"]]) for d, t in zip(generated, held_out, strict=True)])
     )
-    figures["generated_energy_r"], figures["generated_energy_r_other_sound"] = energy_correlation(generated, lips)
+    figures["generated_energy_r"], figures["generated_energy_r_chance"] = energy_correlation(generated, lips)
     clips = generated
     if speech is not None:
         paths = sorted(p for p in Path(speech).glob("*") if p.suffix in (".flac", ".wav"))
@@ -170,7 +171,7 @@ def evaluate(
             raise UserError(f"{speech}: holds no .flac or .wav; give a folder with recordings of speech")
         clips = drive_all([read_recording(p) for p in paths], net, lips, steps)
         figures["real_clips"] = len(clips)
-        figures["real_energy_r"], figures["real_energy_r_other_sound"] = energy_correlation(clips, lips)
+        figures["real_energy_r"], figures["real_energy_r_chance"] = energy_correlation(clips, lips)
     rng = np.random.default_rng(0)
     quiet = np.zeros(20 * RATE, np.float32)
     silent = drive_all([quiet, quiet + rng.normal(0, 10 ** (-55 / 20), len(quiet)).astype(np.float32)], net, lips, steps)

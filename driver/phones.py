@@ -5,7 +5,7 @@ The targets follow the tables of JALI (Edwards et al. 2016) and of Cohen and Mas
 """
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from driver.speech import Phone
@@ -116,9 +116,10 @@ def segments(phones: tuple[Phone, ...]) -> list[Segment]:
         names = visemes_of(phone.name) if phone.name else ("sil",)
         if not names:
             # A language switch or an unknown sign: the mouth stays as it is.
-            names = (result[-1].viseme,) if result else ("sil",)
-        if phone.name and phone.end - phone.start < 1e-4:
-            continue
+            if result:
+                result[-1] = replace(result[-1], end=phone.end)
+                continue
+            names = ("sil",)
         cuts = [phone.start + (phone.end - phone.start) * k / len(names) for k in range(len(names) + 1)]
         if "ˈ" in phone.name:
             stress = 1.15

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from avatar3d.errors import UserError
+from driver.features import FPS, LOOKAHEAD, NUM_FEATURES, RATE, FeatureStream, as_mono16k, features, num_frames, silence
+
+
+def test_one_row_per_motion_frame(babble):
+    assert features(babble).shape == (len(babble) * FPS // RATE, NUM_FEATURES)
+
+
+def test_a_started_frame_is_completed(babble):
+    assert len(features(babble[: 10 * 640 + 1])) == 11
+
+
+@pytest.mark.parametrize("piece", [1, 333, 640, 5000])
+def test_a_stream_gives_what_a_file_gives(babble, piece):
+    sound = babble[: RATE * 2]
+    stream = FeatureStream()
+    parts = [stream.push(sound[start : start + piece]) for start in range(0, len(sound), piece)]
+    np.testing.assert_allclose(np.concatenate(parts), features(sound), atol=2e-5)
+
+
+def test_same_sound_same_bytes(babble):
+    assert features(babble).tobytes() == features(babble).tobytes()
+
+
+def test_later_sound_changes_no_earlier_row(babble):
+    """Causal: with the network's two frames the look-ahead is 80 ms and no more."""
+    changed = babble.copy()
+    changed[100 * 640 :] = 0.3
+    np.testing.assert_allclose(features(changed)[:100], features(babble)[:100], atol=2e-5)
+    assert LOOKAHEAD / FPS <= 0.08
+
+
+def test_level_hardly_matters(babble):
+    """A quieter recording is heard alike once the running level has settled."""
+    loud, quiet = features(babble), features(babble * 0.3)
+    settled = slice(4 * FPS, None)
+    voiced = loud[settled, -2] > 0.5
+    difference = np.abs(loud[settled, :320] - quiet[settled, :320])[voiced]
+    assert difference.mean() < 0.25
+
+
+def test_pitch_is_heard():
+    time = np.arange(4 * RATE) / RATE
+    frequency = np.where(time < 2, 110.0, 165.0)
+    sound = 0.1 * sum(np.sin(2 * np.pi * k * np.cumsum(frequency) / RATE) for k in range(1, 8)).astype(np.float32)
+    voicing, pitch = features(sound)[:, -2:].T
+    assert np.delete(voicing, [50, 51])[10:].min() > 0.8
+    rise = pitch[52:55].mean() - pitch[40:48].mean()
+    assert rise == pytest.approx(np.log2(1.5), abs=0.12)
+
+
+def test_silence_is_finite_and_steady():
+    rows = features(np.zeros(RATE, np.float32))
+    assert np.isfinite(rows).all()
+    np.testing.assert_allclose(rows[5:], silence(len(rows) - 5), atol=1e-6)
+
+
+def test_stereo_and_other_rates_are_taken():
+    time = np.arange(44100) / 44100
+    tone = 0.2 * np.sin(2 * np.pi * 200 * time)
+    mono = as_mono16k(np.stack([tone, tone], axis=1), 44100)
+    assert mono.shape == (RATE,)
+    expected = 0.2 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)
+    np.testing.assert_allclose(mono[500:-500], expected[500:-500], atol=2e-3)
+
+
+@pytest.mark.parametrize("sound", [np.zeros(0), np.zeros((0, 2)), np.full(100, np.nan)])
+def test_no_sound_is_refused(sound):
+    with pytest.raises(UserError, match="sound"):
+        as_mono16k(sound, RATE)
+
+
+def test_frames_cover_the_sound():
+    assert [num_frames(n) for n in (1, 640, 641, 16000)] == [1, 1, 2, 25]

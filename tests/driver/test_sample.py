@@ -1,0 +1,107 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from avatar3d.errors import UserError
+from driver.channels import CHANNELS, EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, pack, unpack
+from driver.evaluate import posed_gap
+from driver.features import RATE, features, num_frames, silence
+from driver.model import PAST
+from driver.sample import BEYOND, NEW, PREFIX, _Hearing, drive, frame_noise, generate, project
+
+
+@pytest.mark.parametrize("samples", [1, 640, 641, NEW * 640, NEW * 640 + 1, 3 * NEW * 640 - 5])
+def test_any_length(head, tiny_net, babble, samples):
+    motion = drive(np.tile(babble, 2)[:samples], RATE, head=head, weights=tiny_net, steps=1)
+    assert len(motion) == num_frames(samples)
+    assert np.isfinite(motion.expr).all()
+    assert motion.sound_rate == RATE
+    assert motion.sound is not None
+    assert len(motion.sound) == samples
+
+
+def test_seeds(head, tiny_net, babble):
+    one, same, other = (drive(babble, RATE, head=head, weights=tiny_net, steps=2, seed=seed) for seed in (1, 1, 2))
+    assert one.expr.tobytes() == same.expr.tobytes()
+    assert one.neck_pose.tobytes() == same.neck_pose.tobytes()
+    assert not np.array_equal(one.neck_pose, other.neck_pose)
+
+
+def test_later_sound_leaves_earlier_windows_alone(tiny_net, lips, babble):
+    """A window sees its own frames, those it throws away and the look-ahead; what comes after is not needed yet."""
+    changed = babble.copy()
+    changed[(NEW + BEYOND + 2) * 640 :] = 0
+    first, second = (next(iter(generate(sound, tiny_net, lips, steps=2))) for sound in (babble, changed))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_windows_are_heard_as_the_whole(babble, monkeypatch):
+    monkeypatch.setattr("driver.sample._SOUND_BLOCK", RATE)
+    total = num_frames(len(babble))
+    whole = np.concatenate([silence(PAST), features(babble), silence(100)])
+    hearing = _Hearing(babble, total)
+    for start in range(0, total, NEW):
+        first, last = start - PAST, start + NEW + BEYOND
+        np.testing.assert_allclose(hearing.frames(first, last), whole[first + PAST : last + PAST], atol=2e-5)
+
+
+def test_noise_belongs_to_the_frame():
+    whole = frame_noise(5, 0, 300)
+    np.testing.assert_array_equal(frame_noise(5, 100, 250), whole[100:250])
+    assert abs(whole.mean()) < 0.02
+    assert whole.std() == pytest.approx(1, abs=0.02)
+
+
+def test_bounds_are_kept(lips):
+    frames = torch.randn(200, NUM_CHANNELS, generator=torch.Generator().manual_seed(0))
+    free = project(frames, lips)
+    assert free[:, EXPR].min() >= 0
+    assert free[:, EXPR].max() <= 1
+    assert free[:, JAW].min() >= 0
+
+
+def test_given_frames_are_not_projected(lips):
+    frames = torch.randn(20, NUM_CHANNELS)
+    torch.testing.assert_close(project(frames, lips, first=PREFIX)[:PREFIX], frames[:PREFIX])
+
+
+def test_lips_that_all_but_touch_are_closed(lips):
+    frames = torch.zeros(30, NUM_CHANNELS)
+    frames[:, JAW] = torch.linspace(0, 0.3, 30)
+    before, after = posed_gap(frames.numpy(), lips), posed_gap(project(frames, lips).numpy(), lips)
+    assert after[before < 0.45].max() < 0.06
+    np.testing.assert_allclose(after[before > 1.5], before[before > 1.5], atol=1e-4)
+    assert (np.diff(after) > -0.02).all()
+
+
+def test_lips_do_not_sink_into_each_other(lips):
+    frames = torch.zeros(1, NUM_CHANNELS)
+    frames[:, [INDEX["mouthRollLower"], INDEX["mouthPressLeft"], INDEX["mouthPressRight"], INDEX["mouthPucker"]]] = 0.9
+    assert posed_gap(frames.numpy(), lips)[0] < -1.5
+    assert posed_gap(project(frames, lips).numpy(), lips)[0] > -1.3
+
+
+def test_a_head_without_arkit_names_is_refused(head, tiny_net, babble):
+    foreign = dataclasses.replace(head, name="flame2023", expr_names=())
+    with pytest.raises(UserError, match=r"flame2023.*lacks.*browDownLeft"):
+        drive(babble, RATE, head=foreign, weights=tiny_net)
+
+
+def test_empty_sound_is_refused(head, tiny_net):
+    with pytest.raises(UserError, match="sound"):
+        drive(np.zeros(0, np.float32), RATE, head=head, weights=tiny_net)
+
+
+def test_channels_go_round(head):
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=(7, NUM_CHANNELS)).astype(np.float32)
+    np.testing.assert_allclose(pack(unpack(frames, head.jaw_open_angle), head.jaw_open_angle), frames, rtol=1e-6)
+    opened = np.zeros((1, NUM_CHANNELS), np.float32)
+    opened[0, JAW] = 1
+    assert unpack(opened, head.jaw_open_angle)["jaw_pose"][0, 0] == pytest.approx(head.jaw_open_angle)
+
+
+def test_every_channel_has_one_region():
+    assert sorted(np.concatenate(list(REGIONS.values())).tolist()) == list(range(len(CHANNELS)))
