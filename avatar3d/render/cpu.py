@@ -23,7 +23,8 @@ from avatar3d.render.tiles import ENTRY_WIDTH, RADIX_BITS, TILE, depth_order, fi
 
 MAX_PAIRS = 1 << 25
 """Most (Gaussian, tile) pairs of one picture; about 20 bytes each forward, 40 more backward."""
-MAX_PIXELS = 1 << 28
+MAX_PIXELS = 1 << 26
+"""Most pixels of one picture (8192 x 8192)."""
 CHUNKS_PER_THREAD = 4
 
 

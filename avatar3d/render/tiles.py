@@ -82,7 +82,6 @@ def find_tiles(first, last, part, order, splats, boxes, tiles_x, first_slot, slo
 
     Fills slot_tile, slot_rows [P] int32 from first_slot[i] on, slot_count [count] int32, and adds to counts [part, tile] int32.
     """
-    counts[part] = 0
     for i in range(first, last):
         g = order[i]
         mx, my = splats[g, MEAN_X], splats[g, MEAN_Y]
