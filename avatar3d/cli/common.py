@@ -40,10 +40,10 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
             if given.fingerprint != fingerprint:
                 raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint})")
             return given
-        found = find_head(fingerprint)
-        if found is None:
-            raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head")
-        return found
+        try:
+            return find_head(fingerprint)
+        except UserError as error:
+            raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head") from error
 
     return load_avatar(path, find)
 

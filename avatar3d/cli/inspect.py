@@ -49,7 +49,7 @@ def _describe(file: Path) -> list[str]:
 
         capture = load_capture(file)
         faces = int(capture.valid.sum())
-        return [f"{file}: capture of {capture.source["name"]}", f"  {len(capture)} frames of {capture.size} px at {float(capture.fps):.2f}/s, {faces} with a face"]
+        return [f"{file}: capture of {capture.source['name']}", f"  {len(capture)} frames of {capture.size} px at {float(capture.fps):.2f}/s, {faces} with a face"]
     if file.suffix == ".avatar":
         return _describe_avatar(file)
     if file.suffix == ".npz":

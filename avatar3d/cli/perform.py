@@ -125,12 +125,14 @@ def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, s
     from avatar3d.errors import UserError
     from avatar3d.sound import read_sound
     from driver.sample import drive as drive_sound
+    from driver.voice import check_speech
 
     if (audio is None) == (text is None):
         raise UserError("speech: give either --audio FILE or --text WORDS")
     rate = 16000
     if audio is not None:
         sound = read_sound(audio, rate)
+        check_speech(sound, rate, audio)
     else:
         from driver.speech import synthesize
 

@@ -1,0 +1,173 @@
+"""Bad input ends with status 2 and one clear line, and costs the user nothing."""
+
+import contextlib
+import resource
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avatar3d.head.store import load_head
+from avatar3d.motion import load_motion, rest_motion, save_motion
+from avatar3d.mp4 import VideoWriter
+from avatar3d.sound import write_wav
+
+
+@contextlib.contextmanager
+def file_size_limit(size: int):
+    """Writing beyond `size` bytes fails, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("verb", ["fit", "track"])
+def test_a_text_file_named_mp4(refused, tmp_path, verb):
+    video = tmp_path / "me.mp4"
+    video.write_text("this is not a video")
+    refused(verb, video, "-o", tmp_path / "out", match=("me.mp4", "video"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["me.mp4"]
+
+
+def test_an_empty_video(refused, tmp_path):
+    video = tmp_path / "me.mp4"
+    video.touch()
+    refused("fit", video, "-o", tmp_path / "me.avatar", match=("me.mp4", "empty"))
+
+
+def test_a_missing_video(refused, tmp_path):
+    refused("fit", tmp_path / "me.mp4", "-o", tmp_path / "me.avatar", match=("me.mp4",))
+
+
+def test_a_video_without_a_face(refused, faceless_video, tmp_path):
+    refused("fit", faceless_video, "-o", tmp_path / "me.avatar", match=("stripes.mp4", "face", "film"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_of_one_frame(refused, tmp_path):
+    video = tmp_path / "one.mp4"
+    with VideoWriter(video, fps=Fraction(25), size=(64, 64)) as writer:
+        writer.write(np.full((64, 64, 3), 90, np.uint8))
+    refused("fit", video, "-o", tmp_path / "me.avatar", match=("one.mp4", "frame"))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05], ids=["silence", "noise"])
+def test_sound_without_speech(refused, small_avatar, tmp_path, level):
+    sound = tmp_path / "quiet.wav"
+    write_wav(sound, np.random.default_rng(0).normal(size=32000, scale=level).astype(np.float32), 16000)
+    refused("speak", small_avatar, "--audio", sound, "-o", tmp_path / "out.mp4", match=("quiet.wav", "no speech"))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_empty_sound_file(refused, small_avatar, tmp_path):
+    sound = tmp_path / "empty.wav"
+    sound.touch()
+    refused("speak", small_avatar, "--audio", sound, "-o", tmp_path / "out.mp4", match=("empty.wav",))
+
+
+def test_neither_sound_nor_text(refused, small_avatar, tmp_path):
+    refused("speak", small_avatar, "-o", tmp_path / "out.mp4", match=("--audio", "--text"))
+
+
+@pytest.mark.parametrize("verb", ["info", "check"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", None], ids=["empty", "nonsense", "cut"])
+def test_a_damaged_avatar(refused, small_avatar, tmp_path, verb, content):
+    broken = tmp_path / "broken.avatar"
+    whole = small_avatar.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    refused(verb, broken, match=("broken.avatar", "damaged"))
+
+
+def test_an_avatar_with_flipped_bytes(run, small_avatar, tmp_path):
+    broken = tmp_path / "broken.avatar"
+    data = bytearray(small_avatar.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    broken.write_bytes(data)
+    outcome = run("check", broken)
+    assert outcome.status == 2 and "broken.avatar" in outcome.err and "Traceback" not in outcome.err
+
+
+def test_a_motion_of_another_head(refused, small_avatar, tmp_path):
+    from tests.avatar3d.tiny import tiny_head, tiny_motion
+
+    motion = tmp_path / "other.npz"
+    head = tiny_head()
+    save_motion(tiny_motion(head), motion)
+    words = ("render", small_avatar, "--motion", motion, "-o", tmp_path / "out.mp4")
+    line = refused(*words, match=("other.npz", head.fingerprint, load_head().fingerprint))
+    assert "--head" in line
+
+
+def test_an_output_below_a_regular_file(refused, small_avatar, spoken, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    refused("speak", small_avatar, "--audio", spoken, "-o", tmp_path / "file" / "out.mp4", match=("file", "folder"))
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_full_device(refused, small_avatar, tmp_path):
+    motion = tmp_path / "still.npz"
+    save_motion(rest_motion(load_head(), 3), motion)
+    refused("render", small_avatar, "--motion", motion, "--size", 64, "-o", "/dev/full", match=("/dev/full", "written"))
+
+
+def test_a_full_disk_keeps_the_old_file(refused, small_avatar, spoken, tmp_path):
+    out = tmp_path / "out.mp4"
+    out.write_bytes(b"yesterday's video")
+    with file_size_limit(2000):
+        refused("speak", small_avatar, "--audio", spoken, "--size", 64, "-o", out, match=("out.mp4", "written"))
+    assert out.read_bytes() == b"yesterday's video"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_full_disk_while_writing_a_motion(refused, small_avatar, spoken, tmp_path):
+    out = tmp_path / "said.npz"
+    save_motion(rest_motion(load_head(), 3), out)
+    with file_size_limit(1000):
+        refused("drive", small_avatar, "--audio", spoken, "-o", out, match=("said.npz", "written"))
+    assert len(load_motion(out)) == 3
+
+
+def test_unknown_camera_and_colour(refused, small_avatar, tmp_path):
+    motion = tmp_path / "still.npz"
+    save_motion(rest_motion(load_head(), 3), motion)
+    words = ("render", small_avatar, "--motion", motion, "-o", tmp_path / "out.mp4")
+    refused(*words, "--camera", "nowhere", match=("nowhere", "orbit"))
+    refused(*words, "--background", "blurple", match=("blurple", "colour"))
+
+
+def test_a_wrong_option_ends_with_status_2(run):
+    assert run("fit", "--no-such-option").status == 2
+
+
+def test_info_of_an_avatar(run, small_avatar):
+    outcome = run("info", small_avatar)
+    assert outcome.status == 0 and "Gaussians: 1000" in outcome.out and load_head().fingerprint in outcome.out
+
+
+def test_speaking_makes_a_video_with_sound(run, small_avatar, spoken, tmp_path):
+    import av
+
+    out = tmp_path / "said.mp4"
+    outcome = run("speak", small_avatar, "--audio", spoken, "--size", 64, "-o", out)
+    assert outcome.status == 0, outcome.err
+    with av.open(str(out)) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        assert video.codec_context.name == "h264" and sound.codec_context.name == "aac"
+        assert abs(float(video.duration * video.time_base) - float(sound.duration * sound.time_base)) < 0.08
+        assert "synthetic" in container.metadata["comment"].lower()
+
+
+def test_the_same_seed_gives_the_same_video(run, small_avatar, spoken, tmp_path):
+    for name in ("a", "b"):
+        assert run("speak", small_avatar, "--audio", spoken, "--size", 64, "--seed", 5, "-o", tmp_path / f"{name}.mp4").status == 0
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_checking_a_copy_of_an_avatar(run, small_avatar, tmp_path):
+    copy = Path(shutil.copy(small_avatar, tmp_path / "copy.avatar"))
+    assert run("check", copy).out.strip().endswith("whole")
