@@ -16,6 +16,10 @@ REGIONS: dict[str, tuple[int, ...]] = {
     "oval": OVAL,
 }
 
+UPPER_EDGES = (161, 160, 159, 158, 157, 173, 388, 387, 386, 385, 384, 398, 191, 80, 81, 82, 13, 312, 311, 310, 415)
+LOWER_EDGES = (163, 144, 145, 153, 154, 155, 390, 373, 374, 380, 381, 382, 95, 88, 178, 87, 14, 317, 402, 318, 324)
+"""Opposite points on the edges of the lids and of the inner lips: they meet when eye or mouth closes."""
+
 LEFT_LIDS, RIGHT_LIDS = (386, 374, 263, 362), (159, 145, 33, 133)
 """Middle of the upper lid, middle of the lower lid, outer corner, inner corner."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from recon.landmark_rig import LandmarkRig, View, evaluate, jacobian, offset_jacobian, shape_jacobian
+from recon.landmark_rig import POSITION, ROTATION, Evaluation, LandmarkRig, View, evaluate, jacobian, offset_jacobian, rigid_jacobian, shape_jacobian
 
 CHUNK = 64
 """Frames whose derivatives are in memory together (0.25 MB each)."""
@@ -18,6 +18,9 @@ EFFECTIVE_LANDMARKS = 60.0
 """The errors of neighbouring landmarks go together: all of them count as this many independent ones."""
 HUBER_PIXELS = 2.0
 """At 512 pixels; beyond it an error counts linearly."""
+GAP_WEIGHT = 10.0
+"""Weight of the opening between opposite edges, beside a landmark's 1: where the edges are matters less than whether
+they meet."""
 BOUND_STD = 0.03
 """How far a bounded coefficient may leave its range."""
 WINDOW = 1024
@@ -25,12 +28,19 @@ WINDOW = 1024
 CG_STEPS = 30
 SQUARED_SECOND_DIFFERENCE = 6.0
 """Diagonal of the squared second-difference operator."""
-SHAPE_FRAMES = 10.0
-"""However many frames are given, identity is weighed against its prior as if this many were independent."""
+SHAPE_FRAMES = 1.0
+"""However many frames are given, identity is weighed against its prior as if this many were independent: where the
+detector sees a landmark on this person is off by the same millimetres in all of them. With more, the head's size and
+depth start to explain those errors."""
 OFFSET_STD = 0.003
 """Metres, prior of a landmark's offset, for an error of one pixel."""
+OPPOSITE_STD = 0.0003
+"""Metres, of the vertical difference of two offsets on opposite edges: a lid that the landmarks see closed must close."""
 DAMPING = 1e-4
 MAX_STEP = 0.5
+
+
+RIGID = slice(ROTATION.start, POSITION.stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +90,29 @@ class Solution:
     """[F, P]."""
 
 
-def _robust_weights(problem: Problem, residual: Tensor, rows: slice) -> Tensor:
-    """[F, L] weight of each squared residual: Huber's, normalised so that all landmarks count as EFFECTIVE_LANDMARKS."""
-    weights = problem.weights[rows]
+def _weigh(problem: Problem, state: Evaluation, columns: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    """Residuals [F, N] and their derivatives [F, N, C] times the root of their weights: landmarks, then gaps.
+
+    Landmarks are weighed by Huber; all weights are such that the landmarks together count as EFFECTIVE_LANDMARKS.
+
+    Args:
+        problem: the landmarks.
+        state: the model's landmarks.
+        columns: [F, L, 2, C] their derivatives.
+        rows: which frames these are.
+    """
+    residual, weights = state.pixels - problem.targets[rows], problem.weights[rows]
+    scale = EFFECTIVE_LANDMARKS / weights.sum(1, keepdim=True).clamp(min=1e-6) / problem.pixel**2
     length = residual.norm(dim=-1) / problem.pixel
-    robust = HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)
-    scale = EFFECTIVE_LANDMARKS / weights.sum(1, keepdim=True).clamp(min=1e-6)
-    return weights * robust * scale / problem.pixel**2
+    root = (weights * scale * HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)).sqrt()[..., None]
+    gap_root = (GAP_WEIGHT * scale).sqrt()
+    upper, lower = problem.rig.opposite
+    # An opening is measured along the head's own vertical: sideways, opposite points need not lie opposite exactly.
+    vertical = torch.nn.functional.normalize((problem.view.R @ state.R)[:, :2, 1], dim=1)
+    gap = torch.einsum("fa,fla->fl", vertical, residual[:, upper] - residual[:, lower])
+    gap_columns = torch.einsum("fa,flac->flc", vertical, columns[:, upper] - columns[:, lower])
+    weighed = torch.cat([(residual * root).flatten(1), gap * gap_root], dim=1)
+    return weighed, torch.cat([(columns * root[..., None]).flatten(1, 2), gap_columns * gap_root[..., None]], dim=1)
 
 
 def _prior_terms(prior: Prior, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,18 +151,18 @@ def _back_substitute(factor: tuple[Tensor, Tensor], right: Tensor) -> Tensor:
     return torch.cholesky_solve(right * factor[1][..., None], factor[0]) * factor[1][..., None]
 
 
-def solve_frames(problem: Problem, solution: Solution, iterations: int, columns: Tensor | None = None) -> Solution:
+def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: bool = False) -> Solution:
     """Improve the frame parameters with identity and offsets held.
 
     Args:
         problem: the landmarks.
         solution: where to start.
         iterations: sweeps over all frames.
-        columns: indices of the parameters to solve for, all by default; without the others, nothing is smoothed.
+        rigid: move the head only, and smooth nothing: to come near from afar.
     """
     params = solution.params.clone()
-    active = torch.arange(params.shape[1]) if columns is None else columns
-    smooth = columns is None and bool(problem.triples.any())
+    active = RIGID if rigid else slice(0, params.shape[1])
+    smooth = not rigid and bool(problem.triples.any())
     for _ in range(iterations):
         for first in range(0, len(params), WINDOW):
             rows = slice(first, min(first + WINDOW, len(params)))
@@ -152,16 +178,14 @@ def solve_frames(problem: Problem, solution: Solution, iterations: int, columns:
     return replace(solution, params=params)
 
 
-def _normal_equations(problem: Problem, solution: Solution, params: Tensor, rows: slice, active: Tensor) -> tuple[Tensor, Tensor]:
+def _normal_equations(problem: Problem, solution: Solution, params: Tensor, rows: slice, active: slice) -> tuple[Tensor, Tensor]:
     """Curvature [N, A, A] and gradient [N, A] of the frames `rows` by their active parameters."""
     state = evaluate(problem.rig, solution.shape, solution.offsets, params[rows], problem.view)
-    residual = state.pixels - problem.targets[rows]
-    root = _robust_weights(problem, residual, rows).sqrt()[..., None]
-    columns = jacobian(problem.rig, state, problem.view)
-    J = ((columns if len(active) == params.shape[1] else columns[..., active]) * root[..., None]).flatten(1, 2)
+    columns = (rigid_jacobian if active == RIGID else jacobian)(problem.rig, state, problem.view)
+    residual, J = _weigh(problem, state, columns, rows)
     gradient, H = _prior_terms(problem.prior, params[rows])
-    gradient = gradient[:, active] + (J.transpose(1, 2) @ (residual * root).flatten(1)[..., None])[..., 0]
-    return H[:, active][..., active] + J.transpose(1, 2) @ J, gradient
+    gradient = gradient[:, active] + (J.transpose(1, 2) @ residual[..., None])[..., 0]
+    return H[:, active, active] + J.transpose(1, 2) @ J, gradient
 
 
 def _coupled_step(problem: Problem, H: Tensor, g: Tensor, first: int) -> Tensor:
@@ -211,12 +235,10 @@ def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_pr
         for first in range(0, F, CHUNK):
             rows = slice(first, first + CHUNK)
             state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
-            residual = state.pixels - problem.targets[rows]
-            root = _robust_weights(problem, residual, rows).sqrt()[..., None]
             columns = torch.cat([jacobian(problem.rig, state, problem.view), shape_jacobian(problem.rig, state, problem.view)], dim=-1)
-            J = (columns * root[..., None]).flatten(1, 2)
+            residual, J = _weigh(problem, state, columns, rows)
             normal = J.transpose(1, 2) @ J
-            gradient = (J.transpose(1, 2) @ (residual * root).flatten(1)[..., None])[..., 0]
+            gradient = (J.transpose(1, 2) @ residual[..., None])[..., 0]
             g_prior, H_prior = _prior_terms(problem.prior, params[rows])
             H, cross = normal[:, :-S, :-S] + H_prior, normal[:, :-S, -S:]
             solved = _back_substitute(_factor(H), torch.cat([cross, (gradient[:, :-S] + g_prior)[..., None]], dim=2))
@@ -247,4 +269,12 @@ def _fit_offsets(problem: Problem, shape: Tensor, offsets: Tensor, params: Tenso
         H += torch.einsum("flai,flaj->lij", weighted, J)
         g += torch.einsum("flai,fla->li", weighted, residual - (J @ offsets[..., None])[..., 0])
     H += torch.eye(3) / OFFSET_STD**2
-    return -torch.linalg.solve(H, g[..., None])[..., 0]
+    offsets = -torch.linalg.solve(H, g[..., None])[..., 0]
+    upper, lower = problem.rig.opposite
+    tie = torch.diag(torch.tensor([0.0, OPPOSITE_STD**-2, 0.0]))
+    pair = torch.cat(
+        [torch.cat([H[upper] + tie, (-tie).expand(len(upper), 3, 3)], 2), torch.cat([(-tie).expand(len(upper), 3, 3), H[lower] + tie], 2)], 1
+    )
+    solved = -torch.linalg.solve(pair, torch.cat([g[upper], g[lower]], 1)[..., None])[..., 0]
+    offsets[upper], offsets[lower] = solved[:, :3], solved[:, 3:]
+    return offsets

@@ -7,16 +7,20 @@ vertex makes a landmark as cheap as a vertex, and its derivatives closed forms.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_vertices
+from recon.face_regions import LOWER_EDGES, UPPER_EDGES
 
 ROTATION, POSITION, JAW, EYES, EXPR = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 15), slice(15, None)
 """Columns of a frame's parameter vector: head rotation, head position, jaw, eyes, expressions then eyelids."""
 NUM_POSE = 15
 _CORRECTIVES = 27
 """Elements of R - I of jaw and both eyes; the neck's are zero, because the head is tracked as one rigid body."""
+_GENERATORS = torch.tensor([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]]).float()
+"""[3, 3, 3] cross-product matrices of the axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,8 @@ class LandmarkRig:
 
     index: Tensor
     """[L] MediaPipe's numbers of the landmarks."""
+    opposite: tuple[Tensor, Tensor]
+    """Rows of the landmarks on upper edges (lids, inner lips) and of those that they meet, [N] each."""
     parts: tuple[_JointPart, ...]
     """Head (root and neck together), jaw, left eye, right eye."""
     joints: Tensor
@@ -100,6 +106,7 @@ def landmark_rig(head: HeadModel, num_shape: int) -> LandmarkRig:
     parts = tuple(part(joint) for joint in range(4))
     return LandmarkRig(
         index=torch.from_numpy(small.landmarks.index).long(),
+        opposite=_opposite_rows(small.landmarks.index),
         parts=parts,
         joints=small.joint_template[2:],
         joint_shape_basis=small.joint_shape_basis[2:, :, :num_shape],
@@ -109,15 +116,32 @@ def landmark_rig(head: HeadModel, num_shape: int) -> LandmarkRig:
     )
 
 
+def _opposite_rows(index: np.ndarray) -> tuple[Tensor, Tensor]:
+    row = {int(landmark): position for position, landmark in enumerate(index)}
+    pairs = [(row[a], row[b]) for a, b in zip(UPPER_EDGES, LOWER_EDGES, strict=True) if a in row and b in row]
+    return torch.tensor([a for a, _ in pairs], dtype=torch.long), torch.tensor([b for _, b in pairs], dtype=torch.long)
+
+
 def rotation_jacobian(rotvec: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation matrices [F, 3, 3] of rotation vectors [F, 3], and their derivatives [F, 3, 3, 3] (last: component)."""
+    """Rotation matrices [..., 3, 3] of rotation vectors [..., 3], and their derivatives [..., 3, 3, 3] (last: component).
 
-    def both(vector: Tensor) -> tuple[Tensor, Tensor]:
-        matrix = axis_angle_to_matrix(vector)
-        return matrix, matrix
-
-    jacobian, matrix = torch.func.vmap(torch.func.jacfwd(both, has_aux=True))(rotvec)
-    return matrix, jacobian
+    Rodrigues' formula R = I + a K + b K^2 differentiated; by hand, because functional autodiff takes seconds to start.
+    """
+    squared = (rotvec * rotvec).sum(-1)[..., None, None]
+    small = squared < 1e-4
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    a = torch.where(small, 1 - squared / 6, torch.sin(angle) / angle)
+    b = torch.where(small, 0.5 - squared / 24, (1 - torch.cos(angle)) / safe)
+    # Derivatives of a and b by the squared angle, times two.
+    slope_a = torch.where(small, -1 / 3 + squared / 30, (torch.cos(angle) - a) / safe)
+    slope_b = torch.where(small, -1 / 12 + squared / 180, (a - 2 * b) / safe)
+    K = torch.einsum("...k,kij->...ij", rotvec, _GENERATORS)
+    K2 = K @ K
+    R = torch.eye(3) + a * K + b * K2
+    by_length = slope_a * K + slope_b * K2
+    columns = [rotvec[..., k, None, None] * by_length + a * _GENERATORS[k] + b * (_GENERATORS[k] @ K + K @ _GENERATORS[k]) for k in range(3)]
+    return R, torch.stack(columns, dim=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +176,7 @@ def evaluate(rig: LandmarkRig, shape: Tensor, offsets: Tensor, params: Tensor, v
     """
     F = len(params)
     rotvecs = torch.stack([params[:, ROTATION], params[:, JAW], params[:, 9:12], params[:, 12:15]], dim=1)
-    matrices, derivatives = rotation_jacobian(rotvecs.reshape(-1, 3))
-    matrices, derivatives = matrices.unflatten(0, (F, 4)), derivatives.unflatten(0, (F, 4))
+    matrices, derivatives = rotation_jacobian(rotvecs)
     correctives = (matrices[:, 1:] - torch.eye(3)).reshape(F, _CORRECTIVES)
     coefficients = torch.cat([params[:, EXPR], correctives], dim=1)
     joints = rig.joints + rig.joint_shape_basis @ shape
@@ -204,16 +227,20 @@ def _linear_columns(rig: LandmarkRig, state: Evaluation, A: Tensor, basis: str, 
     return out.unflatten(1, (F, 2)).transpose(0, 1)
 
 
+def rigid_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
+    """[F, L, 2, 6] derivative of the pixels by the head's rotation and position."""
+    by_world = _world_to_pixel(state, view)
+    turned = torch.einsum("fijk,flj->flik", state.dR, state.rest - rig.pivot)
+    return torch.cat([by_world @ turned, by_world], dim=-1)
+
+
 def jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
     """[F, L, 2, P] derivative of the pixels by the frame parameters."""
     F, L = state.rest.shape[:2]
-    by_world = _world_to_pixel(state, view)
-    A = by_world @ state.R[:, None]
+    A = _world_to_pixel(state, view) @ state.R[:, None]
     C = rig.num_expr + rig.num_lids
     out = A.new_empty(F, L, 2, NUM_POSE + C)
-    turned = torch.einsum("fijk,flj->flik", state.dR, state.rest - rig.pivot)
-    out[..., ROTATION] = by_world @ turned
-    out[..., POSITION] = by_world
+    out[..., : POSITION.stop] = rigid_jacobian(rig, state, view)
     out[..., EXPR] = _linear_columns(rig, state, A, "linear_basis", slice(0, C))
     for number in (1, 2, 3):
         part, dR = rig.parts[number], state.dR_joint[number]

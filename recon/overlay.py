@@ -56,8 +56,9 @@ class HeadPainter:
         out[mask] = cv2.addWeighted(rgb, 1 - STRENGTH, shaded, STRENGTH, 0)[mask]
         self._outline(out, image.face)
         if landmarks is not None:
-            for x, y in np.round(landmarks[:, :2] * 16 - 8).astype(int):
-                cv2.circle(out, (x, y), 12, LANDMARK, -1, cv2.LINE_AA, 4)
+            x, y = np.floor(landmarks[:, :2]).astype(int).T
+            inside = (x >= 0) & (y >= 0) & (x < out.shape[1]) & (y < out.shape[0])
+            out[y[inside], x[inside]] = LANDMARK
         if self._motion.valid is not None and not self._motion.valid[index]:
             cv2.rectangle(out, (0, 0), (out.shape[1] - 1, out.shape[0] - 1), LOST, 6)
             cv2.putText(out, "no face: bridged", (12, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.7, LOST, 2, cv2.LINE_AA)

@@ -32,7 +32,7 @@ OVAL_WEIGHT = 0.5
 """The face's outline slides over the skin when the head turns."""
 SHARED_STEPS = (4, 6)
 """Gauss-Newton steps without and with landmark offsets."""
-FRAME_STEPS = (3, 7)
+FRAME_STEPS = (2, 4)
 """Steps for the rigid pose alone and for everything."""
 
 
@@ -106,17 +106,16 @@ def track(
         pixel=size / REFERENCE_SIZE,
     )
     start = _start(rig, view, rotations, centres)
-    rigid = torch.arange(6)
 
     sample = _choose_frames(start, seen, np.flatnonzero(learnable))
     shared = problem.frames(sample)
     solution = Solution(torch.zeros(rig.joint_shape_basis.shape[2]), torch.zeros(rig.num_landmarks, 3), start[sample])
-    solution = solve_frames(shared, solution, FRAME_STEPS[0], rigid)
+    solution = solve_frames(shared, solution, FRAME_STEPS[0], rigid=True)
     precision = torch.ones(len(solution.shape))
     solution = solve_shared(shared, solution, SHARED_STEPS[0], precision, fit_offsets=False)
     solution = solve_shared(shared, solution, SHARED_STEPS[1], precision, fit_offsets=True)
 
-    solution = solve_frames(problem, replace(solution, params=start), FRAME_STEPS[0], rigid)
+    solution = solve_frames(problem, replace(solution, params=start), FRAME_STEPS[0], rigid=True)
     for step in range(FRAME_STEPS[1]):
         solution = solve_frames(problem, solution, 1)
         progress(len(valid) * (step + 1) // FRAME_STEPS[1], len(valid))

@@ -12,6 +12,8 @@ SELDOM_STD = 0.1
 """Of expressions that landmarks hardly show."""
 SELDOM = ("tongueOut", "cheekPuff", "cheekSquintLeft", "cheekSquintRight")
 ASYMMETRY_STD = 0.3
+LID_STD = 0.2
+"""Of expressions of the lids but the blink itself: a closing lid shall be a blink."""
 GAZE_STD = 0.25
 """Radians."""
 VERGENCE_STD = (0.03, 0.06)
@@ -23,7 +25,7 @@ UNBOUNDED_EXPR_STD = 1.0
 """Of expression bases without names, whose coefficients are in standard deviations."""
 JAW_STD = (0.3, 0.03, 0.02)
 """Radians about x (opening), y, z."""
-CURVATURE_STD = {"rotation": 0.01, "position": 0.0015, "jaw": 0.05, "eyes": 0.15, "expr": 0.15, "lids": 0.4}
+CURVATURE_STD = {"rotation": 0.01, "position": 0.0015, "jaw": 0.05, "eyes": 0.15, "expr": 0.15, "lids": 0.8}
 """Standard deviation of the second difference over time at 25 frames a second."""
 FAST = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLook")
 """Expressions that move as fast as lids."""
@@ -49,6 +51,8 @@ def frame_prior(head: HeadModel, fps: float) -> Prior:
             std[column] = SELDOM_STD
         elif name.startswith("eyeBlink"):
             std[column] = 0.7
+        elif name.startswith(("eyeLook", "eyeSquint", "eyeWide")):
+            std[column] = LID_STD
     precision = torch.diag(std**-2)
     for axis, spread in enumerate(VERGENCE_STD):
         _tie(precision, {EYES.start + axis: 1.0, EYES.start + 3 + axis: -1.0}, spread)
