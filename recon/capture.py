@@ -115,7 +115,7 @@ def make_capture(
         (folder / "mattes").mkdir()
         landmarks, valid, cuts = [], [], CutDetector()
         with LandmarkDetector(several=person.faces > 1) as detector, Matter() as matter:
-            crops = prefetch(crop.cut(rgb) for rgb in read_frames(video, rate))
+            crops = prefetch(read_frames(video, rate, crop))
             for i, (rgb, matte) in enumerate(prefetch((rgb, matter.matte(rgb)) for rgb in crops)):
                 points = detector.detect(rgb)
                 landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)

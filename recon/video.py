@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,23 +15,21 @@ from av.error import EOFError as NoFrameLeft
 from av.error import FFmpegError, InvalidDataError
 from av.filter import Graph
 from av.stream import Disposition
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from avatar3d.errors import UserError
 from avatar3d.media import open_media, start_seconds
 from avatar3d.sound import read_sound
-from recon.hdr import HLG, PQ, to_sdr
+from recon.crop import Crop
+from recon.picture import Converter, colour
 
 MAX_FPS = 60
 MAX_SECONDS = 4 * 3600
 _STANDARD_RATES = [Fraction(n) for n in (15, 24, 25, 30, 48, 50, 60)] + [Fraction(n, 1001) for n in (24000, 30000, 60000)]
-_HD_LINES = 720
 _SEEK_SECONDS = 90
 _MISSING_SECONDS = 0.5
 """A file that ends this much before the end it promises was cut off."""
-_MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 7: Colorspace.SMPTE240M, 9: Colorspace.BT2020}
-"""H.273 matrix codes to swscale's."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,9 @@ def probe(path: Path | str) -> VideoInfo:
         if frame is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
         first = start_seconds(stream) if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
-        width, height = _square_size(frame, stream)
-        if abs(_orientation(frame)[0, 1]):
-            width, height = height, width
+        width, height = Converter(frame, stream.sample_aspect_ratio).size
         seconds = container.duration / av.time_base if container.duration else 0.0
-        matrix, colour_range = _colour(frame)
+        matrix, colour_range = colour(frame)
         return VideoInfo(
             path=path,
             width=width,
@@ -89,21 +85,22 @@ def probe(path: Path | str) -> VideoInfo:
         )
 
 
-def read_frames(path: Path | str, fps: Fraction | None = None) -> Iterator[np.ndarray]:
+def read_frames(path: Path | str, fps: Fraction | None = None, crop: Crop | None = None) -> Iterator[np.ndarray]:
     """Stream the frames at a constant rate: frame i is the one nearest in time to i / fps after the first.
 
     Args:
         path: the video.
         fps: wanted rate; None takes the video's own (`VideoInfo.fps`).
+        crop: read only this window, scaled to its size; None reads whole frames.
 
     Yields:
-        [height, width, 3] uint8 sRGB; may be the same array again where the video holds a frame.
+        [height, width, 3] uint8 sRGB, not to be written to; may be the same array again where the video holds a frame.
 
     Raises:
         UserError: as `probe`; also a video that claims to be longer than `MAX_SECONDS`.
     """
     for frame in _at_constant_rate(path, fps):
-        yield frame()
+        yield frame(crop)
 
 
 def sample_frames(path: Path | str, count: int) -> Iterator[np.ndarray]:
@@ -130,7 +127,7 @@ def _sought(info: VideoInfo, count: int) -> Iterator[np.ndarray]:
             container.seek(int((start_seconds(stream) + Fraction(info.duration) * k / count) / stream.time_base), stream=stream)
             frame = next(_decoded(container, stream, info.path), None)
             if frame is not None:
-                yield _Converted(frame, _square_size(frame, stream), _orientation(frame))()
+                yield Converter(frame, stream.sample_aspect_ratio).whole(frame)
 
 
 def read_aligned_sound(path: Path | str, rate: int = 16000) -> np.ndarray | None:
@@ -224,14 +221,14 @@ def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
             return
 
 
-def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callable[[], np.ndarray]]:
+def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator["_Frame"]:
     """Frames nearest in time to the grid, not yet converted."""
     path = Path(path)
     with open_media(path, "video") as container:
         stream = _video_stream(container, path)
         native = 1 / _constant_rate(stream)
         period = 1 / Fraction(fps) if fps is not None else native
-        first = previous = form = None
+        first = previous = converter = None
         time = Fraction(0)
         index = 0
         for frame in _progressive(_decoded(container, stream, path), stream):
@@ -243,9 +240,8 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
                 while first + index * period <= (time + now) / 2:
                     yield previous
                     index += 1
-            # A stream may change its size on the way, and filters drop the display matrix: all frames get the first one's.
-            form = form or (_square_size(frame, stream), _orientation(frame))
-            previous, time = _Converted(frame, *form), max(now, time)
+            converter = converter or Converter(frame, stream.sample_aspect_ratio)
+            previous, time = _Frame(frame, converter), max(now, time)
         if previous is None or first is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
         # The last frame lasts as long as the others, which may be several periods.
@@ -254,57 +250,14 @@ def _at_constant_rate(path: Path | str, fps: Fraction | None) -> Iterator[Callab
             index += 1
 
 
-class _Converted:
-    """A decoded frame that becomes an RGB array when called, once."""
+class _Frame:
+    """A decoded frame that becomes a picture when called, once."""
 
-    def __init__(self, frame: av.VideoFrame, size: tuple[int, int], orientation: np.ndarray) -> None:
-        self._frame, self._size, self._orientation = frame, size, orientation
-        self._rgb: np.ndarray | None = None
+    def __init__(self, frame: av.VideoFrame, converter: Converter) -> None:
+        self._frame, self._converter = frame, converter
+        self._picture: np.ndarray | None = None
 
-    def __call__(self) -> np.ndarray:
-        if self._rgb is None:
-            matrix, colour_range = _colour(self._frame)
-            width, height = self._size
-            high_range = self._frame.color_trc in (PQ, HLG)
-            form = "rgb48le" if high_range else "rgb24"
-            picture = self._frame.reformat(
-                width, height, form, src_colorspace=matrix, src_color_range=colour_range, dst_color_range=ColorRange.JPEG, interpolation="BICUBIC"
-            )
-            rgb = picture.to_ndarray()
-            self._rgb = _upright(to_sdr(rgb, self._frame.color_trc) if high_range else rgb, self._orientation)
-        return self._rgb
-
-
-def _square_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """(width, height) with square pixels, before rotation; widths are stretched, never lines."""
-    aspect = stream.sample_aspect_ratio
-    if not aspect or not Fraction(1, 4) <= aspect <= 4:
-        return frame.width, frame.height
-    return round(frame.width * aspect), frame.height
-
-
-def _colour(frame: av.VideoFrame) -> tuple[Colorspace, ColorRange]:
-    """Matrix and range in use: the frame's tags, else BT.709 for high definition and BT.601 below, limited range."""
-    high_definition = frame.height >= _HD_LINES or frame.width >= 1280
-    matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU709 if high_definition else Colorspace.ITU601)
-    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith(("yuvj", "rgb", "bgr", "gbr", "gray", "pal"))
-    return matrix, ColorRange.JPEG if full else ColorRange.MPEG
-
-
-def _orientation(frame: av.VideoFrame) -> np.ndarray:
-    """[2, 2] rounded to -1, 0, 1: the container's display matrix, x' = m00 x + m10 y, y' = m01 x + m11 y."""
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return np.eye(2, dtype=int)
-    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2] / 65536.0
-    turned = np.sign(np.where(np.abs(matrix) > 0.5, matrix, 0)).astype(int)
-    return turned if abs(np.linalg.det(turned)) == 1 else np.eye(2, dtype=int)
-
-
-def _upright(rgb: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    """The picture as it is meant to be seen: transposed if the matrix exchanges the axes, then flipped where an axis is negative."""
-    if orientation[0, 1]:
-        rgb, flip_x, flip_y = rgb.transpose(1, 0, 2), orientation[1, 0] < 0, orientation[0, 1] < 0
-    else:
-        flip_x, flip_y = orientation[0, 0] < 0, orientation[1, 1] < 0
-    return np.ascontiguousarray(rgb[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+    def __call__(self, crop: Crop | None = None) -> np.ndarray:
+        if self._picture is None:
+            self._picture = self._converter.whole(self._frame) if crop is None else self._converter.window(self._frame, crop)
+        return self._picture

@@ -3,11 +3,13 @@
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
 from avatar3d.sound import write_wav
+from recon.crop import Crop
 from recon.video import probe, read_aligned_sound, read_frames, sample_frames
 from tests.recon.tiny_video import number, numbered, write_video
 
@@ -114,6 +116,24 @@ def test_interlaced_video_loses_its_comb(tmp_path):
         return np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2).mean()
 
     assert comb(read[3]) < 0.3 * comb(frames[3])
+
+
+@pytest.mark.parametrize("turn", [None, (90, False), (180, False), (-90, False), (0, True), (90, True)])
+@pytest.mark.parametrize("crop", [Crop(20, 8, 60, 30), Crop(10, 16, 40, 64), Crop(8, 4, 32, 32), Crop(21, 9, 60, 30), Crop(-10, 4, 80, 40)])
+def test_window_shows_what_the_whole_frame_shows_there(tmp_path, turn, crop):
+    rng = np.random.default_rng(0)
+    frame = np.clip((cv2.GaussianBlur(rng.integers(0, 256, (96, 128, 3), dtype=np.uint8), (0, 0), 4).astype(float) - 128) * 5 + 128, 0, 255)
+    setup = None if turn is None else lambda stream: stream.set_display_rotation(turn[0], hflip=turn[1])
+    video = write_video(tmp_path / "a.mp4", [frame.astype(np.uint8)] * 2, setup=setup)
+    whole, window = next(read_frames(video)), next(read_frames(video, crop=crop))
+    assert window.shape == (crop.size, crop.size, 3)
+    assert np.abs(window.astype(int) - crop.cut(whole)).mean() < 1.2
+
+
+def test_greys_are_not_darkened(tmp_path):
+    grey = np.repeat(np.arange(16, 240, 2, dtype=np.uint8)[None, :, None], 48, axis=0).repeat(3, axis=2)
+    video = write_video(tmp_path / "a.mp4", [grey] * 2, options={"crf": "1"})
+    assert abs((next(read_frames(video)).astype(float) - grey).mean()) < 0.3
 
 
 def test_odd_sizes_stay(tmp_path):
