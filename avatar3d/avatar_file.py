@@ -62,12 +62,16 @@ def save_avatar(avatar: Avatar, path: Path | str, preview: np.ndarray | None = N
         "bases": avatar.position_basis.shape[0],
         "metadata": avatar.metadata,
     }
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    # Packed in memory first: a zip that meets a full disk half-way complains once more when it is collected.
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         # A fixed date makes the same avatar the same bytes.
         _write(archive, "avatar.json", json.dumps(record, indent=1, sort_keys=True).encode())
         _write(archive, "avatar.safetensors", save_tensors(tensors))
         if preview is not None:
             _write(archive, "preview.png", _png(preview))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

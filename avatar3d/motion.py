@@ -1,5 +1,6 @@
 """Motion: a sequence of rig parameters at a fixed frame rate, with the names that VHAP and GaussianAvatars use."""
 
+import io
 import zipfile
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -122,15 +123,18 @@ def save_motion(motion: Motion, path: Path | str) -> None:
         UserError: the file cannot be written.
     """
     arrays = {name: getattr(motion, name) for name in ("expr", *CHANNELS, "shape", "valid", "sound") if getattr(motion, name) is not None}
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            **arrays,
-            schema=np.int64(SCHEMA),
-            fps=np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
-            head_fingerprint=np.array(motion.head_fingerprint),
-            sound_rate=np.int64(motion.sound_rate),
-        )
+    # Packed in memory first: a zip that meets a full disk half-way complains once more when it is collected.
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        **arrays,
+        schema=np.int64(SCHEMA),
+        fps=np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
+        head_fingerprint=np.array(motion.head_fingerprint),
+        sound_rate=np.int64(motion.sound_rate),
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:

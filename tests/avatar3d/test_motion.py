@@ -1,0 +1,73 @@
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from avatar3d.errors import UserError
+from avatar3d.motion import CHANNELS, load_motion, save_motion
+from tests.avatar3d.tiny import tiny_head, tiny_motion
+
+
+def test_a_motion_survives_its_file(tmp_path):
+    head = tiny_head()
+    motion = replace(tiny_motion(head), sound=np.linspace(-1, 1, 100, dtype=np.float32), sound_rate=16000, fps=Fraction(30000, 1001))
+    save_motion(motion, tmp_path / "m.npz")
+    again = load_motion(tmp_path / "m.npz", head)
+    assert again.fps == motion.fps and again.sound_rate == 16000 and again.head_fingerprint == head.fingerprint
+    for name in ("expr", "shape", "sound", *CHANNELS):
+        np.testing.assert_array_equal(getattr(again, name), getattr(motion, name))
+
+
+def test_the_file_has_the_names_that_vhap_uses(tmp_path):
+    save_motion(tiny_motion(tiny_head()), tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as archive:
+        assert {"expr", "jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "shape"} <= set(archive.files)
+        assert archive["expr"].dtype == np.float32
+
+
+def test_another_head_is_refused_by_both_names(tmp_path):
+    save_motion(tiny_motion(tiny_head(seed=0)), tmp_path / "m.npz")
+    other = tiny_head(seed=1)
+    with pytest.raises(UserError) as error:
+        load_motion(tmp_path / "m.npz", other)
+    assert tiny_head(seed=0).fingerprint in str(error.value) and other.fingerprint in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
+def test_what_is_not_a_motion_is_refused(tmp_path, content):
+    (tmp_path / "m.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"m\.npz"):
+        load_motion(tmp_path / "m.npz")
+
+
+def test_an_array_file_of_something_else_is_refused(tmp_path):
+    np.savez(tmp_path / "m.npz", numbers=np.zeros(3))
+    with pytest.raises(UserError, match="not a complete motion"):
+        load_motion(tmp_path / "m.npz")
+
+
+@given(st.floats(-1, 2, allow_nan=False))
+def test_between_two_frames_a_rotation_takes_the_shorter_arc(time):
+    motion = tiny_motion(tiny_head())
+    frame = motion.at(time)
+    position = np.clip(time * 25, 0, len(motion) - 1)
+    first = min(int(position), len(motion) - 2)
+    before, after = (Rotation.from_rotvec(motion.rotation[i]) for i in (first, first + 1))
+    here = Rotation.from_rotvec(frame.rotation[0])
+    whole = (before.inv() * after).magnitude()
+    assert abs((before.inv() * here).magnitude() - (position - first) * whole) < 1e-3
+
+
+def test_at_a_frame_the_motion_is_that_frame():
+    motion = tiny_motion(tiny_head())
+    np.testing.assert_array_equal(motion.at(4 / 25).expr[0], motion.expr[4])
+    np.testing.assert_array_equal(motion.at(99.0).rotation[0], motion.rotation[-1])
+
+
+def test_a_motion_of_one_frame_stands_still():
+    motion = tiny_motion(tiny_head(), frames=1)
+    np.testing.assert_array_equal(motion.at(0.7).expr, motion.expr)
