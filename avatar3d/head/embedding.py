@@ -3,21 +3,18 @@
 The detector is handed in, so that this package needs none.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
-from trimesh.triangles import closest_point, points_to_barycentric
+from scipy.spatial import KDTree
 
 from avatar3d.camera import look_at
 from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, Landmarks, head_vertices
+from avatar3d.head.register import closest_on_mesh
+from avatar3d.head.store import Detector
 from avatar3d.render.mesh import rasterize_mesh, shade_mesh, to_camera, vertex_normals
-
-Detector = Callable[[np.ndarray], np.ndarray | None]
-"""Picture [H, W, 3] uint8 RGB -> landmarks [478, 2] in pixels, or None where there is no face."""
 
 NUM_FACE, NUM_ALL = 468, 478
 SIZE, FOCAL, DISTANCE = 640, 1100.0, 0.85
@@ -59,10 +56,10 @@ def embed_landmarks(head: HeadModel, detect: Detector, identities: int = 8, seed
 
 
 def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0) -> tuple[Landmarks, EmbeddingReport]:
-    """Render identities at several yaws, detect, project back, take robust means, make left and right alike.
+    """Render identities at several yaws, detect, project back, take robust means, make left and right alike on a symmetric head.
 
     Args:
-        head: needs the regions face, left_eye and right_eye, and the more of TINTS the better; the template must be near symmetric.
+        head: needs the regions face, left_eye and right_eye, and the more of TINTS the better;
         detect: the landmark detector.
         identities: random identities besides the mean head.
         seed: of the identities.
@@ -99,12 +96,12 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
     stack, weight = np.stack(samples), np.stack(weights)
     centre = _robust_mean(stack, weight)
     spread = np.median(np.linalg.norm(stack - centre, axis=-1), axis=0)
-    partner = mirror_partners(head, detect)
+    partner = mirror_partners(head, detect) if _is_symmetric(head) else None
     if partner is not None:
         centre = np.where(partner[:, None] >= 0, (centre + centre[partner] * [-1.0, 1.0, 1.0]) / 2, centre)
     face, bary = closest_on_mesh(centre, reference, faces[carrying])
     face = np.flatnonzero(carrying)[face]
-    iris_face, iris_bary = _iris(head)
+    iris_face, iris_bary = iris_landmarks(head)
     landmarks = Landmarks(
         np.arange(NUM_ALL), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
     )
@@ -125,7 +122,7 @@ def _back_project(points: np.ndarray, faces: np.ndarray, camera, pixels: np.ndar
     image = rasterize_mesh(points, faces, camera)
     rows, columns = np.nonzero(image.mask)
     drawn = np.stack([columns + 0.5, rows + 0.5], axis=1)
-    distance, nearest = cKDTree(drawn).query(pixels)
+    distance, nearest = KDTree(drawn).query(pixels)
     row, column = rows[nearest], columns[nearest]
     face = np.where(distance < 0.03 * camera.width, image.face[row, column], -1)
     return face, image.bary[row, column]
@@ -140,6 +137,16 @@ def _robust_mean(samples: np.ndarray, weight: np.ndarray) -> np.ndarray:
         robust = weight / (1 + (distance / (1.5 * scale)) ** 2) ** 2
         centre = (samples * robust[..., None]).sum(0) / np.maximum(robust.sum(0), 1e-9)[:, None]
     return centre
+
+
+def _is_symmetric(head: HeadModel, tolerance: float = 1e-3) -> bool:
+    """Whether the face's mirror image lies on the face, to a millimetre."""
+    vertices = head.template.numpy().astype(np.float64)
+    mirrored = vertices[head.regions["face"]] * [-1.0, 1.0, 1.0]
+    faces = head.faces.numpy()
+    face, bary = closest_on_mesh(mirrored, vertices, faces)
+    nearest = (vertices[faces[face]] * bary[..., None]).sum(1)
+    return bool(np.quantile(np.linalg.norm(nearest - mirrored, axis=1), 0.9) < tolerance)
 
 
 def mirror_partners(head: HeadModel, detect: Detector) -> np.ndarray | None:
@@ -159,7 +166,7 @@ def mirror_partners(head: HeadModel, detect: Detector) -> np.ndarray | None:
     return np.where(partner[partner] == np.arange(NUM_FACE), partner, -1)
 
 
-def _iris(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+def iris_landmarks(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
     """Faces and barycentrics of landmarks 468..477: centre and rim of the subject's right iris, then of the left.
 
     The rim runs as MediaPipe's does in the picture: right, top, left, bottom.
@@ -178,22 +185,3 @@ def _iris(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
         faces.append(eye_faces[face])
         bary.append(weights)
     return np.concatenate(faces), np.concatenate(bary)
-
-
-def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, candidates: int = 48) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest face [N] and barycentric coordinates [N, 3] on it for each point [N, 3].
-
-    Only the `candidates` faces with the nearest centres are looked at, which is exact unless triangles differ much in size.
-    """
-    count = min(candidates, len(faces))
-    triangles = vertices[faces]
-    _, near = cKDTree(triangles.mean(1)).query(points, k=count)
-    near = near.reshape(len(points), count)
-    repeated = np.repeat(points, count, axis=0)
-    on_face = closest_point(triangles[near.ravel()], repeated)
-    best = ((on_face - repeated) ** 2).sum(1).reshape(near.shape).argmin(1)
-    rows = np.arange(len(points))
-    face, nearest = near[rows, best], on_face.reshape(len(points), count, 3)[rows, best]
-    bary = points_to_barycentric(triangles[face], nearest)
-    bary = np.clip(np.nan_to_num(bary, nan=1 / 3), 0, 1)
-    return face, bary / bary.sum(1, keepdims=True)

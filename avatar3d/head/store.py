@@ -3,6 +3,7 @@
 import functools
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel, Landmarks
 
+Detector = Callable[[np.ndarray], np.ndarray | None]
+"""Picture [H, W, 3] uint8 RGB -> landmarks [478, 2] in pixels, or None where there is no face."""
 SCHEMA = 1
 MAX_BYTES = 1 << 30
 """A head file that would unpack to more is refused."""
@@ -20,26 +23,58 @@ _HALF = ("shape_basis", "expr_basis", "pose_basis")
 _FULL = ("template", "skin_weights", "joint_template", "joint_shape_basis")
 
 
-def load_head(path: Path | str | None = None) -> HeadModel:
-    """The embedded head, or the head in a file; loaded once per path and process.
+def load_head(path: Path | str | None = None, detect: Detector | None = None) -> HeadModel:
+    """The embedded head, or the head in a file: our own `.npz`, or FLAME as `.pkl` or `.npz`. Loaded once per path and process.
+
+    Args:
+        path: the file; None is the embedded head.
+        detect: landmark detector that places MediaPipe's landmarks on a FLAME head the first time it is seen (about half a minute);
+            without one the embedded head's are carried over, less exactly.
 
     Raises:
-        UserError: the file is not a head model.
+        UserError: the file is not a head model, or asks for anything but data.
     """
     if path is None:
-        return _load_cached(data_path("head", "head.npz"), 0)
+        return _load_cached(data_path("head", "head.npz"), 0, None)
     path = Path(path).resolve()
     try:
-        return _load_cached(path, path.stat().st_mtime_ns)
+        changed = path.stat().st_mtime_ns
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give the path of a head model") from error
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a head model's file (.npz, or FLAME's .pkl)")
+    return _load_cached(path, changed, detect)
 
 
 @functools.lru_cache(maxsize=8)
-def _load_cached(path: Path, changed: int) -> HeadModel:
+def _load_cached(path: Path, changed: int, detect: Detector | None) -> HeadModel:
     """`changed` makes an edited file load anew."""
     del changed
-    return read_head(path)
+    bare = read_bare_head(path)
+    if bare.regions:
+        return bare
+    from avatar3d.head.transfer import complete_head
+
+    return complete_head(bare, load_head(), detect)
+
+
+def read_bare_head(path: Path) -> HeadModel:
+    """The head in a file as it is there: FLAME stays without regions and all that `transfer.complete_head` adds.
+
+    Raises:
+        UserError: as `load_head`.
+    """
+    from avatar3d.head.flame import is_flame, read_flame
+
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(2)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give the path of a head model") from error
+    if start != b"PK":
+        return read_flame(path)
+    arrays = read_npz(path, "a head model (.npz)")
+    return read_flame(path, arrays) if is_flame(arrays) else _from_arrays(path, arrays)
 
 
 def save_head(head: HeadModel, path: Path | str, *, half: bool = True) -> None:
@@ -85,7 +120,10 @@ def read_head(path: Path) -> HeadModel:
     Raises:
         UserError: not such a file, or an inconsistent one.
     """
-    arrays = read_npz(path, "a head model (.npz)")
+    return _from_arrays(path, read_npz(path, "a head model (.npz)"))
+
+
+def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
     try:
         if int(arrays["schema"]) > SCHEMA:
             raise UserError(f"{path}: was written by a newer avatar3d (head schema {int(arrays['schema'])}); update avatar3d")
@@ -149,7 +187,7 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: is not {what}; give another file") from error
 
 
-def find_head(fingerprint: str) -> HeadModel:
+def find_head(fingerprint: str, detect: Detector | None = None) -> HeadModel:
     """The head that a file was made for: the embedded one, or one in `head_folders()`.
 
     Raises:
@@ -163,11 +201,11 @@ def find_head(fingerprint: str) -> HeadModel:
             if path.suffix not in {".npz", ".pkl"}:
                 continue
             try:
-                head = load_head(path)
+                found = read_bare_head(path).fingerprint
             except UserError:
                 continue
-            if head.fingerprint == fingerprint:
-                return head
+            if found == fingerprint:
+                return load_head(path, detect)
     raise UserError(f"head {fingerprint}: is not among the known heads; put its file into {head_folders()[-1]} or name it with --head")
 
 

@@ -22,6 +22,7 @@ import sources
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
+from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import save_head
 
 SCALE = 0.106
@@ -112,7 +113,7 @@ def jaw_joint(mesh: anatomy.Mesh, jaw_open: np.ndarray) -> Jaw:
     """Hinge and angle from the lower teeth, which jawOpen turns rigidly; weights by projecting its offsets on the turn."""
     teeth = mesh.of("lower")
     rest = mesh.positions[teeth] - SETTLED["helper-lower-teeth"]
-    R, t, _ = geometry.fit_rigid(rest, rest + jaw_open[teeth])
+    R, t, _ = fit_similarity(rest, rest + jaw_open[teeth], with_scale=False)
     angle = float(np.arctan2(R[2, 1] - R[1, 2], R[1, 1] + R[2, 2]))
     y, z = np.linalg.solve(np.eye(2) - R[1:, 1:], t[1:])
     jaw = Jaw(np.array([0.0, y, z]), angle, np.zeros(len(mesh.positions)))

@@ -47,16 +47,6 @@ def fit_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     return solution[:3], float(np.sqrt(solution[3] + solution[:3] @ solution[:3]))
 
 
-def fit_rigid(source: np.ndarray, target: np.ndarray, with_scale: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
-    """R, t, s that bring `source` onto `target`: s R x + t (Umeyama 1991)."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    U, S, Vt = np.linalg.svd(b.T @ a)
-    sign = np.diag([1, 1, np.sign(np.linalg.det(U @ Vt))])
-    R = U @ sign @ Vt
-    s = float((S * np.diag(sign)).sum() / (a**2).sum()) if with_scale else 1.0
-    return R, target.mean(0) - s * R @ source.mean(0), s
-
-
 def triangulate(positions: np.ndarray, quads: np.ndarray) -> np.ndarray:
     """[2Q, 3] corner numbers (0..3 within the quad, offset by 4 per quad), cut along the shorter diagonal."""
     corners = positions[quads]

@@ -8,6 +8,8 @@ import sources
 from anatomy import Mesh
 from sources import BaseMesh
 
+from avatar3d.head.similarity import fit_similarity
+
 NUM_MODES = 50
 SPREAD = 0.005
 """Metres: root mean square difference of a head from the mean head. The sliders' own ranges are for heroes and villains."""
@@ -71,7 +73,7 @@ def identity_modes(
     samples = []
     for offsets, without_size in _columns(folder, len(body)):
         moved = body + offsets * scale
-        R, t, s = geometry.fit_rigid(moved[head], body[head], without_size)
+        R, t, s = fit_similarity(moved[head], body[head], without_size)
         delta = s * moved @ R.T + t - body
         sample = np.where(mesh.source[:, None] >= 0, delta[mesh.source], 0.0)
         for side, ids in eyes.items():
