@@ -1,0 +1,81 @@
+"""The condensed head against the full one, and its derivatives against automatic ones."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from avatar3d.head.model import landmark_positions
+from avatar3d.head.store import load_head
+from recon.landmark_rig import (
+    LandmarkRig,
+    View,
+    evaluate,
+    jacobian,
+    landmark_rig,
+    offset_jacobian,
+    posed_head,
+    rigid_motion,
+    rotation_jacobian,
+    shape_jacobian,
+)
+
+HEAD = load_head()
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[LandmarkRig, View, Tensor, Tensor, Tensor]:
+    """A rig, a view, an identity, landmark offsets and two frames' parameters."""
+    generator = torch.Generator().manual_seed(3)
+    rig = landmark_rig(HEAD, 8)
+    view = View(torch.diag(torch.tensor([1.0, -1, -1])), torch.tensor([0.01, 0.02, 0.9]), torch.tensor([900.0, 900]), torch.tensor([256.0, 256]))
+    params = torch.randn(2, rig.num_params, generator=generator) * 0.1
+    return rig, view, torch.randn(8, generator=generator), torch.randn(rig.num_landmarks, 3, generator=generator) * 1e-3, params
+
+
+def test_positions_are_those_of_the_full_head(scene):
+    rig, view, shape, offsets, params = scene
+    points = landmark_positions(posed_head(HEAD, rig, shape, params), HEAD) @ view.R.T + view.t
+    expected = points[..., :2] / points[..., 2:] * view.focal + view.centre
+    assert torch.allclose(evaluate(rig, shape, torch.zeros_like(offsets), params, view).pixels, expected, atol=1e-3)
+
+
+def test_frame_derivatives_are_exact(scene):
+    rig, view, shape, offsets, params = scene
+    exact = torch.func.jacfwd(lambda x: evaluate(rig, shape, offsets, x[None], view).pixels[0])(params[0])
+    analytic = jacobian(rig, evaluate(rig, shape, offsets, params, view), view)[0]
+    assert (exact - analytic).abs().max() < 1e-3 and exact.abs().max() > 100
+
+
+def test_offset_derivatives_are_exact(scene):
+    rig, view, shape, offsets, params = scene
+    exact = torch.func.jacfwd(lambda x: evaluate(rig, shape, offsets + x, params, view).pixels)(torch.zeros(3))
+    analytic = offset_jacobian(rig, evaluate(rig, shape, offsets, params, view), view)
+    assert (exact - analytic).abs().max() < 1e-2
+
+
+def test_identity_derivatives_miss_only_the_joints_motion(scene):
+    rig, view, shape, offsets, params = scene
+    exact = torch.func.jacfwd(lambda x: evaluate(rig, x, offsets, params, view).pixels)(shape)
+    analytic = shape_jacobian(rig, evaluate(rig, shape, offsets, params, view), view)
+    assert (exact - analytic).abs().max() < 0.1 * exact.abs().max()
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-3, 0.011, 0.7, 3.0])
+def test_rotation_derivatives_are_exact_from_zero_to_large_turns(length):
+    rotvec = torch.tensor([0.36, -0.48, 0.8], dtype=torch.float64) * length
+    R, dR = rotation_jacobian(rotvec[None].float())
+    generators = torch.zeros(3, 3, 3, dtype=torch.float64)
+    for k, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+        generators[k, j, i], generators[k, i, j] = 1.0, -1.0
+
+    def exponential(v: Tensor) -> Tensor:
+        return torch.linalg.matrix_exp(torch.einsum("k,kij->ij", v, generators))
+
+    assert torch.allclose(R[0].double(), exponential(rotvec), atol=1e-6)
+    assert torch.allclose(dR[0].double(), torch.autograd.functional.jacobian(exponential, rotvec), atol=1e-5)
+
+
+def test_rigid_motion_turns_about_the_pivot(scene):
+    rig, _, _, _, params = scene
+    R, t = rigid_motion(rig, params)
+    assert torch.allclose(R @ rig.pivot + t, rig.pivot + params[:, 3:6], atol=1e-6)
