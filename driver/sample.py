@@ -89,7 +89,7 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
 
 @torch.inference_mode()
 def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow.
+    """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow, short ones first.
 
     Args:
         net: the network.
@@ -108,7 +108,7 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
     x = known * given + (1 - known) * noise[None]
     clean = x
     for step in range(steps):
-        now, then = step / steps, (step + 1) / steps
+        now, then = (step / steps) ** 2, ((step + 1) / steps) ** 2
         clean = net(x, known, torch.full((1,), now), sound)
         clean = known * given + (1 - known) * net.whiten(project(net.colour(clean[0]), lips, P))[None]
         # The straight path through x and the estimate of its end, a step further.

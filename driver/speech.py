@@ -15,6 +15,8 @@ from avatar3d.errors import UserError
 RATE = 16000
 _MAX_CHARACTERS = 20_000
 _LOCK = threading.Lock()
+_ALIASES = {"en-gb": "en", "fr-fr": "fr"}
+"""Language codes that people write and espeak-ng lists under another name."""
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_PHONEME_EVENTS = 1 << 0
@@ -104,6 +106,8 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
     if len(text) > _MAX_CHARACTERS:
         raise UserError(f"speech from text: the text has {len(text)} characters, at most {_MAX_CHARACTERS} are spoken at once; split it")
     library, native_rate = _library()
+    language, plus, variant = voice.partition("+")
+    name = _ALIASES.get(language.lower(), language) + plus + variant
     chunks: list[np.ndarray] = []
     events: list[tuple[int, str]] = []
 
@@ -120,7 +124,7 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
     callback = _Callback(receive)
     with _LOCK:
         library.espeak_SetSynthCallback(callback)
-        if library.espeak_SetVoiceByName(voice.encode()) != 0:
+        if library.espeak_SetVoiceByName(name.encode()) != 0:
             raise UserError(f"voice {voice}: espeak-ng has no such voice; try en-us, en-gb, de, fr or en-us+f2")
         for parameter, value in ((_PARAMETER_RATE, rate), (_PARAMETER_PITCH, pitch), (_PARAMETER_RANGE, pitch_range)):
             library.espeak_SetParameter(parameter, int(value), 0)

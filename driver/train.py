@@ -28,6 +28,9 @@ from driver.weights import load_checkpoint, save_checkpoint, save_weights
 FRAMES = 80
 PREFIX = 16
 _STD_FLOOR = 0.02
+_CHANNEL_WEIGHT = torch.ones(NUM_CHANNELS)
+# A blink is two channels among twenty and seldom: without more weight it is learnt last.
+_CHANNEL_WEIGHT[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 4.0
 _SHIFT_FLOOR = 0.001
 
 
@@ -58,6 +61,7 @@ def train(
     config: Config | None = None,
     seed: int = 0,
     threads: int = 0,
+    keep_every: int = 500,
     say=print,
 ) -> Path:
     """Train on generated speech (and recordings with transcripts) and write the weights.
@@ -74,6 +78,7 @@ def train(
         config: sizes of the network.
         seed: of everything random.
         threads: of torch; 0 leaves them as they are.
+        keep_every: steps between checkpoints.
         say: takes progress lines.
 
     Raises:
@@ -121,7 +126,7 @@ def train(
         if step % 100 == 0 or step == steps:
             shown = " ".join(f"{name} {value:.3f}" for name, value in running.items())
             say(f"step {step} of {steps}, {elapsed / 60:.1f} min: {shown}")
-        if step % 500 == 0:
+        if step % keep_every == 0 and step < steps:
             save_checkpoint(checkpoint, net, average, optimizer, step, time.monotonic() - began)
             save_weights(output, average, net.config, head, made(step, hours, seed, recordings))
     save_weights(output, average, net.config, head, made(step, hours, seed, recordings))
@@ -196,8 +201,8 @@ def losses(net: DriverNet, lips: Lips, batch: Batch, rng: np.random.Generator) -
     clean = net.whiten(batch.motion)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     noise = torch.randn(clean.shape, generator=generator)
-    t = torch.sigmoid(torch.randn(count, generator=generator) - 0.3)
-    # One in eight starts from pure noise: the first of the few steps of sampling matters most.
+    # Squared like the steps of the sampler: what is rare and sudden, a blink, is decided while almost all is noise.
+    t = torch.rand(count, generator=generator) ** 2
     t = torch.where(torch.rand(count, generator=generator) < 0.125, torch.zeros(count), t)
     known = random_mask(count, rng)
     noisy = t[:, None, None] * clean + (1 - t[:, None, None]) * noise
@@ -208,7 +213,7 @@ def losses(net: DriverNet, lips: Lips, batch: Batch, rng: np.random.Generator) -
     made = known * clean + (1 - known) * made
 
     error = made - clean
-    weight = (1 / (1 - t + 0.25))[:, None, None]
+    weight = (1 / (1 - t + 0.25))[:, None, None] * _CHANNEL_WEIGHT
     free = 1 - known
     flow = torch.stack([(weight * error**2)[..., rows].sum() / free[..., rows].sum().clamp(min=1) for rows in REGIONS.values()]).mean()
     speed = (torch.diff(error, dim=1) ** 2).mean()

@@ -13,7 +13,12 @@ def _noise(seconds: float, level: float) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "sound",
-    [np.zeros(RATE * 3, np.float32), _noise(3, 0.1), np.sin(2 * np.pi * 150 * np.arange(RATE * 3) / RATE).astype(np.float32), np.zeros(100, np.float32)],
+    [
+        np.zeros(RATE * 3, np.float32),
+        _noise(3, 0.1),
+        np.sin(2 * np.pi * 150 * np.arange(RATE * 3) / RATE).astype(np.float32),
+        np.zeros(100, np.float32),
+    ],
     ids=["silence", "noise", "hum", "too short"],
 )
 def test_sound_without_speech_is_refused(sound):

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from avatar3d.errors import UserError
+from driver.alignment import align, pronunciation, recordings
+from driver.phones import segments
+from driver.speech import synthesize
+
+
+def test_known_text_is_found_where_it_was_said():
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("espeakng_loader")
+    text = "bob put the big book on the table and left for home"
+    said = synthesize(text, voice="en-us+f2", rate=150)
+    found = align(np.concatenate([np.zeros(3200, np.float32), said.sound]), text)
+    assert found is not None
+    exact = [s.end + 0.2 for s in segments(said.phones) if s.viseme == "pbm"]
+    errors = [min(abs(s.end - end) for end in exact) for s in found if s.viseme == "pbm"]
+    # Neighbouring b and p are one closure in the exact times.
+    assert len(errors) >= len(exact)
+    assert np.median(errors) < 0.05
+
+
+def test_unknown_words_are_pronounced():
+    pytest.importorskip("espeakng_loader")
+    assert pronunciation("bob") == "B AA B"
+
+
+def test_a_folder_without_transcripts_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"transcripts\.tsv: cannot be read"):
+        recordings(tmp_path)
+
+
+def test_only_recordings_that_are_there_are_listed(tmp_path):
+    (tmp_path / "transcripts.tsv").write_text("a\tHELLO\nb\tWORLD\n")
+    (tmp_path / "a.flac").touch()
+    assert [(path.name, text) for path, text in recordings(tmp_path)] == [("a.flac", "HELLO")]
