@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
@@ -45,6 +46,11 @@ def open_media(path: Path | str, kind: str) -> Iterator[InputContainer]:
         if _REFUSED & set(container.format.name.split(",")):
             raise not_media
         yield container
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The first sound track that can be decoded: phones add tracks of their own kind. None where there is none."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
 def start_seconds(stream: Stream) -> Fraction:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
-from avatar3d.media import open_media
+from avatar3d.media import open_media, sound_stream
 
 MAX_SECONDS = 4 * 3600
 """Longer sound is refused instead of filling the memory."""
@@ -35,10 +36,11 @@ def read_sound(path: Path | str, rate: int = 16000) -> np.ndarray:
         UserError: unreadable, no sound track, no sample in it, or longer than `MAX_SECONDS`.
     """
     with open_media(path, "sound") as container:
-        if not container.streams.audio:
+        stream = sound_stream(container)
+        if stream is None:
             raise UserError(f"{path}: has no sound track; give a file with speech in it")
         chunks, length = [], 0
-        for position, chunk in _chunks(container, rate):
+        for position, chunk in _chunks(container, stream, rate):
             missing = position - length
             if length + max(missing, 0) + len(chunk) > MAX_SECONDS * rate:
                 raise UserError(f"{path}: the sound is longer than {MAX_SECONDS // 3600} hours; cut out the part you need")
@@ -52,12 +54,12 @@ def read_sound(path: Path | str, rate: int = 16000) -> np.ndarray:
     return np.concatenate(chunks)
 
 
-def _chunks(container: InputContainer, rate: int) -> Iterator[tuple[int, np.ndarray]]:
+def _chunks(container: InputContainer, stream: AudioStream, rate: int) -> Iterator[tuple[int, np.ndarray]]:
     """Decoded pieces with the sample index that their time stamp stands for."""
     resampler: av.AudioResampler | None = None
     form, start = None, None
     position = 0
-    for frame in _frames(container):
+    for frame in _frames(container, stream):
         seconds = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         if start is None:
             start = seconds
@@ -77,10 +79,10 @@ def _chunks(container: InputContainer, rate: int) -> Iterator[tuple[int, np.ndar
             yield 0, piece
 
 
-def _frames(container: InputContainer) -> Iterator[av.AudioFrame]:
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
     """Decoded frames; damaged packets are skipped, and a file that breaks off ends there."""
     try:
-        for packet in container.demux(container.streams.audio[0]):
+        for packet in container.demux(stream):
             try:
                 yield from packet.decode()
             except InvalidDataError:

@@ -7,8 +7,10 @@ landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
 """
 
 import json
+import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +25,7 @@ from avatar3d.sound import read_sound, write_wav
 from recon.crop import Crop, choose_crop
 from recon.cuts import CutDetector
 from recon.lag import estimate_lag
-from recon.landmarks import COUNT, LandmarkDetector
+from recon.landmarks import COUNT, LandmarkDetector, box_of
 from recon.matte import Matter
 from recon.person import find_person
 from recon.prefetch import prefetch
@@ -107,6 +109,8 @@ def make_capture(
     person = find_person(sample_frames(video, _SAMPLES))
     if person is None:
         raise UserError(f"{video}: no face was found; {_ADVICE}")
+    if person.faces > 1:
+        warnings.warn(f"{video}: {person.faces} people were seen; the largest face that stays in view is followed", stacklevel=2)
     crop = choose_crop(person.landmarks, info.width, info.height, size)
     rate = Fraction(fps) if fps is not None else info.fps
     expected = max(1, round(info.duration * rate))
@@ -114,9 +118,15 @@ def make_capture(
         (folder / "images").mkdir()
         (folder / "mattes").mkdir()
         landmarks, valid, cuts = [], [], CutDetector()
-        with LandmarkDetector(several=person.faces > 1) as detector, Matter() as matter:
-            crops = prefetch(read_frames(video, rate, crop))
-            for i, (rgb, matte) in enumerate(prefetch((rgb, matter.matte(rgb)) for rgb in crops)):
+        home = np.median([box_of(crop.to_crop(points)) for points in person.landmarks], axis=0)
+        # Decoding, mattes and landmarks run side by side; the threads end before the networks they use are closed.
+        with (
+            LandmarkDetector(several=person.faces > 1, home=home) as detector,
+            Matter() as matter,
+            closing(prefetch(read_frames(video, rate, crop))) as crops,
+            closing(prefetch((rgb, matter.matte(rgb)) for rgb in crops)) as matted,
+        ):
+            for i, (rgb, matte) in enumerate(matted):
                 points = detector.detect(rgb)
                 landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)
                 valid.append(points is not None)
@@ -124,7 +134,9 @@ def make_capture(
                 _write_frame(folder, i, rgb, matte)
                 progress(i + 1, max(expected, i + 1))
         if sum(valid) < MIN_FACES:
-            raise UserError(f"{video}: a face was seen in {sum(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
+            raise UserError(f"{video}: a face was seen in {sum(valid)} of {len(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
+        if not all(valid):
+            warnings.warn(f"{video}: no face was seen in {len(valid) - sum(valid)} of {len(valid)} frames; they will be bridged", stacklevel=2)
         _write_rest(folder, info, rate, crop, np.stack(landmarks), np.array(valid), cuts.found(), person.faces)
     return load_capture(out)
 
@@ -165,7 +177,7 @@ def load_capture(path: Path | str) -> Capture:
         raise UserError(f"{folder}: is a damaged capture folder ({error}); {again}") from error
 
 
-def iterate(capture: Capture) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def iterate(capture: Capture) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """(image, matte) of every frame in order, read ahead in a thread."""
     return prefetch((capture.image(i), capture.matte(i)) for i in range(len(capture)))
 
@@ -192,8 +204,11 @@ def _write_rest(
     folder: Path, info: VideoInfo, fps: Fraction, crop: Crop, landmarks: np.ndarray, valid: np.ndarray, cuts: list[int], faces: int
 ) -> None:
     np.savez_compressed(folder / "landmarks.npz", landmarks=landmarks, valid=valid)
-    lag = None
-    sound = read_aligned_sound(info.path, SOUND_RATE)
+    lag = sound = None
+    try:
+        sound = read_aligned_sound(info.path, SOUND_RATE)
+    except UserError as error:
+        warnings.warn(f"{error} (the capture goes without sound)", stacklevel=2)
     if sound is not None and len(sound):
         sound = sound[: round(len(valid) / fps * SOUND_RATE)]
         write_wav(folder / "sound.wav", sound, SOUND_RATE)

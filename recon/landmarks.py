@@ -19,6 +19,8 @@ CHIN, FOREHEAD, UPPER_LIP, LOWER_LIP = 152, 10, 13, 14
 _MAX_FACES = 4
 _STEADY = 0.5
 """Faces follow each other when they overlap at least this much (intersection over union)."""
+_AT_HOME = 0.1
+"""Least overlap with where the person usually is, for a face that does not follow the last one."""
 
 
 class LandmarkDetector(contextlib.AbstractContextManager):
@@ -29,15 +31,14 @@ class LandmarkDetector(contextlib.AbstractContextManager):
                 points = detector.detect(rgb)
 
     Args:
-        several: look for several faces and follow the largest steady one; costs a face detection per frame.
+        several: look for several faces and follow one of them; costs a face detection per frame.
+        home: box (x0, y0, x1, y1) in pixels where the followed person usually is. Without it the largest face is followed.
         still: the pictures are unrelated: each is searched anew, and its largest face taken.
     """
 
-    def __init__(self, several: bool = False, still: bool = False) -> None:
-        self._several, self._still = several, still
+    def __init__(self, several: bool = False, still: bool = False, home: np.ndarray | None = None) -> None:
+        self._several, self._still, self._home = several, still, home
         self._box: np.ndarray | None = None
-        self.most_faces = 0
-        """The largest number of faces seen in one frame so far."""
 
     def __enter__(self) -> "LandmarkDetector":
         self._mesh = _face_mesh(self._still, faces=_MAX_FACES if self._several else 1)
@@ -60,19 +61,19 @@ class LandmarkDetector(contextlib.AbstractContextManager):
         with contextlib.nullcontext() if self._seen else quiet():
             faces = _run(self._mesh, rgb)
         self._seen = self._seen or bool(faces)
-        self.most_faces = max(self.most_faces, len(faces))
-        if not faces:
-            return None
-        face = self._followed(faces)
-        self._box = _box(face)
+        face = self._followed(faces) if faces else None
+        self._box = self._box if face is None else box_of(face)
         return face
 
-    def _followed(self, faces: list[np.ndarray]) -> np.ndarray:
+    def _followed(self, faces: list[np.ndarray]) -> np.ndarray | None:
         if self._box is not None and not self._still:
-            overlaps = [overlap(_box(face), self._box) for face in faces]
+            overlaps = [overlap(box_of(face), self._box) for face in faces]
             if max(overlaps) >= _STEADY:
                 return faces[int(np.argmax(overlaps))]
-        return max(faces, key=lambda face: _area(_box(face)))
+        if self._home is not None and self._several:
+            # Who is far off or much smaller is somebody else, while the person is out of sight.
+            faces = [face for face in faces if overlap(box_of(face), self._home) > _AT_HOME]
+        return max(faces, key=lambda face: _area(box_of(face)), default=None)
 
 
 def detect_landmarks(rgb: np.ndarray) -> np.ndarray | None:
@@ -163,7 +164,8 @@ def _run(mesh, rgb: np.ndarray) -> list[np.ndarray]:
     return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale for face in found]
 
 
-def _box(points: np.ndarray) -> np.ndarray:
+def box_of(points: np.ndarray) -> np.ndarray:
+    """(x0, y0, x1, y1) around landmarks [478, 3]."""
     return np.concatenate([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
 
 

@@ -2,14 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-def prefetch(items: Iterable[T], depth: int = 6) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int = 6) -> Generator[T, None, None]:
     """The same items in the same order, at most `depth` of them made ahead of use.
 
     An exception of the iterable is raised where its item would have come. When the consumer stops early the thread ends.

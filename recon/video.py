@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from avatar3d.errors import UserError
-from avatar3d.media import open_media, start_seconds
+from avatar3d.media import open_media, sound_stream, start_seconds
 from avatar3d.sound import read_sound
 from recon.crop import Crop
 from recon.picture import Converter, colour
@@ -63,7 +63,7 @@ def probe(path: Path | str) -> VideoInfo:
     with open_media(path, "video") as container:
         stream = _video_stream(container, path)
         fps = _constant_rate(stream)
-        sounds = container.streams.audio
+        sound = sound_stream(container)
         frame = next(_decoded(container, stream, path), None)
         if frame is None:
             raise UserError(f"{path}: no frame can be decoded; export the video again as H.264 .mp4")
@@ -77,8 +77,8 @@ def probe(path: Path | str) -> VideoInfo:
             height=height,
             fps=fps,
             duration=seconds,
-            has_sound=bool(sounds),
-            sound_offset=first - start_seconds(sounds[0]) if sounds else Fraction(0),
+            has_sound=sound is not None,
+            sound_offset=Fraction(0) if sound is None else first - start_seconds(sound),
             interlaced=frame.interlaced_frame,
             matrix=matrix.name,
             full_range=colour_range == ColorRange.JPEG,

@@ -1,10 +1,14 @@
 """From a video to a capture folder."""
 
 import json
+import resource
+import signal
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 
@@ -82,7 +86,8 @@ def test_frames_without_a_face_are_flagged(face_video, tmp_path):
     frames = list(read_frames(face_video))
     height, width = frames[0].shape[:2]
     frames[8:14] = [np.full((height, width, 3), 90, np.uint8)] * 6
-    capture = make_capture(write_video(tmp_path / "a.mp4", frames), tmp_path / "c", size=192)
+    with pytest.warns(UserWarning, match="no face was seen in"):
+        capture = make_capture(write_video(tmp_path / "a.mp4", frames), tmp_path / "c", size=192)
     assert not capture.valid[9:14].any() and capture.valid[:8].all() and capture.valid[15:].all()
     assert not capture.landmarks[~capture.valid].any()
     assert 8 in capture.cuts
@@ -90,8 +95,6 @@ def test_frames_without_a_face_are_flagged(face_video, tmp_path):
 
 
 def test_larger_of_two_faces_is_followed(face_video, tmp_path):
-    import cv2
-
     frames = []
     for frame in islice(read_frames(face_video), 12):
         frame = cv2.resize(frame, (256, 256))
@@ -103,9 +106,44 @@ def test_larger_of_two_faces_is_followed(face_video, tmp_path):
     assert person is not None
     assert person.faces == 2
     assert (person.landmarks[:, :, 0].mean(axis=1) > 192).all()
-    capture = make_capture(write_video(tmp_path / "a.mp4", frames), tmp_path / "c", size=192)
+    with pytest.warns(UserWarning, match="2 people were seen"):
+        capture = make_capture(write_video(tmp_path / "a.mp4", frames), tmp_path / "c", size=192)
     assert capture.source["faces"] == 2
     assert (capture.crop.to_source(capture.landmarks)[:, :, 0].mean(axis=1) > 192).all()
+
+
+def test_somebody_else_is_not_followed_while_the_person_is_away(face_video):
+    face = cv2.resize(next(read_frames(face_video)), (200, 200))
+    both, other = np.full((256, 448, 3), 60, np.uint8), np.full((256, 448, 3), 60, np.uint8)
+    both[28:228, 230:430] = both[28:228, 10:210] = other[28:228, 10:210] = face
+    with LandmarkDetector(several=True, home=np.array([260.0, 60, 400, 220])) as detector:
+        found = [detector.detect(frame) for frame in (both, both, other, other, both)]
+    assert found[2] is None and found[3] is None
+    for points in (found[1], found[4]):
+        assert points is not None and points[:, 0].mean() > 230
+
+
+def test_unreadable_sound_does_not_cost_the_capture(face_video, tmp_path, monkeypatch):
+    def broken(path, rate):
+        raise UserError(f"{path}: the sound track holds no sample; record it again")
+
+    monkeypatch.setattr("recon.capture.read_aligned_sound", broken)
+    with pytest.warns(UserWarning, match="without sound"):
+        assert make_capture(face_video, tmp_path / "c", size=192).sound is None
+
+
+def test_full_disk_is_named_and_nothing_is_left(face_video, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    threads = threading.active_count()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[0][1]))
+        with pytest.raises(UserError, match="cannot be written"):
+            make_capture(face_video, tmp_path / "c", size=192)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+        signal.signal(signal.SIGXFSZ, before[1])
+    assert not list(tmp_path.iterdir())
+    assert threading.active_count() <= threads
 
 
 def test_tracking_agrees_with_single_pictures(face_video):

@@ -158,6 +158,13 @@ def test_samples_are_spread_over_the_video(tmp_path):
     assert [number(frame) for frame in sample_frames(video, 4)] == [0, 3, 6, 9]
 
 
+def test_long_video_is_sought_through(tmp_path, monkeypatch):
+    monkeypatch.setattr("recon.video._SEEK_SECONDS", 0)
+    video = write_video(tmp_path / "a.mp4", FRAMES, setup=lambda stream: setattr(stream, "gop_size", 1))
+    shown = [number(frame) for frame in sample_frames(video, 4)]
+    assert np.abs(np.array(shown) - [0, 3, 6, 9]).max() <= 1
+
+
 def click(at: float, seconds: float = 1.0, rate: int = 16000) -> np.ndarray:
     sound = np.zeros(round(seconds * rate), np.float32)
     sound[round(at * rate) :][:160] = 0.8 * np.sin(np.arange(160))
