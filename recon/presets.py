@@ -20,8 +20,8 @@ class FitPreset:
     """Share of the steps before the bases join in."""
     position_rate: float = 2e-4
     rotation_rate: float = 5e-3
-    scale_rate: float = 1e-2
-    opacity_rate: float = 5e-2
+    log_scale_rate: float = 1e-2
+    opacity_logit_rate: float = 5e-2
     colour_rate: float = 1e-2
     position_basis_rate: float = 2e-5
     rotation_basis_rate: float = 1e-3

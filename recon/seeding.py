@@ -73,9 +73,7 @@ def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int) -> Seeds
     return Seeds(face, bary, np.zeros((count, 3), np.float32), log_scale.astype(np.float32))
 
 
-def seed_loose(
-    rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarray, np.ndarray]], camera: Camera, count: int, seed: int
-) -> Seeds:
+def seed_loose(rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarray, np.ndarray]], camera: Camera, count: int, seed: int) -> Seeds:
     """Gaussians on carriers where the matte covers what the mesh does not.
 
     Args:
@@ -119,6 +117,8 @@ def seed_loose(
         local = np.einsum("nji,nj->ni", frames.rotation[carrier], points - foot)
         spacing = depth / camera.fx * np.sqrt(bare.sum() / len(rows))
         log_scale = np.repeat(np.log(np.minimum(0.6 * spacing, 0.006))[:, None], 3, axis=1)
-        found.append(Seeds(carrier.astype(np.int32), np.full((len(rows), 3), 1 / 3, np.float32), local.astype(np.float32), log_scale.astype(np.float32)))
+        found.append(
+            Seeds(carrier.astype(np.int32), np.full((len(rows), 3), 1 / 3, np.float32), local.astype(np.float32), log_scale.astype(np.float32))
+        )
     empty = Seeds(np.zeros(0, np.int32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
     return sum(found, empty)

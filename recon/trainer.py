@@ -95,7 +95,9 @@ def frame_gradients(
 class Trainer:
     """State of a fit: parameters, optimizer, step."""
 
-    def __init__(self, head: HeadModel, rig: HeadModel, motion: Motion, camera: Camera, seeds: Seeds, colour: np.ndarray, preset: FitPreset, seed: int):
+    def __init__(
+        self, head: HeadModel, rig: HeadModel, motion: Motion, camera: Camera, seeds: Seeds, colour: np.ndarray, preset: FitPreset, seed: int
+    ):
         self.head, self.rig, self.motion, self.camera, self.preset, self.seed = head, rig, motion, camera, preset, seed
         self.step = 0
         shape = torch.from_numpy(motion.shape)
@@ -121,7 +123,7 @@ class Trainer:
         }
         for index, (weight, bias) in enumerate(network):
             self.parameters |= {f"network.{index}.weight": weight, f"network.{index}.bias": bias}
-        rates = {name: getattr(preset, f"{name.split('.')[0].removesuffix('_logit')}_rate") for name in self.parameters}
+        rates = {name: getattr(preset, f"{name.split('.')[0]}_rate") for name in self.parameters}
         groups = [{"params": [value], "lr": rates[name], "rate": rates[name], "name": name} for name, value in self.parameters.items()]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 

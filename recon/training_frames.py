@@ -104,4 +104,3 @@ def draw_weights(motion: Motion, frames: np.ndarray) -> np.ndarray:
         rarity += 1 / np.sqrt(counts[member])
     rarity = np.minimum(rarity / rarity.mean(), _MOST_OFTEN)
     return rarity / rarity.sum()
-
