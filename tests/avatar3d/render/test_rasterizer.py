@@ -122,6 +122,16 @@ def test_equal_depths_are_drawn_in_the_order_of_the_arrays() -> None:
     assert float(rgb[4, 4, 0]) > 2
 
 
+def test_where_alpha_is_at_its_cap_opacity_has_no_gradient() -> None:
+    wide = Gaussians(torch.zeros(1, 3), torch.tensor([[1.0, 0, 0, 0]]), torch.full((1, 3), 3.0), torch.tensor([7.5]), torch.ones(1, 1, 3))
+    for logit, capped in ((7.5, True), (6.0, False)):
+        scene = Gaussians(wide.position, wide.rotation, wide.log_scale, torch.tensor([logit]), wide.sh)
+        rendered, gradients = draw_with_gradients(scene, camera(), BACKGROUND, "cpu")
+        assert (float(rendered.alpha.detach().min()) > 0.9989) == capped
+        assert bool(gradients[3].any()) != capped
+        assert gradients[4].all()
+
+
 def test_depth_is_the_expected_distance_along_the_axis() -> None:
     scene = random_scene(count=1)
     view = look_at(np.array([0.0, 0.0, 3.0]), np.zeros(3), focal=60.0, size=(32, 32))
