@@ -27,8 +27,8 @@ def test_the_rig_reproduces_both_motions():
     rng = np.random.default_rng(0)
     shape = torch.from_numpy(rng.normal(size=head.num_shape)).float()
     joints = head.joints(shape).double().numpy()
-    channels = [rng.normal(0, spread, (3, 3)) for spread in (0.2, 0.1, 0.3, 0.02)]
-    head_R, head_t, torso_R, torso_t = decompose(*channels, joints)
+    a, b, c, d = (rng.normal(0, spread, (3, 3)) for spread in (0.2, 0.1, 0.3, 0.02))
+    head_R, head_t, torso_R, torso_t = decompose(a, b, c, d, joints)
     rotation, translation, neck_pose, neck_translation = (torch.from_numpy(x) for x in compose(head_R, head_t, torso_R, torso_t, joints))
     zero = torch.zeros(3, 3)
     posed = head_vertices(
