@@ -13,6 +13,7 @@ from av.stream import Stream
 
 from avatar3d.errors import UserError
 
+# FFmpeg's log stays switched off, as PyAV leaves it: a log that goes through Python deadlocks with the decoder's threads.
 # FFmpeg renders plain text as a video of a terminal and follows playlists to other files: neither is a recording.
 _REFUSED = {"tty", "concat", "hls", "dash", "ffmetadata", "lavfi"}
 

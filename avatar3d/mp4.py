@@ -56,8 +56,8 @@ class VideoWriter(contextlib.AbstractContextManager):
         sound_rate: int = 0,
         title: str = "",
         comment: str = SYNTHETIC,
-        crf: int = 18,
-        preset: str = "fast",
+        crf: int = 17,
+        preset: str = "veryfast",
     ) -> None:
         self.path, self.fps, self.size = Path(path), Fraction(fps), size
         self.frames = 0

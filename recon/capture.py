@@ -9,8 +9,8 @@ landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
 import json
 import warnings
 import zipfile
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -121,6 +121,7 @@ def make_capture(
         home = np.median([box_of(crop.to_crop(points)) for points in person.landmarks], axis=0)
         # Decoding, mattes and landmarks run side by side; the threads end before the networks they use are closed.
         with (
+            _single_threaded_opencv(),
             LandmarkDetector(several=person.faces > 1, home=home) as detector,
             Matter() as matter,
             closing(prefetch(read_frames(video, rate, crop))) as crops,
@@ -180,6 +181,17 @@ def load_capture(path: Path | str) -> Capture:
 def iterate(capture: Capture) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """(image, matte) of every frame in order, read ahead in a thread."""
     return prefetch((capture.image(i), capture.matte(i)) for i in range(len(capture)))
+
+
+@contextmanager
+def _single_threaded_opencv() -> Iterator[None]:
+    """The stages share the processors among them already: OpenCV's own threads would only get in their way."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _check_folder(out: Path | str) -> Path:
