@@ -5,6 +5,7 @@ regulariser that is relaxed step by step, after Amberg et al. 2007). Landmarks, 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -186,7 +187,7 @@ def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface
     return fitted
 
 
-def _uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
+def _uniform_laplacian(faces: np.ndarray, count: int) -> Any:
     """I minus the mean over a vertex's neighbours."""
     a, b = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     adjacency = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()

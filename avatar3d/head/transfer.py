@@ -13,12 +13,13 @@ import torch
 from scipy.spatial import KDTree
 
 from avatar3d.arkit import EXPR_INDEX
+from avatar3d.camera import look_at
 from avatar3d.errors import UserError
 from avatar3d.head.embedding import IRIS_RADIUS, embed_landmarks, iris_landmarks
 from avatar3d.head.model import JAW, LEFT_EYE, NECK, RIGHT_EYE, HeadModel, Landmarks, axis_angle_to_matrix, head_vertices
 from avatar3d.head.register import Registration, closest_on_mesh, outer_faces, register, rim, skin_faces
 from avatar3d.head.store import Detector, read_head, save_head
-from avatar3d.render.mesh import vertex_normals
+from avatar3d.render.mesh import rasterize_mesh, to_camera, vertex_normals
 
 VERSION = 1
 """Raised when the transfer changes, so that old cache files are not used."""
@@ -114,7 +115,7 @@ def transfer(bare: HeadModel, source: HeadModel, registration: Registration) -> 
     for side, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
         blink = source.expr_basis[:, :, EXPR_INDEX[name]].numpy().astype(np.float64)
         lids[side, skin] = s * match.carry(blink) @ R.T
-        _close(lids[side], bare.template.numpy(), regions, name.removeprefix("eyeBlink").lower())
+        _close(lids[side], bare.template.numpy(), bare.faces.numpy(), regions, name.removeprefix("eyeBlink").lower())
     whole = replace(bare, uv=uv, regions=regions, eyelid_basis=torch.from_numpy(lids.astype(np.float32)), fingerprint=bare.fingerprint)
     whole = replace(whole, landmarks=_carry_landmarks(whole, source, posed_source, posed_target, outer))
     return _add_interior(whole, source, registration)
@@ -202,7 +203,7 @@ def _fill(uv, target_ids, target_faces, target_points, source: HeadModel, source
     uv[target_ids] = u[:, :1] + local @ np.stack([u[:, 1] - u[:, 0], u[:, 2] - u[:, 0]], axis=1)
 
 
-def _close(lid: np.ndarray, template: np.ndarray, regions: dict[str, np.ndarray], side: str) -> None:
+def _close(lid: np.ndarray, template: np.ndarray, faces: np.ndarray, regions: dict[str, np.ndarray], side: str) -> None:
     """Stretch a lid's displacement [V, 3], in place, until the upper margin meets the lower one: the eye's opening is the model's own."""
     upper, lower = regions[f"{side}_lid_upper"], regions[f"{side}_lid_lower"]
     moving = np.flatnonzero(np.linalg.norm(lid, axis=1) > 0)
@@ -219,6 +220,20 @@ def _close(lid: np.ndarray, template: np.ndarray, regions: dict[str, np.ndarray]
         curve = np.polynomial.Polynomial.fit(template[upper[good], 0], factor, 2)
         low, high = template[upper[good], 0].min(), template[upper[good], 0].max()
         lid[moving] *= np.clip(curve(np.clip(template[moving, 0], low, high)), 0.3, 3.0)[:, None]
+    # What the parabola leaves open is closed for the whole lid at once, as long as the eye shows from the front.
+    # Too far is hidden behind the lower lid, too little is a staring sleeper.
+    for _ in range(8):
+        if _visible_eye(template + lid, faces, regions[f"{side}_eye"]) == 0:
+            return
+        lid[moving] *= 1.05
+
+
+def _visible_eye(vertices: np.ndarray, faces: np.ndarray, eye: np.ndarray) -> int:
+    """Pixels of an eyeball seen from the front, at about four to the millimetre."""
+    middle = vertices[eye].mean(0)
+    camera = look_at(middle + np.array([0, 0, 0.4]), middle, focal=1500, size=(160, 160))
+    image = rasterize_mesh(to_camera(vertices, camera), faces, camera)
+    return int(np.isin(faces[image.face[image.mask]], eye).all(axis=1).sum())
 
 
 def _carry_landmarks(whole: HeadModel, source: HeadModel, posed_source, posed_target, outer) -> Landmarks:
