@@ -174,8 +174,8 @@ def render_arrays(
         array("order_spare", (count,), np.int32),
         array("histogram", (1 << RADIX_BITS,), np.int64),
     )
-    first_slot, slot_count = array("first_slot", (count + 1,), np.int64), array("slot_count", (count,), np.int32)
-    slots = reserve_slots(drawn, order, boxes, first_slot)
+    first_slot, slot_count = array("first_slot", (count,), np.int64), array("slot_count", (count,), np.int32)
+    slots = reserve_slots(boxes, first_slot, slot_count)
     if slots > MAX_PAIRS:
         raise UserError(f"{drawn} Gaussians cover {slots} tiles, at most {MAX_PAIRS} are drawn; choose a smaller picture or smaller Gaussians")
 
@@ -235,6 +235,6 @@ def backward_arrays(
     lists = (frame.tiles_x, frame.tile_start, frame.tile_stop, frame.entries, frame.splats, frame.background)
     tile_work: list[Any] = [*lists, *frame.pictures, grad_rgb, grad_alpha, grad_depth, slots]
     _over(threads, _split_tiles(frame.tile_start, threads), lambda part, first, last: composite_backward(first, last, *tile_work))
-    work = (frame.order, frame.first_slot, frame.slot_count, slots, *frame.parameters, frame.view, *out)
-    _over(threads, _split(len(frame.order), threads), lambda part, first, last: project_backward(first, last, *work))
+    work = (frame.first_slot, frame.slot_count, slots, *frame.parameters, frame.view, *out)
+    _over(threads, _split(len(frame.splats), threads), lambda part, first, last: project_backward(first, last, *work))
     return out

@@ -154,13 +154,13 @@ def project(first, last, position, rotation, log_scale, opacity_logit, sh, view,
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
 def project_backward(
-    first, last, order, first_slot, slot_count, slots, position, rotation, log_scale, opacity_logit, sh, view,
+    first, last, first_slot, slot_count, slots, position, rotation, log_scale, opacity_logit, sh, view,
     grad_position, grad_rotation, grad_log_scale, grad_opacity_logit, grad_sh,
 ):  # fmt: skip
-    """Sum each drawn Gaussian's slots in their order and carry the sum back to its parameters; i runs over order[first:last].
+    """Sum the slots of each of the Gaussians first..last-1 in their order and carry the sum back to its parameters.
 
     slots [P, 10] float32, one per (Gaussian, tile), hold sums over pixels, d = pixel - centre and h = alpha dL/dalpha: of h, h dx, h dy, h dx^2,
-    h dx dy, h dy^2, and dL/d(red, green, blue, depth). Gradients of Gaussians that are not drawn are left as they are.
+    h dx dy, h dy^2, and dL/d(red, green, blue, depth). Gradients of Gaussians without slots are left as they are.
     """
     fx, fy = view[15], view[16]
     bands = sh.shape[1]
@@ -170,10 +170,11 @@ def project_backward(
     basis = np.empty(16, np.float64)
     basis_gradient = np.empty((16, 3), np.float64)
     total = np.empty(10, np.float64)
-    for i in range(first, last):
-        g = order[i]
+    for g in range(first, last):
+        if slot_count[g] == 0:
+            continue
         total[:] = 0.0
-        for slot in range(first_slot[i], first_slot[i] + slot_count[i]):
+        for slot in range(first_slot[g], first_slot[g] + slot_count[g]):
             for k in range(10):
                 total[k] += slots[slot, k]
         m0, m_x, m_y, m_xx, m_xy, m_yy = total[0], total[1], total[2], total[3], total[4], total[5]

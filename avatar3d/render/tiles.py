@@ -65,14 +65,17 @@ def depth_order(splats, boxes, keys, order, keys_spare, order_spare, histogram):
 
 
 @njit(nogil=True, cache=True)
-def reserve_slots(count, order, boxes, first_slot):
-    """Fill first_slot [count + 1] int64, where the slots of the i-th Gaussian in depth order begin; returns their number (tiles under boxes)."""
+def reserve_slots(boxes, first_slot, slot_count):
+    """Fill first_slot [N] int64, where each Gaussian's slots begin, and slot_count [N] with 0; returns the number of slots: tiles under boxes.
+
+    Slots follow the order of the arrays and not of depth, because what is done per Gaussian walks the arrays.
+    """
     total = 0
-    for i in range(count):
-        g = order[i]
-        first_slot[i] = total
-        total += (boxes[g, 1] // TILE - boxes[g, 0] // TILE + 1) * (boxes[g, 3] // TILE - boxes[g, 2] // TILE + 1)
-    first_slot[count] = total
+    for g in range(boxes.shape[0]):
+        first_slot[g] = total
+        slot_count[g] = 0
+        if boxes[g, 1] >= boxes[g, 0]:
+            total += (boxes[g, 1] // TILE - boxes[g, 0] // TILE + 1) * (boxes[g, 3] // TILE - boxes[g, 2] // TILE + 1)
     return total
 
 
@@ -80,14 +83,14 @@ def reserve_slots(count, order, boxes, first_slot):
 def find_tiles(first, last, part, order, splats, boxes, tiles_x, first_slot, slot_count, slot_tile, slot_rows, counts):
     """For i in first..last-1 of the depth order: the tiles its ellipse touches and the rows it touches there.
 
-    Fills slot_tile, slot_rows [P] int32 from first_slot[i] on, slot_count [count] int32, and adds to counts [part, tile] int32.
+    Fills slot_tile, slot_rows [P] int32 from the Gaussian's first slot on, slot_count [N] int32, and adds to counts [part, tile] int32.
     """
     for i in range(first, last):
         g = order[i]
         mx, my = splats[g, MEAN_X], splats[g, MEAN_Y]
         slope, spread, inv_var_x, limit, lean = splats[g, SLOPE], splats[g, SPREAD], splats[g, INV_VAR_X], splats[g, LIMIT], splats[g, LEAN]
         x0, x1, y0, y1 = boxes[g, 0], boxes[g, 1], boxes[g, 2], boxes[g, 3]
-        slot = first_slot[i]
+        slot = first_slot[g]
         for column in range(x0 // TILE, x1 // TILE + 1):
             row0, row1 = y0, y1
             if x0 // TILE < x1 // TILE:
@@ -110,7 +113,7 @@ def find_tiles(first, last, part, order, splats, boxes, tiles_x, first_slot, slo
                 slot_rows[slot] = begin | (end << 5)
                 counts[part, tile] += 1
                 slot += 1
-        slot_count[i] = slot - first_slot[i]
+        slot_count[g] = slot - first_slot[g]
 
 
 @njit(nogil=True, cache=True)
@@ -131,7 +134,7 @@ def fill_lists(first, last, part, order, first_slot, slot_count, slot_tile, slot
     """Write the entries [P, 3] int32 of i in first..last-1 of the depth order."""
     for i in range(first, last):
         g = order[i]
-        for slot in range(first_slot[i], first_slot[i] + slot_count[i]):
+        for slot in range(first_slot[g], first_slot[g] + slot_count[g]):
             tile = slot_tile[slot]
             to = counts[part, tile]
             counts[part, tile] = to + 1
