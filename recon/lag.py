@@ -12,8 +12,10 @@ _REACH = 0.4
 """Largest lag looked for, seconds."""
 _SMOOTH = 0.06
 """Seconds: neither syllables nor lips move faster."""
-_CLEAR = 0.15
-"""A correlation below this says nothing about the lag."""
+_PER_SECOND = 6
+"""Independent pieces in a second of either signal: syllables, about."""
+_SIGNIFICANT = 3.2
+"""The best correlation must exceed chance by this many standard deviations: it is the best of many lags."""
 
 
 def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
@@ -52,7 +54,8 @@ def estimate_lag(landmarks: np.ndarray, valid: np.ndarray, fps: Fraction, sound:
     shifts = np.arange(-reach, reach + 1)
     scores = np.array([_correlation(opening, loudness, shift) for shift in shifts])
     best = int(np.argmax(scores))
-    if scores[best] < _CLEAR:
+    chance = 1 / np.sqrt(_PER_SECOND * len(times) / _RATE)
+    if scores[best] < _SIGNIFICANT * chance:
         return None
     return float(shifts[best] / _RATE), float(scores[best])
 

@@ -1,7 +1,6 @@
 """The lag between lips and sound."""
 
 from fractions import Fraction
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -60,9 +59,9 @@ def test_silence_and_still_lips_have_no_lag():
 def test_lips_of_the_shared_clip_lead(shared_data):
     video = shared_data / "video" / "weekly_address_256p_30s.mp4"
     with LandmarkDetector() as detector:
-        found = [detector.detect(rgb) for rgb in islice(read_frames(video), 450)]
+        found = [detector.detect(rgb) for rgb in read_frames(video)]
     points = np.stack([p for p in found if p is not None])
     sound = read_aligned_sound(video, RATE)
-    assert sound is not None and len(points) == 450
-    lag = estimate_lag(points, np.ones(450, bool), Fraction(30), sound[: 15 * RATE], RATE)
+    assert sound is not None and len(points) == 902
+    lag = estimate_lag(points, np.ones(902, bool), Fraction(30), sound, RATE)
     assert lag is not None and lag[0] == pytest.approx(0.1, abs=0.05)
