@@ -6,7 +6,7 @@ import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
-from avatar3d.head.store import save_head
+from avatar3d.head.store import read_bare_head, save_head
 
 
 def head_info(head: HeadModel) -> str:
@@ -32,12 +32,13 @@ def head_info(head: HeadModel) -> str:
     return "\n".join(f"{name + ':':24}{value}" for name, value in lines.items())
 
 
-def convert_head(head: HeadModel, output: Path | str) -> None:
+def convert_head(file: Path | str, output: Path | str) -> None:
     """Write a head in our own format, for sharing.
 
     Raises:
-        UserError: its licence forbids it, or the file cannot be written.
+        UserError: not a head model, its licence forbids copies, or the output cannot be written.
     """
+    head = read_bare_head(Path(file))
     if not head.redistributable:
-        raise UserError(f"{output}: not written: {head.name} may not be passed on ({head.licence}); use its own file with --head")
+        raise UserError(f"{file}: {head.name} may not be passed on ({head.licence}); use the file itself with --head")
     save_head(head, output)

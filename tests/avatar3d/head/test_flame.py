@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from avatar3d.camera import look_at
+from avatar3d.data import data_path
 from avatar3d.errors import UserError
 from avatar3d.head.flame import read_flame
 from avatar3d.head.info import convert_head, head_info
@@ -278,13 +279,14 @@ def test_detector_puts_the_landmarks_on_the_face(tmp_path, bare, whole):
     assert np.median(np.linalg.norm(points - carried, axis=1)) < 5e-3
 
 
-def test_flame_may_not_be_converted_and_says_what_it_is(tmp_path, bare, whole):
-    with pytest.raises(UserError, match="may not be passed on"):
-        convert_head(bare, tmp_path / "x.npz")
+def test_flame_may_not_be_converted_and_says_what_it_is(tmp_path, arrays, whole):
+    with pytest.raises(UserError, match=r"flame\.npz: .* may not be passed on"):
+        convert_head(write_npz(tmp_path / "flame.npz", arrays), tmp_path / "x.npz")
+    assert not (tmp_path / "x.npz").exists()
     text = head_info(whole)
     assert whole.fingerprint in text and "100 without names" in text and "478 of 478" in text
 
 
 def test_embedded_head_is_converted(tmp_path):
-    convert_head(load_head(), tmp_path / "mine.npz")
+    convert_head(data_path("head", "head.npz"), tmp_path / "mine.npz")
     assert load_head(tmp_path / "mine.npz").fingerprint == load_head().fingerprint
