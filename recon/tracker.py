@@ -23,7 +23,7 @@ from recon.tracking_prior import frame_prior
 FOCAL_PRIOR = 1.8
 """Focal length over the side of the crop: landmarks cannot observe it."""
 NUM_SHAPE = 50
-SHARED_FRAMES = 96
+SHARED_FRAMES = 64
 """Identity and landmark offsets are learned from at most this many frames."""
 REFERENCE_SIZE = 512.0
 EMPHASIS = 3.0

@@ -79,6 +79,15 @@ def test_a_lost_frame_borrows_from_its_neighbours():
     assert _corner_error(alignment.similarity[2], warps[2]) < 1.0
 
 
+def test_an_unrelated_picture_counts_as_lost():
+    rgb, matte, landmarks = _bust()
+    stripes = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 255, (32, 32, 1), np.uint8), 16, 0), 16, 1).repeat(3, 2)
+    frames = [(rgb, matte), (stripes, np.full_like(matte, 255)), (rgb, matte)]
+    alignment = align_bust(iter(frames), 0, (rgb, matte), np.repeat(landmarks[None], 3, 0), np.ones(3, bool))
+    np.testing.assert_array_equal(alignment.valid, [True, False, True])
+    assert _corner_error(alignment.similarity[1], np.eye(3)[:2]) < 0.5
+
+
 def test_without_a_bust_nothing_moves():
     rgb, _, landmarks = _bust()
     landmarks = landmarks + np.array([0, 190, 0], np.float32)
