@@ -1,12 +1,16 @@
 """What several verbs share: finding heads and avatars, the next command."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from avatar3d.avatar import Avatar
     from avatar3d.head.model import HeadModel
+    from recon.landmarks import LandmarkDetector
 
 
 def open_head(path: Path | None) -> "HeadModel":
@@ -17,7 +21,19 @@ def open_head(path: Path | None) -> "HeadModel":
     """
     from avatar3d.head.store import load_head
 
-    return load_head(path)
+    return load_head(path, _detect)
+
+
+def _detect(image: "np.ndarray") -> "np.ndarray | None":
+    """The landmark detector that a FLAME head is completed with on first use; loaded only then."""
+    return _detector().detect(image)
+
+
+@functools.cache
+def _detector() -> "LandmarkDetector":
+    from recon.landmarks import LandmarkDetector
+
+    return LandmarkDetector(several=True, still=True).__enter__()
 
 
 def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
@@ -41,7 +57,7 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
                 raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint})")
             return given
         try:
-            return find_head(fingerprint)
+            return find_head(fingerprint, _detect)
         except UserError as error:
             raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head") from error
 

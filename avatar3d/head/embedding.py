@@ -86,7 +86,7 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
                 continue
             points = to_camera(vertices, camera)
             normals = vertex_normals(points, faces)
-            hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE])
+            hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE, :2])
             corners = faces[carrying][hit]
             samples.append((reference[corners] * bary[..., None]).sum(1))
             facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
@@ -161,8 +161,8 @@ def mirror_partners(head: HeadModel, detect: Detector) -> np.ndarray | None:
     found, mirrored = detect(picture), detect(np.ascontiguousarray(picture[:, ::-1]))
     if found is None or mirrored is None:
         return None
-    there = mirrored[:NUM_FACE] * [-1, 1] + [SIZE, 0]
-    _, partner = linear_sum_assignment(((there[:, None] - found[None, :NUM_FACE]) ** 2).sum(-1))
+    there = mirrored[:NUM_FACE, :2] * [-1, 1] + [SIZE, 0]
+    _, partner = linear_sum_assignment(((there[:, None] - found[None, :NUM_FACE, :2]) ** 2).sum(-1))
     return np.where(partner[partner] == np.arange(NUM_FACE), partner, -1)
 
 

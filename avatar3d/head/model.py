@@ -243,10 +243,8 @@ def head_vertices(
     rotations = axis_angle_to_matrix(poses)
     features = (rotations[:, 1:] - torch.eye(3, dtype=expr.dtype, device=expr.device)).reshape(B, 36)
     matrix = head.offset_matrix
-    if head.num_expr == E:
-        offsets = torch.cat([expr, features], dim=1) @ matrix
-    else:
-        offsets = expr @ matrix[:E] + features @ matrix[head.num_expr :]
+    whole = head.num_expr == E
+    offsets = torch.cat([expr, features], dim=1) @ matrix if whole else expr @ matrix[:E] + features @ matrix[head.num_expr :]
     vertices = rest + offsets.unflatten(-1, (-1, 3))
     if eyelids is not None and head.eyelid_basis is not None:
         vertices = vertices + torch.einsum("bl,lvc->bvc", eyelids, head.eyelid_basis)

@@ -15,7 +15,7 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel, Landmarks
 
 Detector = Callable[[np.ndarray], np.ndarray | None]
-"""Picture [H, W, 3] uint8 RGB -> landmarks [478, 2] in pixels, or None where there is no face."""
+"""Picture [H, W, 3] uint8 RGB -> landmarks [478, 2 or more] in pixels, or None where there is no face."""
 SCHEMA = 1
 MAX_BYTES = 1 << 30
 """A head file that would unpack to more is refused."""
@@ -128,6 +128,10 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
         if int(arrays["schema"]) > SCHEMA:
             raise UserError(f"{path}: was written by a newer avatar3d (head schema {int(arrays['schema'])}); update avatar3d")
         tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays[name], np.float32)) for name in (*_HALF, *_FULL)}
+        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+            raise ValueError("some of its values are not numbers")
+        if tuple(arrays["parents"].tolist()) != HeadModel.parents:
+            raise ValueError("its joints are not root, neck, jaw and two eyes")
         faces = arrays["faces"].astype(np.int64)
         V = len(arrays["template"])
         if faces.ndim != 2 or faces.shape[1] != 3 or faces.min() < 0 or faces.max() >= V:
@@ -143,7 +147,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
             landmarks = Landmarks(
                 arrays["landmark_index"].astype(np.int64), arrays["landmark_face"].astype(np.int64), arrays["landmark_bary"].astype(np.float32)
             )
-            if landmarks.face.min() < 0 or landmarks.face.max() >= len(faces):
+            if landmarks.face.min() < 0 or landmarks.face.max() >= len(faces) or landmarks.bary.shape != (len(landmarks.face), 3):
                 raise ValueError("landmarks name faces that do not exist")
         lids = arrays.get("eyelid_basis")
         return HeadModel(
@@ -164,7 +168,6 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
             redistributable=bool(arrays["redistributable"]),
             jaw_open_angle=float(arrays["jaw_open_angle"]),
             eyelid_basis=None if lids is None else torch.from_numpy(lids.astype(np.float32)),
-            parents=tuple(int(parent) for parent in arrays["parents"]),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: is not a complete head model ({error}); make it again") from error

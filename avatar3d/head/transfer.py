@@ -56,20 +56,26 @@ def complete_head(bare: HeadModel, source: HeadModel, detect: Detector | None = 
                 continue
     head = transfer(bare, source, register(source, bare))
     if detect is not None:
-        found = embed_landmarks(head, detect, identities=4)
-        face = found.index < 468
-        vertices = bare.template.numpy().astype(np.float64)
-        points = (vertices[head.faces.numpy()[found.face[face]]] * found.bary[face][..., None]).sum(1)
-        known = source.landmarks
-        assert known is not None
-        at = {int(index): row for row, index in enumerate(known.index)}
-        rows = np.array([at[int(index)] for index in found.index[face]])
-        guided = register(source, bare, (known.face[rows], known.bary[rows], points))
-        head = replace(transfer(bare, source, guided), landmarks=found)
+        # A detector that sees no face in plain renders of this head leaves it with the landmarks carried over.
+        with contextlib.suppress(ValueError):
+            head = _guided(bare, source, head, embed_landmarks(head, detect, identities=4))
     # A cache that cannot be written costs time at the next start, nothing else.
     with contextlib.suppress(UserError):
         save_head(head, folder / f"{name}-{kind}.npz", half=False)
     return head
+
+
+def _guided(bare: HeadModel, source: HeadModel, head: HeadModel, found: Landmarks) -> HeadModel:
+    """The transfer again, its registration led by the landmarks found on the first one's result."""
+    known = source.landmarks
+    assert known is not None
+    face = found.index < 468
+    vertices = bare.template.numpy().astype(np.float64)
+    points = (vertices[head.faces.numpy()[found.face[face]]] * found.bary[face][..., None]).sum(1)
+    at = {int(index): row for row, index in enumerate(known.index)}
+    rows = np.array([at[int(index)] for index in found.index[face]])
+    registration = register(source, bare, (known.face[rows], known.bary[rows], points))
+    return replace(transfer(bare, source, registration), landmarks=found)
 
 
 def cache_folder() -> Path:
