@@ -65,7 +65,7 @@ def synthetic_avatar(head: HeadModel, seed: int, coarseness: float = 1.0) -> Ava
 
 def synthetic_camera(size: int) -> Camera:
     """The camera that films a synthetic person: in front, still, square pictures of so many pixels."""
-    return look_at(_LOOKED_AT + [0, 0.02, DISTANCE], _LOOKED_AT, focal=FOCAL * size, size=(size, size))
+    return look_at(_LOOKED_AT + np.array([0, 0.02, DISTANCE]), _LOOKED_AT, focal=FOCAL * size, size=(size, size))
 
 
 def backdrop(size: int, seed: int) -> np.ndarray:
@@ -94,7 +94,7 @@ def film_synthetic(avatar: Avatar, motion: Motion, camera: Camera, background: n
     workspace = Workspace()
     for index in range(len(motion)):
         g = avatar.pose(motion, float(index / motion.fps))
-        arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
-        rgb = render_arrays(*arrays, large, behind, threads=threads, workspace=workspace).rgb
+        position, rotation, log_scale, opacity_logit, sh = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
+        rgb = render_arrays(position, rotation, log_scale, opacity_logit, sh, large, behind, threads=threads, workspace=workspace).rgb
         rgb = rgb.reshape(camera.height, SUPERSAMPLING, camera.width, SUPERSAMPLING, 3).mean(axis=(1, 3))
         yield (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,13 +1,14 @@
 """Hair, brows and lashes of a synthetic person: strands of a few stretched Gaussians that ride on the triangle of their root."""
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from recon.synthetic_light import KEY, VIEW, to_srgb
 from recon.synthetic_noise import noise, smoothstep
 from recon.synthetic_splats import Splats, frame_around, joined, unit
 from recon.synthetic_surface import Surface
 
-STRANDS, BROW_HAIRS, LASHES = 12000, 800, 220
+STRANDS, BROW_HAIRS, LASHES = 12000, 800, 170
 """Hairs on the head, of each brow, of each upper lid."""
 _SEGMENTS = 5
 _PART = 0.028
@@ -22,7 +23,9 @@ _BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 
 def hairline(template: np.ndarray, softness: float) -> np.ndarray:
     """[N] 0..1 where hair grows, from places [N, 3] on the mean head; the edge is so many metres wide."""
     x, y, z = template.T
-    lowest = np.interp(z, [-0.09, -0.05, -0.025, 0.0, 0.012, 0.022, 0.040, 0.062, 0.085], [-0.075, -0.055, 0.012, 0.004, -0.004, 0.034, 0.058, 0.076, 0.086])
+    lowest = np.interp(
+        z, [-0.09, -0.05, -0.025, 0.0, 0.012, 0.022, 0.040, 0.062, 0.085], [-0.075, -0.055, 0.012, 0.004, -0.004, 0.034, 0.058, 0.076, 0.086]
+    )
     lowest = lowest + 0.010 * smoothstep(np.abs(x), 0.012, 0.045) * smoothstep(z, 0.03, 0.06)
     ripple = 0.0016 * np.sin(x * 700 + 3 * np.sin(z * 260)) + 0.0012 * np.sin(z * 900 + x * 300)
     return smoothstep(y - lowest + ripple, -softness, softness) * smoothstep(np.abs(x), 0.091, 0.088)
@@ -111,7 +114,7 @@ def _brow_place(surface: Surface, outline: tuple[int, ...]) -> tuple[np.ndarray,
 def _lashes(surface: Surface, coarseness: float, rng: np.random.Generator) -> Splats:
     parts = []
     for side in ("left", "right"):
-        for edge, count, length, up in (("upper", LASHES, 0.0050, 1.0), ("lower", LASHES // 3, 0.0024, -0.8)):
+        for edge, count, length, up in (("upper", LASHES, 0.0050, 1.0), ("lower", LASHES // 4, 0.0022, -0.8)):
             line = lash_line(surface, side, edge)
             where = np.sort(rng.uniform(0.15, 0.85, round(count / coarseness))) * (len(line) - 1)
             first = where.astype(int)
@@ -124,7 +127,9 @@ def _lashes(surface: Surface, coarseness: float, rng: np.random.Generator) -> Sp
             reach = (length * (1 - 0.8 * fan**2) * (1 + 0.15 * rng.standard_normal(len(base))))[:, None, None]
             points = base[:, None] + reach * (forward[:, None] * t + np.array([0.0, 0.42 * up, 0.0]) * t**2)
             tone = np.full(len(base), 0.25)
-            parts.append(_strands(surface, root, points, 0.00006 * coarseness, tone, np.full(len(base), 0.6), np.full((len(base), 4), 0.2), opacity=0.35))
+            parts.append(
+                _strands(surface, root, points, 0.00006 * coarseness, tone, np.full(len(base), 0.6), np.full((len(base), 4), 0.2), opacity=0.28)
+            )
     return joined(parts)
 
 
@@ -133,16 +138,14 @@ def lash_line(surface: Surface, side: str, edge: str) -> np.ndarray:
     ring = surface.rest[surface.head.regions[f"{side}_lid_{edge}"]].astype(np.float64)
     lid = surface.rest[surface.head.regions[f"{side}_eyelid_{edge}"]].astype(np.float64)
     # The named ring is where the lid meets the eyeball; its rim lies a lid's thickness before it.
-    front = lid[np.linalg.norm(lid[None] - (ring + [0, 0, _LID_THICKNESS])[:, None], axis=2).argmin(axis=1)]
+    front = lid[np.linalg.norm(lid[None] - (ring + np.array([0, 0, _LID_THICKNESS]))[:, None], axis=2).argmin(axis=1)]
     return front[np.r_[True, np.any(np.diff(front, axis=0) != 0, axis=1)]]
 
 
 def _nearest(surface: Surface, points: np.ndarray, region: str) -> np.ndarray:
     """[M] index of the surface point of a region that is nearest to each of `points` [M, 3]."""
-    from scipy.spatial import cKDTree
-
     candidates = np.flatnonzero(surface.inside(region))
-    return candidates[cKDTree(surface.position[candidates]).query(points)[1]]
+    return candidates[KDTree(surface.position[candidates]).query(points)[1]]
 
 
 def _strands(

@@ -1,6 +1,10 @@
 """What the surface of a synthetic person looks like: skin, lips, eyes, teeth, mouth and clothes, painted by rules."""
 
+from itertools import pairwise
+
 import numpy as np
+import torch
+from scipy.spatial import KDTree
 
 from recon.synthetic_hair import brow_strength, hairline, lash_line
 from recon.synthetic_light import glint, to_srgb
@@ -59,7 +63,9 @@ def _skin(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.nda
     albedo = albedo * np.array([0.90, 0.82, 0.76]) ** freckles[:, None]
     stubble = _stubble(surface) * (0.8 + 0.25 * noise(p, 0.0008, rng))
     albedo = mix(albedo, 0.35 * surface.person.hair + 0.5 * albedo * [0.92, 0.97, 1.0], 0.28 * np.clip(stubble, 0, 1))
-    albedo = mix(albedo, surface.person.hair, 0.45 * brow_strength(surface) + 0.85 * hairline(surface.template, 0.004) * (1 - surface.mask("ears", blur=2)))
+    albedo = mix(
+        albedo, surface.person.hair, 0.45 * brow_strength(surface) + 0.85 * hairline(surface.template, 0.004) * (1 - surface.mask("ears", blur=2))
+    )
     lips = surface.mask("lips", blur=2)
     lines = noise(p * [1.0, 0.15, 0.3], 0.0007, rng)
     lip = surface.person.skin * [0.80, 0.44, 0.46] * (1 + 0.05 * lines + 0.04 * noise(p, 0.004, rng))[:, None]
@@ -104,8 +110,6 @@ def _cloth(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> tuple
 
 
 def _eye(surface: Surface, joint: int, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    import torch
-
     centre = surface.head.joints(torch.from_numpy(surface.person.shape)).numpy()[joint]
     offset = (surface.position - centre) * 1e3
     # The back of the eyeball is as far from the axis as its front: it counts as white, whatever its distance.
@@ -113,7 +117,7 @@ def _eye(surface: Surface, joint: int, lit: np.ndarray, rng: np.random.Generator
     angle = np.arctan2(offset[:, 1], offset[:, 0])
     ring = np.column_stack([np.cos(angle), np.sin(angle), 0.02 * away])
     fibres = noise(ring, 0.06, rng)
-    inner = np.exp(-((away - PUPIL_RADIUS) / 1.3) ** 2)
+    inner = np.exp(-(((away - PUPIL_RADIUS) / 1.3) ** 2))
     iris = surface.person.iris * (1 + 0.28 * fibres + 0.5 * inner)[:, None] * mix(np.ones((len(ring), 3)), np.array([1.25, 0.95, 0.7]), inner)
     # The light from above gathers in the lower half of the iris.
     iris = iris * (1.0 - 0.35 * offset[:, 1] / IRIS_RADIUS)[:, None].clip(0.5, 1.5)
@@ -145,13 +149,14 @@ def _teeth(surface: Surface, gums: float) -> np.ndarray:
     gap = np.abs((along / _TOOTH_WIDTH + (0.5 if gums < 0 else 0.0) + 0.5) % 1 - 0.5)
     enamel = np.array([0.66, 0.60, 0.50]) * (1 - 0.6 * smoothstep(gap, 0.10, 0.0) - 0.15 * smoothstep(height, 0.004, 0.009))[:, None]
     colour = mix(enamel, np.tile([0.36, 0.12, 0.11], (len(x), 1)), smoothstep(height + 0.004 * gap, 0.0095, 0.0115))
-    return colour * (0.10 + 0.75 * smoothstep(z, 0.06, 0.092))[:, None]
+    # What lies deep in the mouth is lit by red light.
+    return colour * (0.08 + 0.77 * smoothstep(z, 0.06, 0.092))[:, None] ** np.array([0.85, 1.1, 1.15])
 
 
 def _tongue(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x, _, z = surface.template.T
     bumps = 1 + 0.08 * noise(surface.template, 0.0012, rng) - 0.25 * np.exp(-((x / 0.0015) ** 2))
-    return np.array([0.40, 0.14, 0.13]) * (bumps * (0.10 + 0.65 * smoothstep(z, 0.045, 0.082)))[:, None]
+    return np.array([0.36, 0.105, 0.10]) * (bumps * (0.06 + 0.6 * smoothstep(z, 0.05, 0.084)))[:, None]
 
 
 def _mouth(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -165,8 +170,6 @@ def _socket(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.n
 
 def _distance(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     """[N] metres to the nearest point of a polyline [M, 3], sampled finely."""
-    from scipy.spatial import cKDTree
-
     steps = np.linspace(0, 1, 12)[:, None]
-    fine = np.concatenate([a + (b - a) * steps for a, b in zip(line[:-1], line[1:], strict=True)])
-    return cKDTree(fine).query(points)[0]
+    fine = np.concatenate([a + (b - a) * steps for a, b in pairwise(line)])
+    return KDTree(fine).query(points)[0]

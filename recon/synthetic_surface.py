@@ -73,6 +73,7 @@ class Surface:
     def landmarks(self) -> np.ndarray:
         """[478, 3] MediaPipe's landmarks on the neutral head, metres."""
         points = np.zeros((478, 3))
+        assert self.head.landmarks is not None
         points[self.head.landmarks.index] = landmark_positions(torch.from_numpy(self.rest)[None], self.head)[0].numpy()
         return points
 

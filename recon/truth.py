@@ -115,6 +115,12 @@ def compare_with_truth(tracked: Motion, camera: Camera, true_motion: Motion, tru
     )
 
 
+def mouth_opening(motion: Motion, head: HeadModel) -> np.ndarray:
+    """[T] millimetres between the inner lips in their middle."""
+    part = head.subset(landmark_vertices(head))
+    return _gap(part, _landmarks(part, _posed(part, motion)), UPPER_LIP, LOWER_LIP)
+
+
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale, rotation [3, 3] and shift [3] that bring points [N, 3] closest to others in least squares (Umeyama 1991)."""
     source, target = source.astype(np.float64), target.astype(np.float64)
@@ -140,17 +146,25 @@ def _posed(head: HeadModel, motion: Motion) -> np.ndarray:
     """[T, V, 3] float64."""
     parts = []
     for first in range(0, len(motion), _BATCH):
-        names = ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation", "eyelids")
-        rows = {name: getattr(motion, name) for name in names}
-        rows = {name: None if track is None else torch.from_numpy(track[first : first + _BATCH]) for name, track in rows.items()}
-        expr = torch.from_numpy(motion.expr[first : first + _BATCH])
-        parts.append(head_vertices(head, torch.from_numpy(motion.shape), expr, **rows).double().numpy())
+        rows = motion.frames(slice(first, first + _BATCH))
+        tracks = {name: torch.from_numpy(getattr(rows, name)) for name in ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation")}
+        shift = None if rows.neck_translation is None else torch.from_numpy(rows.neck_translation)
+        lids = None if rows.eyelids is None else torch.from_numpy(rows.eyelids)
+        shape, expr = torch.from_numpy(rows.shape), torch.from_numpy(rows.expr)
+        parts.append(head_vertices(head, shape, expr, **tracks, neck_translation=shift, eyelids=lids).double().numpy())
     return np.concatenate(parts)
 
 
 def _landmarks(head: HeadModel, vertices: np.ndarray) -> np.ndarray:
     """[T, L, 3]."""
     return landmark_positions(torch.from_numpy(vertices), head).numpy()
+
+
+def _gap(head: HeadModel, points: np.ndarray, upper: int, lower: int) -> np.ndarray:
+    """[T] millimetres between two of MediaPipe's landmarks, of landmarks [T, L, 3]."""
+    assert head.landmarks is not None
+    row = {int(index): k for k, index in enumerate(head.landmarks.index)}
+    return 1e3 * np.linalg.norm(points[:, row[upper]] - points[:, row[lower]], axis=-1)
 
 
 def _rigid_errors(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -163,11 +177,6 @@ def _rigid_errors(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def _curves(head: HeadModel, points: list[np.ndarray], motions: list[Motion], cameras: list[Camera]) -> tuple[Curve, ...]:
     """The movements people look at; opening of mouth and eyes in millimetres, since coefficients of two identities differ."""
-    row = {int(index): k for k, index in enumerate(head.landmarks.index)}
-
-    def gap(p: np.ndarray, upper: int, lower: int) -> np.ndarray:
-        return 1e3 * np.linalg.norm(p[:, row[upper]] - p[:, row[lower]], axis=-1)
-
     turns = [_head_angles(motion, camera) for motion, camera in zip(motions, cameras, strict=True)]
     jaws = [np.degrees(motion.jaw_pose[:, 0].astype(np.float64)) for motion in motions]
 
@@ -176,8 +185,8 @@ def _curves(head: HeadModel, points: list[np.ndarray], motions: list[Motion], ca
 
     return (
         curve("jaw angle", "degrees", jaws),
-        curve("mouth opening", "mm", [gap(p, UPPER_LIP, LOWER_LIP) for p in points]),
-        curve("eye opening", "mm", [np.mean([gap(p, *lids) for lids in _LIDS], axis=0) for p in points]),
+        curve("mouth opening", "mm", [_gap(head, p, UPPER_LIP, LOWER_LIP) for p in points]),
+        curve("eye opening", "mm", [np.mean([_gap(head, p, *lids) for lids in _LIDS], axis=0) for p in points]),
         curve("turn", "degrees", [turn[:, 1] for turn in turns]),
         curve("nod", "degrees", [turn[:, 0] for turn in turns]),
         curve("tilt", "degrees", [turn[:, 2] for turn in turns]),
