@@ -7,7 +7,6 @@ boxes are made once from the landmarks and kept in `eval_protocol.json` beside t
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 

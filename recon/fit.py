@@ -24,8 +24,9 @@ from avatar3d.motion import Motion
 from avatar3d.progress import Progress
 from recon.capture import Capture
 from recon.colour_start import start_colours
+from recon.overlay import pose_frames
 from recon.presets import FitPreset
-from recon.seeding import seed_loose, seed_mesh
+from recon.seeding import face_detail, seed_loose, seed_mesh
 from recon.trainer import Mesh, Trainer
 from recon.training_frames import FrameStore, draw_weights
 
@@ -140,10 +141,12 @@ def _trainer(
     rig = with_carriers(head)
     rest = np.ascontiguousarray(rig.shaped(torch.from_numpy(motion.shape)).numpy())
     views = split.train[np.linspace(0, len(split.train) - 1, min(_START_VIEWS, len(split.train))).astype(int)]
-    seeds = seed_mesh(head, rest[: head.num_vertices], preset.gaussians, seed)
-    colours = np.zeros((len(seeds.face), 3), np.float32)
-    posed = Trainer(head, rig, motion, camera, seeds, colours, preset, seed).vertices(views)
-    seeds += seed_loose(rig, rest, [(v, capture.matte(int(i))) for v, i in zip(posed, views, strict=True)], camera, preset.loose, seed)
+    posed = pose_frames(rig, motion, views)
+    pictures = [(capture.image(int(i)), capture.matte(int(i))) for i in views]
+    faces = head.faces.numpy()
+    detail = face_detail(faces, [(v, rgb, matte) for v, (rgb, matte) in zip(posed, pictures, strict=True)], camera)
+    seeds = seed_mesh(head, rest[: head.num_vertices], preset.gaussians, seed, detail)
+    seeds += seed_loose(rig, rest, [(v, matte) for v, (_, matte) in zip(posed, pictures, strict=True)], camera, preset.loose, seed)
     trainer = Trainer(head, rig, motion, camera, seeds, np.zeros((len(seeds.face), 3), np.float32), preset, seed)
     local = {name: trainer.parameters[name].numpy() for name in ("position", "rotation", "log_scale")}
     mesh: Mesh = trainer.mesh

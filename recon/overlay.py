@@ -90,7 +90,7 @@ def _face_colours(head: HeadModel) -> np.ndarray:
 
 
 @torch.no_grad()
-def pose_frames(head: HeadModel, motion: Motion, frames: slice) -> np.ndarray:
+def pose_frames(head: HeadModel, motion: Motion, frames: slice | np.ndarray) -> np.ndarray:
     """[N, V, 3] posed vertices of some frames of a motion."""
     channels = {
         name: getattr(motion, name) for name in ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation", "eyelids")

@@ -32,7 +32,7 @@ class FitPreset:
 
 
 PRESETS: dict[str, FitPreset] = {
-    "fast": FitPreset(gaussians=12000, loose=2400, bases=10, steps=1100),
-    "balanced": FitPreset(gaussians=13000, loose=2400, bases=10, steps=2800),
-    "quality": FitPreset(gaussians=18000, loose=4000, bases=16, steps=6000),
+    "fast": FitPreset(gaussians=16000, loose=2000, bases=10, steps=1100),
+    "balanced": FitPreset(gaussians=20000, loose=2500, bases=10, steps=2800),
+    "quality": FitPreset(gaussians=30000, loose=4000, bases=16, steps=6000),
 }

@@ -14,9 +14,11 @@ from avatar3d.render.mesh import rasterize_mesh, to_camera
 
 DENSITY = {
     "lips": 4.0, "mouth_interior": 2.0, "upper_teeth": 4.0, "lower_teeth": 4.0, "tongue": 2.0,
-    "left_eyelid": 4.0, "right_eyelid": 4.0, "left_eye": 5.0, "right_eye": 5.0, "nose": 2.5, "face": 2.0,
+    "left_eyelid": 4.0, "right_eyelid": 4.0, "left_eye": 5.0, "right_eye": 5.0, "nose": 2.5, "face": 2.0, "shoulders": 2.0,
 }  # fmt: skip
 """Gaussians per area relative to the rest of the head; where regions overlap the densest counts."""
+DETAIL_RANGE = (0.5, 4.0)
+"""Least and greatest factor by which the detail of the pictures changes the density of a triangle."""
 BACK_DENSITY = 0.3
 """For triangles that face away from the camera in the neutral pose."""
 THICKNESS = 0.35
@@ -41,7 +43,7 @@ class Seeds:
         return Seeds(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
 
-def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int) -> Seeds:
+def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int, detail: np.ndarray | None = None) -> Seeds:
     """Gaussians on the head's own triangles, by area times the density of their region.
 
     Args:
@@ -49,6 +51,7 @@ def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int) -> Seeds
         rest: [V, 3] the person's neutral vertices.
         count: how many.
         seed: of the random feet.
+        detail: [F] factor of the density, from `face_detail`; default one everywhere.
     """
     faces = head.faces.numpy()
     areas = triangle_areas(rest, faces.astype(np.int32))
@@ -61,6 +64,8 @@ def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int) -> Seeds
     normal_z = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]
     away = normal_z < -0.3 * 2 * areas
     density[away] = np.minimum(density[away], 1.0) * BACK_DENSITY
+    if detail is not None:
+        density = density * detail
     mass = areas * density
     rng = np.random.default_rng(seed)
     # Systematic sampling spreads the feet evenly over the cumulative mass instead of in clumps.
@@ -71,6 +76,28 @@ def seed_mesh(head: HeadModel, rest: np.ndarray, count: int, seed: int) -> Seeds
     spacing = np.sqrt(mass.sum() / count / density[face])
     log_scale = np.log(0.7 * spacing)[:, None] + np.log([1.0, 1.0, THICKNESS])
     return Seeds(face, bary, np.zeros((count, 3), np.float32), log_scale.astype(np.float32))
+
+
+def face_detail(faces: np.ndarray, views: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], camera: Camera) -> np.ndarray:
+    """How much finer than the average the pictures are on each triangle [F]: a patterned tie needs more Gaussians than a plain coat.
+
+    Args:
+        faces: [F, 3] of the head without carriers.
+        views: posed vertices [V, 3], picture [H, W, 3] uint8 and matte [H, W] uint8, some frames spread over the capture.
+        camera: of the frames.
+    """
+    found, seen = np.zeros(len(faces)), np.zeros(len(faces))
+    for vertices, picture, matte in views:
+        image = rasterize_mesh(to_camera(vertices, camera), faces, camera)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        # What a blur of a few pixels loses is what larger Gaussians could not show.
+        lost = cv2.GaussianBlur(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.5)), (0, 0), 4.0)
+        pixels = (image.face >= 0) & (matte > 200)
+        found += np.bincount(image.face[pixels], lost[pixels], len(faces))
+        seen += np.bincount(image.face[pixels], minlength=len(faces))
+    typical = found.sum() / max(seen.sum(), 1)
+    factor = np.where(seen > 0, found / np.maximum(seen, 1) / max(typical, 1e-6), 1.0)
+    return np.clip(factor, *DETAIL_RANGE)
 
 
 def seed_loose(rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarray, np.ndarray]], camera: Camera, count: int, seed: int) -> Seeds:

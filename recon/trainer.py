@@ -13,11 +13,12 @@ from avatar3d.avatar import Avatar
 from avatar3d.basis_network import Layers, basis_weights, init_network, network_inputs
 from avatar3d.camera import Camera
 from avatar3d.gaussians import SH_C0
-from avatar3d.head.model import HeadModel, head_vertices
+from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace, backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
 from recon.loss import LossWeights, photometric_loss
+from recon.overlay import pose_frames
 from recon.presets import FitPreset
 from recon.seeding import Seeds
 from recon.training_frames import FrameStore, TrainingFrame
@@ -184,11 +185,7 @@ class Trainer:
 
     def vertices(self, frames: np.ndarray) -> np.ndarray:
         """[B, V, 3] posed vertices of some frames of the motion."""
-        m = self.motion
-        names = ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation", "eyelids")
-        tracks = {name: None if getattr(m, name) is None else torch.from_numpy(getattr(m, name)[frames]) for name in names}
-        with torch.no_grad():
-            return head_vertices(self.rig, torch.from_numpy(m.shape), torch.from_numpy(m.expr[frames]), **tracks).numpy()  # type: ignore[arg-type]
+        return pose_frames(self.rig, self.motion, frames)
 
     def _descend(self, gradients: dict[str, Tensor], share: float) -> None:
         for group in self.optimizer.param_groups:
