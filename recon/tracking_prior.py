@@ -25,7 +25,7 @@ UNBOUNDED_EXPR_STD = 1.0
 """Of expression bases without names, whose coefficients are in standard deviations."""
 JAW_STD = (0.3, 0.03, 0.02)
 """Radians about x (opening), y, z."""
-CURVATURE_STD = {"rotation": 0.01, "position": 0.0015, "jaw": 0.05, "eyes": 0.15, "expr": 0.15, "lids": 0.8}
+CURVATURE_STD = {"rotation": 0.007, "position": 0.001, "jaw": 0.05, "eyes": 0.15, "expr": 0.15, "lids": 0.8}
 """Standard deviation of the second difference over time at 25 frames a second."""
 FAST = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLook")
 """Expressions that move as fast as lids."""
