@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
-from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, check_driven_head, unpack
+from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, check_driven_head, unpack
 from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, as_mono16k, num_frames, silence
 from driver.lips import Lips, lips_of
 from driver.model import PAST, DriverNet
@@ -21,6 +22,9 @@ NEW, PREFIX, BEYOND = 64, 16, 8
 frames see what follows them."""
 _CLOSED, _OPEN, _PRESSED = 0.5, 1.3, 0.8
 """Millimetres between the lips: what counts as closed, what is left as it is, and how far they press into each other."""
+_STIFFNESS = {"head": 4.0, "brows": 1.0}
+"""Of the smoothing: half of what moves at 3 Hz (head) or 4 Hz (brows) is let through; gaze jumps and is not smoothed."""
+_MERGE = 14
 _MOUTH_CLOSE = INDEX["mouthClose"]
 _NOISE_BLOCK = 64
 _SOUND_BLOCK = 60 * RATE
@@ -109,8 +113,8 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
     clean = x
     for step in range(steps):
         now, then = (step / steps) ** 2, ((step + 1) / steps) ** 2
-        clean = net(x, known, torch.full((1,), now), sound)
-        clean = known * given + (1 - known) * net.whiten(project(net.colour(clean[0]), lips, P))[None]
+        clean = known * given + (1 - known) * net(x, known, torch.full((1,), now), sound)
+        clean = net.whiten(project(net.colour(clean[0]), lips, P))[None]
         # The straight path through x and the estimate of its end, a step further.
         x = clean + (x - clean) * (1 - then) / (1 - now)
         x = known * given + (1 - known) * x
@@ -118,8 +122,8 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
 
 
 def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
-    """The nearest admissible motion: expressions within 0..1, the jaw not above its rest, lips that are all but closed
-    closed, and lips not inside each other.
+    """The nearest admissible motion: head and brows no faster than muscles move them, expressions within 0..1, the jaw not
+    above its rest, lips that are all but closed closed, and lips not inside each other.
 
     Args:
         frames: [T, NUM_CHANNELS].
@@ -128,6 +132,9 @@ def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
     """
     done = frames.clone()
     free = done[first:]
+    for region, stiffness in _STIFFNESS.items():
+        rows = REGIONS[region]
+        free[:, rows] = _smoother(len(frames), first, stiffness) @ frames[:, rows]
     free[:, EXPR] = free[:, EXPR].clamp(0, 1)
     free[:, JAW] = free[:, JAW].clamp(min=0)
     gap = free @ lips.gap
@@ -136,6 +143,21 @@ def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
     free[:, _MOUTH_CLOSE] = (free[:, _MOUTH_CLOSE] - closing / lips.gap[_MOUTH_CLOSE]).clamp(0, 1)
     free[:, JAW] += (-_PRESSED - gap).clamp(min=0) / lips.gap[JAW]
     return done
+
+
+@cache
+def _smoother(T: int, first: int, stiffness: float) -> Tensor:
+    """The linear map [T - first, T] that smooths the frames from `first` on and joins them to those before, which it keeps.
+
+    Least squares with a penalty on second differences (Whittaker 1923). Just after the join the frames themselves count
+    little: the motion runs on with the speed it had, and comes back to them within `_MERGE` frames.
+    """
+    second = np.diff(np.eye(T), 2, axis=0)
+    given, free = second[:, :first], second[:, first:]
+    trust = np.clip(np.arange(1, T - first + 1) / _MERGE, 0, 1) ** 3 if first else np.ones(T)
+    system = np.diag(trust) + stiffness * free.T @ free
+    targets = np.concatenate([-stiffness * free.T @ given, np.diag(trust)], axis=1)
+    return torch.from_numpy(np.linalg.solve(system, targets).astype(np.float32))
 
 
 class _Hearing:

@@ -9,7 +9,7 @@ from driver.channels import CHANNELS, EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, p
 from driver.evaluate import posed_gap
 from driver.features import RATE, features, num_frames, silence
 from driver.model import PAST
-from driver.sample import BEYOND, NEW, PREFIX, _Hearing, drive, frame_noise, generate, project
+from driver.sample import _MERGE, BEYOND, NEW, PREFIX, _Hearing, _smoother, drive, frame_noise, generate, project
 
 
 @pytest.mark.parametrize("samples", [1, 640, 641, NEW * 640, NEW * 640 + 1, 3 * NEW * 640 - 5])
@@ -105,3 +105,31 @@ def test_channels_go_round(head):
 
 def test_every_channel_has_one_region():
     assert sorted(np.concatenate(list(REGIONS.values())).tolist()) == list(range(len(CHANNELS)))
+
+
+def test_smoothing_is_the_least_squares_fit():
+    """The operator against a plain least-squares solution of the same problem."""
+    T, first, stiffness = 30, 5, 4.0
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=T)
+    trust = np.clip(np.arange(1, T - first + 1) / _MERGE, 0, 1) ** 3
+    second = np.diff(np.eye(T), 2, axis=0)
+    rows = np.concatenate([np.diag(np.sqrt(trust)), np.sqrt(stiffness) * second[:, first:]])
+    values = np.concatenate([np.sqrt(trust) * frames[first:], -np.sqrt(stiffness) * second[:, :first] @ frames[:first]])
+    expected = np.linalg.lstsq(rows, values, rcond=None)[0]
+    made = _smoother(T, first, stiffness).numpy() @ frames.astype(np.float32)
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+def test_smoothing_keeps_steady_motion():
+    ramp = torch.arange(40.0)[:, None] * 0.1
+    torch.testing.assert_close(_smoother(40, 0, 4.0) @ ramp, ramp, atol=1e-3, rtol=0)
+    torch.testing.assert_close(_smoother(40, 16, 4.0) @ ramp, ramp[16:], atol=1e-3, rtol=0)
+
+
+def test_a_jump_of_the_head_at_a_join_is_taken_up(lips):
+    frames = torch.zeros(60, NUM_CHANNELS)
+    frames[PREFIX:, INDEX["neck_pose_1"]] = 0.02
+    turn = project(frames, lips, first=PREFIX)[:, INDEX["neck_pose_1"]]
+    assert turn.diff(n=2).abs().max() < 0.003
+    assert turn[-1] == pytest.approx(0.02, abs=1e-3)
