@@ -129,7 +129,8 @@ class Avatar:
             local[: 3 * N].reshape(N, 3), local[3 * N : 7 * N].reshape(N, 4), self.log_scale.numpy(),
         )  # fmt: skip
         sh = (local[7 * N :] - np.float32(0.5)) / np.float32(SH_C0)
-        return Gaussians(*map(torch.from_numpy, (position, rotation, log_scale)), self.opacity_logit, torch.from_numpy(sh).view(N, 1, 3))
+        posed = {"position": position, "rotation": rotation, "log_scale": log_scale, "sh": sh.reshape(N, 1, 3)}
+        return Gaussians(**{name: torch.from_numpy(value) for name, value in posed.items()}, opacity_logit=self.opacity_logit)
 
     def admit(self, motion: Motion) -> Motion:
         """A foreign motion brought inside what this avatar has seen."""

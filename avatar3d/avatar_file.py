@@ -123,7 +123,8 @@ def _assemble(record: dict, tensors: dict[str, torch.Tensor], head: HeadModel) -
     groups: dict[str, dict[str, np.ndarray]] = {
         group: {key.split(".")[2]: value.numpy() for key, value in tensors.items() if key.startswith(f"statistics.{group}.")} for group in _CHANNELS
     }
-    statistics = MotionStatistics(**groups, **{name: tensors[f"statistics.{name}"].numpy() for name in ("mean", "components", "deviation")})
+    mean, components, deviation = (tensors[f"statistics.{name}"].numpy() for name in ("mean", "components", "deviation"))
+    statistics = MotionStatistics(groups["rest"], groups["low"], groups["high"], mean, components, deviation)
     return Avatar(
         head=head,
         **{name: tensors[name] for name in _TENSORS},

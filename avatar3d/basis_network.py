@@ -1,5 +1,7 @@
 """The small global network that reads the weights of an avatar's linear bases off a motion frame."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -29,9 +31,7 @@ def network_inputs(motion: Motion) -> Tensor:
 def init_network(inputs: int, bases: int, generator: torch.Generator) -> Layers:
     """Random layers for `inputs` -> 64 -> 64 -> `bases` (LeCun normal, so that tanh starts in its linear range)."""
     sizes = (inputs, HIDDEN, HIDDEN, bases)
-    return tuple(
-        (torch.randn(out, size, generator=generator) / size**0.5, torch.zeros(out)) for size, out in zip(sizes[:-1], sizes[1:], strict=True)
-    )
+    return tuple((torch.randn(out, size, generator=generator) / size**0.5, torch.zeros(out)) for size, out in pairwise(sizes))
 
 
 def basis_weights(inputs: Tensor, mean: Tensor, std: Tensor, layers: Layers) -> Tensor:

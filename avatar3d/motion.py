@@ -108,7 +108,7 @@ def rest_motion(head: HeadModel, frames: int, fps: Fraction = Fraction(25), shap
     zeros = {name: np.zeros((frames, width), np.float32) for name, width in CHANNELS.items() if name != "eyelids"}
     return Motion(
         expr=np.zeros((frames, head.num_expr), np.float32),
-        **zeros,
+        **zeros,  # pyright: ignore[reportArgumentType]
         shape=np.zeros(head.num_shape, np.float32) if shape is None else shape.astype(np.float32),
         fps=fps,
         head_fingerprint=head.fingerprint,
@@ -158,10 +158,8 @@ def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
         numerator, denominator = (int(v) for v in arrays["fps"])
         names = [name for name in ("expr", *CHANNELS, "shape") if name in arrays]
         values = {name: np.ascontiguousarray(arrays[name], np.float32) for name in names}
-        motion = Motion(
-            **values,
-            fps=Fraction(numerator, denominator),
-            head_fingerprint=str(arrays["head_fingerprint"]),
+        motion = replace(
+            Motion(**values, fps=Fraction(numerator, denominator), head_fingerprint=str(arrays["head_fingerprint"])),  # pyright: ignore[reportArgumentType]
             sound=arrays["sound"].astype(np.float32) if "sound" in arrays else None,
             sound_rate=int(arrays["sound_rate"]),
             valid=arrays["valid"].astype(bool) if "valid" in arrays else None,

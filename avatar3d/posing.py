@@ -105,7 +105,10 @@ def triangle_frames(vertices: np.ndarray, faces: np.ndarray, rest_area: np.ndarr
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _bind(vertices, faces, rotation, quaternion, stretch, face, bary, local_position, local_rotation, local_log_scale, position, world_rotation, log_scale):
+def _bind(
+    vertices, faces, rotation, quaternion, stretch, face, bary,
+    local_position, local_rotation, local_log_scale, position, world_rotation, log_scale,
+):  # fmt: skip
     for g in range(face.shape[0]):
         f = face[g]
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]

@@ -12,9 +12,10 @@ import numpy as np
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
+from avatar3d.drawing import draw
 from avatar3d.files import atomic_path
 from avatar3d.motion import Motion
-from avatar3d.render.cpu import Workspace, render_arrays
+from avatar3d.render.cpu import Workspace
 from recon.capture import Capture
 from recon.face_regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE
 from recon.loss import ssim_and_gradient
@@ -78,9 +79,7 @@ def render_frames(
     """Pictures [H, W, 3] float32 of some frames; each is overwritten by the next."""
     workspace = Workspace()
     for index in frames:
-        g = avatar.pose(motion, float(index / motion.fps))
-        arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
-        yield render_arrays(*arrays, camera, background, threads=threads, workspace=workspace).rgb
+        yield draw(avatar, motion, float(index / motion.fps), camera, background, threads=threads, workspace=workspace).rgb
 
 
 def evaluate(avatar: Avatar, capture: Capture, motion: Motion, camera: Camera, frames: np.ndarray) -> Quality:
@@ -93,5 +92,5 @@ def evaluate(avatar: Avatar, capture: Capture, motion: Motion, camera: Camera, f
         error = np.square(np.clip(rgb, 0, 1) - truth)
         crops = [error] + [error[t:b, left:r] for t, left, b, r in (boxes[name][index] for name in BOXES)]
         psnr = [-10 * np.log10(max(float(crop.mean()), 1e-10)) for crop in crops if crop.size]
-        rows.append([*psnr, ssim_and_gradient(rgb, truth, (0, 0, *truth.shape[:2]))[0]])
+        rows.append([*psnr, ssim_and_gradient(rgb, truth, (0, 0, truth.shape[0], truth.shape[1]))[0]])
     return Quality(len(frames), *(float(value) for value in np.mean(rows, axis=0)))

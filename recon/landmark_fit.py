@@ -18,6 +18,9 @@ EFFECTIVE_LANDMARKS = 60.0
 """The errors of neighbouring landmarks go together: all of them count as this many independent ones."""
 HUBER_PIXELS = 2.0
 """At 512 pixels; beyond it an error counts linearly."""
+DEPTH_WEIGHT = 0.3
+"""Of a landmark's depth, beside its place in the picture: of a nod, the detector's depths show more."""
+DEPTH_HUBER_PIXELS = 6.0
 GAP_WEIGHT = 10.0
 """Weight of the opening between opposite edges, beside a landmark's 1: where the edges are matters less than whether
 they meet."""
@@ -63,7 +66,7 @@ class Problem:
     rig: LandmarkRig
     view: View
     targets: Tensor
-    """[F, L, 2] pixels."""
+    """[F, L, 3] pixels, and MediaPipe's depth relative to the frame's mean."""
     weights: Tensor
     """[F, L] relative weight of each landmark."""
     prior: Prior
@@ -86,11 +89,13 @@ class Solution:
     """[S]."""
     offsets: Tensor
     """[L, 3] metres."""
+    depth_bias: Tensor
+    """[L] pixels at 512 by which the model is deeper than the detector finds it on this person."""
     params: Tensor
     """[F, P]."""
 
 
-def _weigh(problem: Problem, state: Evaluation, columns: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+def _weigh(problem: Problem, state: Evaluation, depth_bias: Tensor, columns: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
     """Residuals [F, N] and their derivatives [F, N, C] times the root of their weights: landmarks, then gaps.
 
     Landmarks are weighed by Huber; all weights are such that the landmarks together count as EFFECTIVE_LANDMARKS.
@@ -98,19 +103,24 @@ def _weigh(problem: Problem, state: Evaluation, columns: Tensor, rows: slice) ->
     Args:
         problem: the landmarks.
         state: the model's landmarks.
-        columns: [F, L, 2, C] their derivatives.
+        depth_bias: [L] see `Solution`.
+        columns: [F, L, 3, C] their derivatives.
         rows: which frames these are.
     """
-    residual, weights = state.pixels - problem.targets[rows], problem.weights[rows]
+    residual, weights = state.places - problem.targets[rows], problem.weights[rows]
+    residual[..., 2] -= depth_bias * problem.pixel
     scale = EFFECTIVE_LANDMARKS / weights.sum(1, keepdim=True).clamp(min=1e-6) / problem.pixel**2
-    length = residual.norm(dim=-1) / problem.pixel
-    root = (weights * scale * HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)).sqrt()[..., None]
+    length = residual[..., :2].norm(dim=-1) / problem.pixel
+    depth = residual[..., 2].abs() / problem.pixel
+    robust = HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)
+    robust_depth = DEPTH_WEIGHT * DEPTH_HUBER_PIXELS / depth.clamp(min=DEPTH_HUBER_PIXELS)
+    root = ((weights * scale)[..., None] * torch.stack([robust, robust, robust_depth], dim=-1)).sqrt()
     gap_root = (GAP_WEIGHT * scale).sqrt()
     upper, lower = problem.rig.opposite
     # An opening is measured along the head's own vertical: sideways, opposite points need not lie opposite exactly.
     vertical = torch.nn.functional.normalize((problem.view.R @ state.R)[:, :2, 1], dim=1)
-    gap = torch.einsum("fa,fla->fl", vertical, residual[:, upper] - residual[:, lower])
-    gap_columns = torch.einsum("fa,flac->flc", vertical, columns[:, upper] - columns[:, lower])
+    gap = torch.einsum("fa,fla->fl", vertical, (residual[:, upper] - residual[:, lower])[..., :2])
+    gap_columns = torch.einsum("fa,flac->flc", vertical, (columns[:, upper] - columns[:, lower])[:, :, :2])
     weighed = torch.cat([(residual * root).flatten(1), gap * gap_root], dim=1)
     return weighed, torch.cat([(columns * root[..., None]).flatten(1, 2), gap_columns * gap_root[..., None]], dim=1)
 
@@ -182,7 +192,7 @@ def _normal_equations(problem: Problem, solution: Solution, params: Tensor, rows
     """Curvature [N, A, A] and gradient [N, A] of the frames `rows` by their active parameters."""
     state = evaluate(problem.rig, solution.shape, solution.offsets, params[rows], problem.view)
     columns = (rigid_jacobian if active == RIGID else jacobian)(problem.rig, state, problem.view)
-    residual, J = _weigh(problem, state, columns, rows)
+    residual, J = _weigh(problem, state, solution.depth_bias, columns, rows)
     gradient, H = _prior_terms(problem.prior, params[rows])
     gradient = gradient[:, active] + (J.transpose(1, 2) @ residual[..., None])[..., 0]
     return H[:, active, active] + J.transpose(1, 2) @ J, gradient
@@ -226,7 +236,7 @@ def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_pr
         shape_precision: [S] inverse variance of identity.
         fit_offsets: whether landmark offsets may change.
     """
-    shape, offsets, params = solution.shape, solution.offsets, solution.params
+    shape, offsets, params, bias = solution.shape, solution.offsets, solution.params, solution.depth_bias
     F, S = len(params), len(shape)
     precision = shape_precision * (F / min(F, SHAPE_FRAMES))
     for _ in range(iterations):
@@ -236,7 +246,7 @@ def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_pr
             rows = slice(first, first + CHUNK)
             state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
             columns = torch.cat([jacobian(problem.rig, state, problem.view), shape_jacobian(problem.rig, state, problem.view)], dim=-1)
-            residual, J = _weigh(problem, state, columns, rows)
+            residual, J = _weigh(problem, state, bias, columns, rows)
             normal = J.transpose(1, 2) @ J
             gradient = (J.transpose(1, 2) @ residual[..., None])[..., 0]
             g_prior, H_prior = _prior_terms(problem.prior, params[rows])
@@ -252,7 +262,18 @@ def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_pr
         params = params - (plain - by_shape @ step).clamp(-MAX_STEP, MAX_STEP)
         if fit_offsets:
             offsets = _fit_offsets(problem, shape, offsets, params)
-    return Solution(shape, offsets, params)
+        bias = depth_bias(problem, shape, offsets, params)
+    return Solution(shape, offsets, bias, params)
+
+
+def depth_bias(problem: Problem, shape: Tensor, offsets: Tensor, params: Tensor) -> Tensor:
+    """[L] by how much deeper the model is than the detector finds it, on average, in pixels at 512."""
+    total = torch.zeros(problem.rig.num_landmarks)
+    for first in range(0, len(params), CHUNK):
+        rows = slice(first, first + CHUNK)
+        state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
+        total += (state.places - problem.targets[rows])[..., 2].sum(0)
+    return total / len(params) / problem.pixel
 
 
 def _fit_offsets(problem: Problem, shape: Tensor, offsets: Tensor, params: Tensor) -> Tensor:
@@ -262,9 +283,9 @@ def _fit_offsets(problem: Problem, shape: Tensor, offsets: Tensor, params: Tenso
     for first in range(0, len(params), CHUNK):
         rows = slice(first, first + CHUNK)
         state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
-        residual = (state.pixels - problem.targets[rows]) / problem.pixel
+        residual = (state.places - problem.targets[rows])[..., :2] / problem.pixel
         robust = HUBER_PIXELS / residual.norm(dim=-1).clamp(min=HUBER_PIXELS) / len(params)
-        J = offset_jacobian(problem.rig, state, problem.view) / problem.pixel
+        J = offset_jacobian(problem.rig, state, problem.view)[:, :, :2] / problem.pixel
         weighted = J * robust[..., None, None]
         H += torch.einsum("flai,flaj->lij", weighted, J)
         g += torch.einsum("flai,fla->li", weighted, residual - (J @ offsets[..., None])[..., 0])

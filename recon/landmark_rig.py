@@ -146,12 +146,14 @@ def rotation_jacobian(rotvec: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Landmarks of F frames in pixels and what is needed to differentiate them."""
+    """Landmarks of F frames as the detector would see them and what is needed to differentiate them."""
 
-    pixels: Tensor
-    """[F, L, 2]."""
+    places: Tensor
+    """[F, L, 3]: pixels, and depth relative to the pivot in pixels at the pivot's distance, as MediaPipe gives it."""
     camera_points: Tensor
     """[F, L, 3] metres, in the camera's frame."""
+    pivot_depth: Tensor
+    """[F, 1, 1] metres."""
     rest: Tensor
     """[F, L, 3] before the head's rigid motion."""
     local: tuple[Tensor, ...]
@@ -197,49 +199,55 @@ def evaluate(rig: LandmarkRig, shape: Tensor, offsets: Tensor, params: Tensor, v
     world = (rest - rig.pivot) @ R.transpose(1, 2) + rig.pivot + params[:, None, POSITION]
     camera_points = world @ view.R.T + view.t
     pixels = camera_points[..., :2] / camera_points[..., 2:] * view.focal + view.centre
+    pivot_depth = ((rig.pivot + params[:, POSITION]) @ view.R[2] + view.t[2])[:, None, None]
+    depth = (camera_points[..., 2:] - pivot_depth) * (view.focal[0] / pivot_depth)
     R_joint = (None, *(matrices[:, number] for number in (1, 2, 3)))
     dR_joint = (None, *(derivatives[:, number] for number in (1, 2, 3)))
-    return Evaluation(pixels, camera_points, rest, tuple(local), R_joint, dR_joint, R, derivatives[:, 0])
+    return Evaluation(torch.cat([pixels, depth], dim=-1), camera_points, pivot_depth, rest, tuple(local), R_joint, dR_joint, R, derivatives[:, 0])
 
 
-def _world_to_pixel(state: Evaluation, view: View) -> Tensor:
-    """[F, L, 2, 3] derivative of the pixels by world positions."""
+def _by_world(state: Evaluation, view: View) -> Tensor:
+    """[F, L, 3, 3] derivative of the places by world positions, the pivot held."""
     x, y, z = state.camera_points.unbind(-1)
     zero = torch.zeros_like(z)
-    rows = torch.stack([torch.stack([1 / z, zero, -x / (z * z)], -1), torch.stack([zero, 1 / z, -y / (z * z)], -1)], -2)
-    return (rows * view.focal[:, None]) @ view.R
+    rows = [torch.stack([1 / z, zero, -x / (z * z)], -1), torch.stack([zero, 1 / z, -y / (z * z)], -1)]
+    rows.append(torch.stack([zero, zero, (1 / state.pivot_depth[..., 0]).expand_as(z)], -1))
+    focal = torch.stack([view.focal[0], view.focal[1], view.focal[0]])
+    return (torch.stack(rows, -2) * focal[:, None]) @ view.R
 
 
 def _linear_columns(rig: LandmarkRig, state: Evaluation, A: Tensor, basis: str, columns: slice) -> Tensor:
-    """[F, L, 2, C] derivative by coefficients of a per-part basis; A [F, L, 2, 3] by positions before the head's motion."""
+    """[F, L, 3, C] derivative by coefficients of a per-part basis; A [F, L, 3, 3] by positions before the head's motion."""
     F, L = A.shape[:2]
     width = len(range(*columns.indices(getattr(rig.parts[0], basis).shape[2])))
-    out = A.new_zeros(L, F * 2, width)
+    out = A.new_zeros(L, F * 3, width)
     for part, R in zip(rig.parts, state.R_joint, strict=True):
         if not len(part.rows):
             continue
         rows = A[:, part.rows] if R is None else A[:, part.rows] @ R[:, None]
-        product = torch.bmm(rows.transpose(0, 1).reshape(len(part.rows), F * 2, 3), getattr(part, basis)[..., columns])
+        product = torch.bmm(rows.transpose(0, 1).reshape(len(part.rows), F * 3, 3), getattr(part, basis)[..., columns])
         if len(part.rows) == L:
             out += product
         else:
             out.index_add_(0, part.rows, product)
-    return out.unflatten(1, (F, 2)).transpose(0, 1)
+    return out.unflatten(1, (F, 3)).transpose(0, 1)
 
 
 def rigid_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
-    """[F, L, 2, 6] derivative of the pixels by the head's rotation and position."""
-    by_world = _world_to_pixel(state, view)
+    """[F, L, 3, 6] derivative of the places by the head's rotation and position."""
+    by_world = _by_world(state, view)
     turned = torch.einsum("fijk,flj->flik", state.dR, state.rest - rig.pivot)
-    return torch.cat([by_world @ turned, by_world], dim=-1)
+    shifted = by_world.clone()
+    shifted[:, :, 2] = 0
+    return torch.cat([by_world @ turned, shifted], dim=-1)
 
 
 def jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
-    """[F, L, 2, P] derivative of the pixels by the frame parameters."""
+    """[F, L, 3, P] derivative of the places by the frame parameters."""
     F, L = state.rest.shape[:2]
-    A = _world_to_pixel(state, view) @ state.R[:, None]
+    A = _by_world(state, view) @ state.R[:, None]
     C = rig.num_expr + rig.num_lids
-    out = A.new_empty(F, L, 2, NUM_POSE + C)
+    out = A.new_empty(F, L, 3, NUM_POSE + C)
     out[..., : POSITION.stop] = rigid_jacobian(rig, state, view)
     out[..., EXPR] = _linear_columns(rig, state, A, "linear_basis", slice(0, C))
     for number in (1, 2, 3):
@@ -256,14 +264,14 @@ def jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
 
 
 def shape_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
-    """[F, L, 2, S] derivative of the pixels by identity; that a joint moves with identity is left out as negligible."""
-    A = _world_to_pixel(state, view) @ state.R[:, None]
+    """[F, L, 3, S] derivative of the places by identity; that a joint moves with identity is left out as negligible."""
+    A = _by_world(state, view) @ state.R[:, None]
     return _linear_columns(rig, state, A, "shape_basis", slice(None))
 
 
 def offset_jacobian(rig: LandmarkRig, state: Evaluation, view: View) -> Tensor:
-    """[F, L, 2, 3] derivative of each landmark's pixels by its own offset."""
-    A = _world_to_pixel(state, view) @ state.R[:, None]
+    """[F, L, 3, 3] derivative of each landmark's place by its own offset."""
+    A = _by_world(state, view) @ state.R[:, None]
     skin = A.new_zeros(*state.rest.shape, 3)
     for part, R in zip(rig.parts, state.R_joint, strict=True):
         skin[:, part.rows] += part.weight[:, None, None] * (torch.eye(3) if R is None else R[:, None])

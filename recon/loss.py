@@ -149,7 +149,7 @@ def ssim_and_gradient(rgb: np.ndarray, target: np.ndarray, box: tuple[int, int, 
     gradient = np.zeros((3, h, w), np.float32)
     count = 3 * h * w
     total = sum(_ssim_plane(x[k], y[k], TAPS, np.float32(1 / count), gradient[k]) for k in range(3))
-    return total / count, gradient
+    return float(total) / count, gradient
 
 
 def photometric_loss(

@@ -91,7 +91,7 @@ def face_detail(faces: np.ndarray, views: Iterable[tuple[np.ndarray, np.ndarray,
         image = rasterize_mesh(to_camera(vertices, camera), faces, camera)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
         # What a blur of a few pixels loses is what larger Gaussians could not show.
-        lost = cv2.GaussianBlur(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.5)), (0, 0), 4.0)
+        lost = np.asarray(cv2.GaussianBlur(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 2.5)), (0, 0), 4.0))
         pixels = (image.face >= 0) & (matte > 200)
         found += np.bincount(image.face[pixels], lost[pixels], len(faces))
         seen += np.bincount(image.face[pixels], minlength=len(faces))
@@ -131,7 +131,7 @@ def seed_loose(rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarra
         covered = np.nonzero(image.face >= 0)
         by_label = np.zeros(labels.max() + 1, np.int64)
         by_label[labels[covered]] = np.arange(len(covered[0]))
-        nearest = by_label[labels[rows, columns]]
+        nearest = by_label[np.asarray(labels, np.int64)[rows, columns]]
         source = image.face[covered[0][nearest], covered[1][nearest]]
         depth = image.depth[covered[0][nearest], covered[1][nearest]]
         weight = follow[faces[source]].mean(axis=1)

@@ -53,9 +53,9 @@ def _head_hair(surface: Surface, coarseness: float, rng: np.random.Generator) ->
     clump = noise(q, 0.012, rng)
     edge = 0.35 + 0.65 * hairline(q, 0.022)
     # Away from the parting, back, and down at the sides.
-    side = np.where(q[:, 0] > _PART, 1.0, -1.0) * smoothstep(np.abs(q[:, 0] - _PART), -0.004, 0.008)
+    side = np.where(q[:, 0] > _PART, 1.0, -1.0)
     comb = np.stack([side * (0.25 + 0.75 * top), -0.15 - 0.9 * (1 - top), -0.45 + 0.25 * noise(q, 0.02, rng)], axis=1)
-    comb = comb + 0.10 * rng.standard_normal(comb.shape) + 0.18 * np.stack([noise(q, 0.015, rng) for _ in range(3)], axis=1)
+    comb = comb + 0.10 * rng.standard_normal(comb.shape) + 0.13 * np.stack([noise(q, 0.015, rng) for _ in range(3)], axis=1)
     comb = unit(comb - normal * (comb * normal).sum(1, keepdims=True))
     length = (0.016 + 0.026 * top) * (1 + 0.15 * clump + 0.12 * rng.standard_normal(len(root))) * (0.6 + 0.4 * edge)
     front = smoothstep(q[:, 2], 0.04, 0.075) * top

@@ -68,7 +68,7 @@ def _skin(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.nda
     )
     lips = surface.mask("lips", blur=2)
     lines = noise(p * [1.0, 0.15, 0.3], 0.0007, rng)
-    lip = surface.person.skin * [0.80, 0.44, 0.46] * (1 + 0.05 * lines + 0.04 * noise(p, 0.004, rng))[:, None]
+    lip = surface.person.skin * [0.82, 0.52, 0.53] * (1 + 0.05 * lines + 0.04 * noise(p, 0.004, rng))[:, None]
     lips = smoothstep(lips, 0.25, 0.8)
     albedo = mix(albedo, lip, lips)
     seam = _distance(p, surface.rest[np.r_[surface.head.regions["lip_inner_upper"], surface.head.regions["lip_inner_lower"]]])

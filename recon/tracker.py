@@ -15,7 +15,7 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
 from recon.face_regions import LEFT_IRIS, REGIONS, RIGHT_IRIS, eye_aperture
-from recon.landmark_fit import Problem, Solution, solve_frames, solve_shared
+from recon.landmark_fit import Problem, Solution, depth_bias, solve_frames, solve_shared
 from recon.landmark_rig import EXPR, EYES, JAW, NUM_POSE, POSITION, ROTATION, LandmarkRig, View, evaluate, landmark_rig, rigid_motion
 from recon.landmarks import OVAL
 from recon.tracking_prior import frame_prior
@@ -99,7 +99,7 @@ def track(
     problem = Problem(
         rig=rig,
         view=view,
-        targets=seen[:, rig.index, :2].contiguous(),
+        targets=_targets(seen)[:, rig.index].contiguous(),
         weights=_weights(rig, landmarks[frames]),
         prior=frame_prior(head, float(fps)),
         triples=torch.from_numpy(_triples(frames, cuts)),
@@ -109,7 +109,8 @@ def track(
 
     sample = _choose_frames(start, seen, np.flatnonzero(learnable))
     shared = problem.frames(sample)
-    solution = Solution(torch.zeros(rig.joint_shape_basis.shape[2]), torch.zeros(rig.num_landmarks, 3), start[sample])
+    neutral, no_offsets = torch.zeros(rig.joint_shape_basis.shape[2]), torch.zeros(rig.num_landmarks, 3)
+    solution = Solution(neutral, no_offsets, depth_bias(shared, neutral, no_offsets, start[sample]), start[sample])
     solution = solve_frames(shared, solution, FRAME_STEPS[0], rigid=True)
     precision = torch.ones(len(solution.shape))
     solution = solve_shared(shared, solution, SHARED_STEPS[0], precision, fit_offsets=False)
@@ -143,6 +144,12 @@ def _procrustes(rig: LandmarkRig, seen: Tensor, focal: float, size: int) -> tupl
     depth = focal / scale
     place = torch.cat([(origin[:, :2] - size / 2) / focal * depth[:, None], depth[:, None]], dim=1)
     return R, place
+
+
+def _targets(seen: Tensor) -> Tensor:
+    """The landmarks [F, 478, 3] with depths relative to the mean of each frame's skin."""
+    depth = seen[..., 2:] - seen[:, :468, 2:].mean(1, keepdim=True)
+    return torch.cat([seen[..., :2], depth], dim=-1)
 
 
 def _place_camera(rig: LandmarkRig, centres: Tensor, focal: float, size: int) -> Camera:
@@ -224,7 +231,7 @@ def _tracking(
     for first in range(0, len(frames), 256):
         rows = slice(first, first + 256)
         state = evaluate(rig, solution.shape, solution.offsets, solution.params[rows], problem.view)
-        residuals[frames[rows][:, None], rig.index.numpy()] = (state.pixels - problem.targets[rows]).norm(dim=-1).numpy()
+        residuals[frames[rows][:, None], rig.index.numpy()] = (state.places - problem.targets[rows])[..., :2].norm(dim=-1).numpy()
     offsets = np.zeros((478, 3), np.float32)
     offsets[rig.index.numpy()] = solution.offsets.numpy()
     shape = torch.zeros(head.num_shape)

@@ -73,15 +73,15 @@ def _load(capture: Capture, index: int, shrink: int) -> TrainingFrame:
         for region, weight in ((LEFT_EYE, EYE_IMPORTANCE), (RIGHT_EYE, EYE_IMPORTANCE), (OUTER_LIPS, MOUTH_IMPORTANCE)):
             hull = cv2.convexHull(points[list(region)].astype(np.float32))
             centre = hull.mean(axis=0, keepdims=True)
-            cv2.fillConvexPoly(importance, np.round(centre + 1.35 * (hull - centre)).astype(np.int32), weight)
+            cv2.fillConvexPoly(importance, np.round(centre + 1.35 * (hull - centre)).astype(np.int32), (weight,))
     return TrainingFrame(rgb, matte, importance, _subject_box(matte))
 
 
 def _subject_box(matte: np.ndarray, margin: int = 8) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero((matte > 12).any(axis=1)), np.flatnonzero((matte > 12).any(axis=0))
-    if len(rows) == 0:
-        return 0, 0, *matte.shape
     height, width = matte.shape
+    if len(rows) == 0:
+        return 0, 0, height, width
     return max(rows[0] - margin, 0), max(columns[0] - margin, 0), min(rows[-1] + 1 + margin, height), min(columns[-1] + 1 + margin, width)
 
 

@@ -52,6 +52,10 @@ class TruthReport:
     vertex_median: float
     """Median over all face vertices and frames after one similarity alignment of the whole capture."""
     vertex_p90: float
+    sideways_median: float
+    """Of that error, what a camera sees: across the line of sight."""
+    depth_median: float
+    """And what it hardly sees: along the line of sight."""
     vertex_by_frame: np.ndarray
     """[T] median of each frame, aligned with the whole capture."""
     rigid_median: float
@@ -67,7 +71,7 @@ class TruthReport:
 
     def to_json(self) -> dict:
         """The figures without the series."""
-        names = ("scale", "vertex_median", "vertex_p90", "rigid_median", "rigid_p90", "landmark_error")
+        names = ("scale", "vertex_median", "vertex_p90", "sideways_median", "depth_median", "rigid_median", "rigid_p90", "landmark_error")
         record: dict = {name: round(getattr(self, name), 4) for name in names}
         record["curves"] = {curve.name: {"r": round(curve.correlation, 4), "rms": round(curve.rms, 4), "unit": curve.unit} for curve in self.curves}
         return record | {"frames": len(self.frames)}
@@ -95,21 +99,25 @@ def compare_with_truth(tracked: Motion, camera: Camera, true_motion: Motion, tru
     mine, truth = _posed(part, tracked.frames(frames)), _posed(part, true_motion.frames(frames))
     face = part.regions["face"]
     scale, R, t = similarity(mine[:, face].reshape(-1, 3), truth[:, face].reshape(-1, 3))
-    error = 1e3 * np.linalg.norm(scale * mine[:, face] @ R.T + t - truth[:, face], axis=-1)
+    # In the axes of the camera: right, down, forward.
+    offset = 1e3 * (scale * mine[:, face] @ R.T + t - truth[:, face]) @ true_camera.T_cam_world[:3, :3].T
+    error = np.linalg.norm(offset, axis=-1)
     rigid = 1e3 * _rigid_errors(scale * mine[:, face], truth[:, face])
     points = [_landmarks(part, vertices) for vertices in (mine, truth)]
     pixels = [view.project(p) for view, p in zip((camera, true_camera), points, strict=True)]
-    offset = np.linalg.norm(pixels[0] - pixels[1], axis=-1) * _REFERENCE_SIZE / camera.width
+    missed = np.linalg.norm(pixels[0] - pixels[1], axis=-1) * _REFERENCE_SIZE / camera.width
     curves = _curves(part, [scale * points[0], points[1]], [tracked.frames(frames), true_motion.frames(frames)], [camera, true_camera])
     return TruthReport(
         scale=scale,
         vertex_median=float(np.median(error)),
         vertex_p90=float(np.percentile(error, 90)),
+        sideways_median=float(np.median(np.linalg.norm(offset[..., :2], axis=-1))),
+        depth_median=float(np.median(np.abs(offset[..., 2]))),
         vertex_by_frame=np.median(error, axis=1),
         rigid_median=float(np.median(rigid)),
         rigid_p90=float(np.percentile(rigid, 90)),
-        landmark_error=float(offset.mean()),
-        landmark_by_frame=offset.mean(axis=1),
+        landmark_error=float(missed.mean()),
+        landmark_by_frame=missed.mean(axis=1),
         curves=curves,
         frames=frames,
     )

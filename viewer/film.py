@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.avatar import Avatar
+from avatar3d.drawing import draw
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
 from avatar3d.mp4 import SYNTHETIC, VideoWriter
 from avatar3d.progress import Progress, silent
-from avatar3d.render.cpu import Workspace, render_arrays
+from avatar3d.render.cpu import Workspace
 from viewer.cameras import CameraPath
 
 Background = Callable[[int], np.ndarray]
@@ -70,9 +71,7 @@ def film(
 
     def picture(index: int) -> np.ndarray:
         time = float(index / fps)
-        g = avatar.pose(motion, time)
-        arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
-        drawn = render_arrays(*arrays, cameras(time), background(index), threads=threads, workspace=workspace)
+        drawn = draw(avatar, motion, time, cameras(time), background(index), threads=threads, workspace=workspace)
         rgb = (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
         return finish(index, rgb) if finish else rgb
 

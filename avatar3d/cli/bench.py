@@ -52,8 +52,9 @@ def _avatar_figures(quick: bool, threads: int) -> dict[str, float]:
     import numpy as np
 
     from avatar3d.bench import times
+    from avatar3d.drawing import draw
     from avatar3d.head.store import load_head
-    from avatar3d.render.cpu import Workspace, render_arrays
+    from avatar3d.render.cpu import Workspace
     from recon.bench import bench_avatar, bench_camera, bench_motion
 
     head = load_head()
@@ -66,9 +67,7 @@ def _avatar_figures(quick: bool, threads: int) -> dict[str, float]:
             clock = iter(np.linspace(0, motion.duration, 10_000))
 
             def frame() -> None:
-                g = avatar.pose(motion, float(next(clock)))  # noqa: B023
-                arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
-                render_arrays(*arrays, camera, background, threads=threads, workspace=workspace)  # noqa: B023
+                draw(avatar, motion, float(next(clock)), camera, background, threads=threads, workspace=workspace)  # noqa: B023
 
             name = f"{count // 1000}k_{size}"
             figures[f"render_{name}_fps"] = 1e3 / times(frame, 15 if quick else 60)[1]

@@ -111,7 +111,8 @@ def fit_capture(
             tracking = track_capture(folder, rig, holdout=holdout, progress=progress)
         capture = load_capture(folder)
     motion, camera = tracking.motion, tracking.camera
-    metadata = {"subject": subject, "consent": consent, "source": capture.source["name"], "licence": "the subject's and the filmer's rights in the video apply"}
+    rights = "the rights of the person filmed and of who filmed them apply"
+    metadata = {"subject": subject, "consent": consent, "source": capture.source["name"], "licence": rights}
     checkpoint = out.with_suffix(".checkpoint")
     with console("fit") as progress:
         avatar = fit_gaussians(

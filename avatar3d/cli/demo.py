@@ -47,6 +47,7 @@ def demo(
     from recon.truth import compare_with_truth, cropped_camera, mouth_opening
 
     check_output(out / "report.html")
+    can_speak = _can_speak(text)
     head = load_head()
     video = data_path("demo", "demo.mp4")
     true_motion, true_camera = _truth(head)
@@ -63,9 +64,6 @@ def demo(
         record = fit_capture(folder, avatar, preset=preset, holdout=HOLDOUT, seed=seed, resume=False, head=None, subject="a made-up person")
     comparison = avatar.with_suffix(".comparison.png").replace(out / "comparison.png")
     with _timed(seconds, "speech"):
-        can_speak = find_spec("espeakng_loader") is not None
-        if not can_speak:
-            note("demo: espeak-ng is not installed (pip install avatar3d[tts]), so the avatar repeats what the video says")
         drive(avatar, out=talk, seed=seed, text=text if can_speak else None, audio=None if can_speak else video)
     with _timed(seconds, "render"):
         render(avatar, motion=talk, out=film)
@@ -77,6 +75,17 @@ def demo(
     )  # fmt: skip
     write_report(result, out / "report.html")
     say(f"demo: done in {sum(seconds.values()):.0f} s; open {out / 'report.html'}")
+
+
+def _can_speak(text: str) -> bool:
+    """Whether espeak-ng is here; says so if not. Words that it cannot say are refused now and not after the fit."""
+    if find_spec("espeakng_loader") is None:
+        note("demo: espeak-ng is not installed (pip install avatar3d[tts]), so the avatar will repeat what the video says")
+        return False
+    from driver.speech import synthesize
+
+    synthesize(text)
+    return True
 
 
 def _truth(head: "HeadModel") -> "tuple[Motion, Camera]":

@@ -35,7 +35,11 @@ def train_driver(
 
 
 def eval_driver(
-    speech: Path | None = None, weights: Path | None = None, steps: int = 4, takes: int = 30, json_out: Annotated[Path | None, arg(name="json")] = None
+    speech: Path | None = None,
+    weights: Path | None = None,
+    steps: int = 4,
+    takes: int = 30,
+    json_out: Annotated[Path | None, arg(name="json")] = None,
 ) -> None:
     """Measure the speech driver: speed, lips against sound, silence, blinks, seams, closures.
 

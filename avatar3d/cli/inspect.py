@@ -49,7 +49,8 @@ def _describe(file: Path) -> list[str]:
 
         capture = load_capture(file)
         faces = int(capture.valid.sum())
-        return [f"{file}: capture of {capture.source['name']}", f"  {len(capture)} frames of {capture.size} px at {float(capture.fps):.2f}/s, {faces} with a face"]
+        frames = f"  {len(capture)} frames of {capture.size} px at {float(capture.fps):.2f}/s, {faces} with a face"
+        return [f"{file}: capture of {capture.source['name']}", frames]
     if file.suffix == ".avatar":
         return _describe_avatar(file)
     if file.suffix == ".npz":
@@ -84,7 +85,8 @@ def _describe_avatar(file: Path) -> list[str]:
     ]
     fit = meta.get("fit", {})
     if fit:
-        lines.append(f"  fit: preset {meta.get('preset', '?')}, {fit.get('seconds', 0):.0f} s, frames learned from {fit.get('trained_frames')} of {fit.get('frames')}")
+        seen = f"frames learned from {fit.get('trained_frames')} of {fit.get('frames')}"
+        lines.append(f"  fit: preset {meta.get('preset', '?')}, {fit.get('seconds', 0):.0f} s, {seen}")
     for name in ("quality_train", "quality_held_out"):
         if name in fit:
             lines.append(f"  {name.removeprefix('quality_').replace('_', ' ')}: " + ", ".join(f"{key} {value}" for key, value in fit[name].items()))

@@ -141,9 +141,7 @@ def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, s
     return drive_sound(sound, rate, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy())
 
 
-def _film(
-    person: "Avatar", motion: "Motion", out: Path, camera: str, size: int, background: str, capture: Path | None, fps: int | None
-) -> None:
+def _film(person: "Avatar", motion: "Motion", out: Path, camera: str, size: int, background: str, capture: Path | None, fps: int | None) -> None:
     from avatar3d.errors import UserError
     from avatar3d.progress import console
     from viewer.cameras import camera_path

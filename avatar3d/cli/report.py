@@ -116,6 +116,8 @@ everything about the video is known, and every step can be measured against the 
 def _truth_table(truth: "TruthReport") -> str:
     rows = [
         ("face vertices, one similarity for the whole video", f"{truth.vertex_median:.2f} mm", f"{truth.vertex_p90:.2f} mm"),
+        ("of that across the line of sight", f"{truth.sideways_median:.2f} mm", ""),
+        ("of that along the line of sight, which one camera hardly sees", f"{truth.depth_median:.2f} mm", ""),
         ("face vertices, every frame aligned rigidly", f"{truth.rigid_median:.2f} mm", f"{truth.rigid_p90:.2f} mm"),
         ("landmarks in the picture", f"{truth.landmark_error:.2f} px", f"{np.percentile(truth.landmark_by_frame, 90):.2f} px"),
     ]

@@ -143,7 +143,7 @@ def main() -> None:
         print(f"{name}: {(args.out / name).stat().st_size / 1e6:.2f} MB, {len(motion)} frames")
 
 
-CRF = 17
+CRF = 15
 """x264's quality: the demo may weigh 3 MB in all."""
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ AVATAR = (
 def golden_head(rng: np.random.Generator) -> HeadModel:
     """An octahedron with random bases."""
     points = 0.1 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float32)
-    faces = [[a, b, c] if sign > 0 else [a, c, b] for a, sx in ((0, 1), (1, -1)) for b, sy in ((2, 1), (3, -1)) for c, sz in ((4, 1), (5, -1)) for sign in (sx * sy * sz,)]
+    corners = [(x, y, z) for x in (0, 1) for y in (2, 3) for z in (4, 5)]
+    faces = [[x, y, z] if (x + y + z) % 2 == 0 else [x, z, y] for x, y, z in corners]
     V = len(points)
 
     def noise(*shape: int, size: float) -> torch.Tensor:
@@ -82,7 +83,8 @@ def main() -> None:
     for time in TIMES:
         g = avatar.pose(motion, time)
         colour = 0.5 + SH_C0 * g.sh[:, 0]
-        posed.append({"time": time, "position": _list(g.position), "rotation": _list(g.rotation), "log_scale": _list(g.log_scale), "colour": _list(colour)})
+        values = {"position": g.position, "rotation": g.rotation, "log_scale": g.log_scale, "colour": colour}
+        posed.append({"time": time} | {name: _list(value) for name, value in values.items()})
     record = {
         "version": 1,
         "head": {name: _list(getattr(head, name)) for name in RIG},

@@ -70,7 +70,8 @@ def test_the_page_alone_reproduces_the_vectors(golden):
     for expected in golden["expected"]:
         frame = frame_at(motion, fps, expected["time"])
         vertices, rest, faces = posed_mesh(head, avatar, frame)
-        x = np.concatenate([frame["expr"], frame["jaw_pose"], frame["eyes_pose"], frame["neck_pose"], frame["neck_translation"] / 0.01, frame["eyelids"]])
+        parts = [frame[name] for name in ("expr", "jaw_pose", "eyes_pose", "neck_pose")]
+        x = np.concatenate([*parts, frame["neck_translation"] / 0.01, frame["eyelids"]])
         z = (x - avatar["input_mean"]) / avatar["input_std"]
         *hidden, last = golden["avatar"]["layers"]
         for layer in hidden:

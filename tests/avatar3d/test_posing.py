@@ -21,7 +21,8 @@ def _same_up_to_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def test_fast_vertices_equal_the_differentiable_forward():
     avatar, motion, vertices = _posed()
     frame = motion.at(0.1)
-    tracks = {name: torch.from_numpy(getattr(frame, name)) for name in ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation")}
+    names = ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation")
+    tracks = {name: torch.from_numpy(getattr(frame, name)) for name in names}
     offset = torch.cat([avatar.vertex_offset, torch.zeros(15, 3)])
     slow = head_vertices(avatar.rig, avatar.shape, torch.from_numpy(frame.expr), **tracks, vertex_offset=offset)[0]
     np.testing.assert_allclose(vertices, slow.numpy(), atol=2e-6)

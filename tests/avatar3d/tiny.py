@@ -45,7 +45,8 @@ def tiny_motion(head: HeadModel, frames: int = 12, seed: int = 0) -> Motion:
     """Random smooth-enough motion."""
     rng = np.random.default_rng(seed)
     motion = rest_motion(head, frames)
-    for name, size in (("expr", 0.5), ("jaw_pose", 0.2), ("neck_pose", 0.3), ("eyes_pose", 0.2), ("rotation", 0.4), ("translation", 0.1), ("neck_translation", 0.01)):
+    sizes = {"expr": 0.5, "jaw_pose": 0.2, "neck_pose": 0.3, "eyes_pose": 0.2, "rotation": 0.4, "translation": 0.1, "neck_translation": 0.01}
+    for name, size in sizes.items():
         track = getattr(motion, name)
         track[:] = rng.normal(size=track.shape, scale=size)
     return motion

@@ -8,8 +8,8 @@ import numpy as np
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at
+from avatar3d.drawing import draw
 from avatar3d.motion import Motion
-from avatar3d.render.cpu import Workspace, render_arrays
 from tests.avatar3d.tiny import tiny_avatar, tiny_head, tiny_motion
 
 
@@ -50,9 +50,7 @@ def small_scene(frames: int = 16, size: int = 64, path: Path = Path("memory")) -
     camera = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), focal=2.5 * size, size=(size, size))
     images, mattes = [], []
     for index in range(frames):
-        g = avatar.pose(motion, float(index / motion.fps))
-        arrays = (x.numpy() for x in (g.position, g.rotation, g.log_scale, g.opacity_logit, g.sh))
-        drawn = render_arrays(*arrays, camera, np.zeros(3, np.float32), workspace=Workspace())
+        drawn = draw(avatar, motion, float(index / motion.fps), camera, np.zeros(3, np.float32))
         images.append((np.clip(drawn.rgb, 0, 1) * 255).astype(np.uint8))
         mattes.append((np.clip(drawn.alpha, 0, 1) * 255).astype(np.uint8))
     rng = np.random.default_rng(0)

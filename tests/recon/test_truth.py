@@ -91,6 +91,8 @@ def test_a_known_displacement_is_measured(motion, camera):
     assert report.vertex_median == pytest.approx(3, abs=0.15)
     # The one scale of the whole capture takes up a little of the displacement.
     assert report.rigid_median < 0.2
+    assert report.sideways_median == pytest.approx(3, abs=0.2)
+    assert report.depth_median < 0.6
     assert report.vertex_by_frame.shape == (8,)
 
 
