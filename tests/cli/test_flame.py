@@ -1,0 +1,67 @@
+"""A FLAME head of the user's own goes the same way as the embedded one, up to speech."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from avatar3d.avatar_file import save_avatar
+from avatar3d.drawing import draw
+from avatar3d.head.store import load_head
+from avatar3d.motion import rest_motion
+from recon.bench import bench_avatar, bench_camera
+from recon.evaluation import evaluate
+from recon.fit import fit
+from recon.presets import PRESETS
+from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
+from tests.recon.memory_capture import MemoryCapture
+
+
+@pytest.fixture(scope="module")
+def flame_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flame")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    yield write_npz(folder / "flame2023.npz", flame_arrays())
+    patch.undo()
+
+
+def test_fitting_works_on_flame(flame_file, tmp_path):
+    head = load_head(flame_file)
+    size, camera = 96, bench_camera(96)
+    model = bench_avatar(head, 4000)
+    motion = rest_motion(head, 12)
+    motion.jaw_pose[:, 0] = np.linspace(0, 0.3, 12)
+    motion.eyelids[:, :] = np.linspace(0, 1, 12)[:, None]
+    pictures = []
+    for index in range(12):
+        pictures.append(draw(model, motion, index / 25, camera, np.zeros(3, np.float32)))
+    landmarks = np.full((12, 478, 3), size / 2, np.float32) + np.random.default_rng(0).uniform(-9, 9, (12, 478, 3)).astype(np.float32)
+    rgb = np.stack([(np.clip(p.rgb, 0, 1) * 255).astype(np.uint8) for p in pictures])
+    matte = np.stack([(p.alpha * 255).astype(np.uint8) for p in pictures])
+    capture = MemoryCapture(rgb, matte, landmarks, np.ones(12, bool), size, tmp_path)
+    preset = replace(PRESETS["fast"], gaussians=3000, loose=50, bases=2, steps=80, batch=2)
+    avatar = fit(capture, motion, camera, head, preset)
+    assert evaluate(avatar, capture, motion, camera, np.arange(12)).psnr_full > 22
+    assert torch.isfinite(avatar.pose(motion, 0.2).position).all()
+
+
+def test_speech_for_flame_is_refused_naming_what_is_missing(refused, flame_file, spoken, tmp_path):
+    avatar = tmp_path / "flame.avatar"
+    save_avatar(bench_avatar(load_head(flame_file), 500), avatar)
+    refused("speak", avatar, "--audio", spoken, "-o", tmp_path / "out.mp4", "--head", flame_file, match=("expressions",))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_avatar_on_flame_needs_its_head(refused, flame_file, tmp_path):
+    avatar = tmp_path / "flame.avatar"
+    head = load_head(flame_file)
+    save_avatar(bench_avatar(head, 500), avatar)
+    refused("check", avatar, match=("flame.avatar", head.fingerprint, "--head"))
+    refused("check", avatar, "--head", flame_file.with_name("missing.npz"), match=("missing.npz",))
+
+
+def test_another_edition_is_refused_naming_both(refused, flame_file, small_avatar, tmp_path):
+    line = refused("check", small_avatar, "--head", flame_file, match=("small.avatar", load_head().fingerprint))
+    assert load_head(flame_file).fingerprint in line
