@@ -1,6 +1,8 @@
 # `make demo` and `make test` do everything on a fresh machine: they make .venv themselves.
 
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do command -v $$p && break; done)
+# The first Python that runs and is of a version that MediaPipe has a wheel for.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 RUN := $(VENV)/bin
 JOBS ?= 2
@@ -25,6 +27,7 @@ wheel: $(VENV)/.installed-dev
 	$(RUN)/python tests/wheel.py
 
 $(VENV)/.torch:
+	@test -n "$(PYTHON)" || { echo "avatar3d needs Python 3.11 or 3.12: install one, or run make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/pip install --quiet torch==2.13.0
 	touch $@
