@@ -37,7 +37,7 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(RUN)/pip install --quiet --constraint constraints.txt --editable '.[tts,dev,head-build]'
+	$(RUN)/pip install --quiet --constraint constraints.txt --editable '.[tts,align,dev,head-build]'
 	touch $@
 
 clean:
