@@ -18,8 +18,9 @@ EFFECTIVE_LANDMARKS = 60.0
 """The errors of neighbouring landmarks go together: all of them count as this many independent ones."""
 HUBER_PIXELS = 2.0
 """At 512 pixels; beyond it an error counts linearly."""
-DEPTH_WEIGHT = 0.3
-"""Of a landmark's depth, beside its place in the picture: of a nod, the detector's depths show more."""
+DEPTH_WEIGHT = 0.2
+"""Of the depth of a landmark on the skull, beside its place in the picture: of a nod, the detector's places show only
+two thirds, its depths nearly all."""
 DEPTH_HUBER_PIXELS = 6.0
 GAP_WEIGHT = 10.0
 """Weight of the opening between opposite edges, beside a landmark's 1: where the edges are matters less than whether
@@ -69,6 +70,8 @@ class Problem:
     """[F, L, 3] pixels, and MediaPipe's depth relative to the frame's mean."""
     weights: Tensor
     """[F, L] relative weight of each landmark."""
+    on_skull: Tensor
+    """[L] 1 where a landmark hardly moves but with the head: there its depth counts; else 0."""
     prior: Prior
     triples: Tensor
     """[F - 2] bool: frames i, i+1, i+2 follow one another within one shot."""
@@ -113,7 +116,7 @@ def _weigh(problem: Problem, state: Evaluation, depth_bias: Tensor, columns: Ten
     length = residual[..., :2].norm(dim=-1) / problem.pixel
     depth = residual[..., 2].abs() / problem.pixel
     robust = HUBER_PIXELS / length.clamp(min=HUBER_PIXELS)
-    robust_depth = DEPTH_WEIGHT * DEPTH_HUBER_PIXELS / depth.clamp(min=DEPTH_HUBER_PIXELS)
+    robust_depth = DEPTH_WEIGHT * problem.on_skull * DEPTH_HUBER_PIXELS / depth.clamp(min=DEPTH_HUBER_PIXELS)
     root = ((weights * scale)[..., None] * torch.stack([robust, robust, robust_depth], dim=-1)).sqrt()
     gap_root = (GAP_WEIGHT * scale).sqrt()
     upper, lower = problem.rig.opposite

@@ -32,7 +32,7 @@ OVAL_WEIGHT = 0.5
 """The face's outline slides over the skin when the head turns."""
 SHARED_STEPS = (4, 6)
 """Gauss-Newton steps without and with landmark offsets."""
-FRAME_STEPS = (2, 4)
+FRAME_STEPS = (2, 3)
 """Steps for the rigid pose alone and for everything."""
 
 
@@ -101,6 +101,7 @@ def track(
         view=view,
         targets=_targets(seen)[:, rig.index].contiguous(),
         weights=_weights(rig, landmarks[frames]),
+        on_skull=_on_skull(rig),
         prior=frame_prior(head, float(fps)),
         triples=torch.from_numpy(_triples(frames, cuts)),
         pixel=size / REFERENCE_SIZE,
@@ -182,6 +183,14 @@ def _weights(rig: LandmarkRig, landmarks: np.ndarray) -> Tensor:
     for side, iris in enumerate((LEFT_IRIS, RIGHT_IRIS)):
         weights[:, list(iris)] *= openness[:, side, None]
     return torch.from_numpy(weights)[:, rig.index].contiguous()
+
+
+def _on_skull(rig: LandmarkRig) -> Tensor:
+    """[L] 1 for landmarks away from lips, eyes and the jaw's skin."""
+    soft = torch.isin(rig.index, torch.tensor([i for name in ("lips", "eyes", "iris") for i in REGIONS[name]]))
+    for part in rig.parts[1:]:
+        soft[part.rows] |= part.weight > 0.1
+    return (~soft).float()
 
 
 def _triples(frames: np.ndarray, cuts: Sequence[int]) -> np.ndarray:

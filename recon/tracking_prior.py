@@ -12,6 +12,9 @@ SELDOM_STD = 0.1
 """Of expressions that landmarks hardly show."""
 SELDOM = ("tongueOut", "cheekPuff", "cheekSquintLeft", "cheekSquintRight")
 ASYMMETRY_STD = 0.3
+JAW_RIVALS = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthShrugLower", "mouthClose")
+"""Expressions that move the chin or the lower lip much as the jaw does: what the jaw can explain, it shall."""
+RIVAL_STD = 0.07
 LID_STD = 0.2
 """Of expressions of the lids but the blink itself: a closing lid shall be a blink."""
 GAZE_STD = 0.25
@@ -49,6 +52,8 @@ def frame_prior(head: HeadModel, fps: float) -> Prior:
     for column, name in enumerate(head.expr_names, NUM_POSE):
         if name in SELDOM:
             std[column] = SELDOM_STD
+        elif name in JAW_RIVALS:
+            std[column] = RIVAL_STD
         elif name.startswith("eyeBlink"):
             std[column] = 0.7
         elif name.startswith(("eyeLook", "eyeSquint", "eyeWide")):
