@@ -36,7 +36,7 @@ def drive(
     *,
     head: HeadModel,
     seed: int = 0,
-    steps: int = 4,
+    steps: int = 6,
     shape: np.ndarray | None = None,
     weights: Path | DriverNet | None = None,
 ) -> Motion:

@@ -23,7 +23,7 @@ from driver.corpus import Corpus, build
 from driver.features import LOOKAHEAD, silence
 from driver.lips import Lips, lips_of
 from driver.model import PAST, Config, DriverNet
-from driver.weights import load_checkpoint, save_checkpoint, save_weights
+from driver.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 
 FRAMES = 80
 PREFIX = 16
@@ -59,6 +59,7 @@ def train(
     rate: float = 1e-3,
     minutes: float | None = None,
     config: Config | None = None,
+    start: Path | None = None,
     seed: int = 0,
     threads: int = 0,
     keep_every: int = 500,
@@ -76,6 +77,7 @@ def train(
         rate: highest learning rate.
         minutes: wall time at most; the learning rate then falls with the time instead of the steps.
         config: sizes of the network.
+        start: weights to begin from, with their sizes and normalisation, instead of from nothing.
         seed: of everything random.
         threads: of torch; 0 leaves them as they are.
         keep_every: steps between checkpoints.
@@ -93,8 +95,11 @@ def train(
     corpus = build(Path(cache) if cache else Path.home() / ".cache" / "avatar3d" / "driver", hours, seed, recordings, say)
     head = load_head()
     lips = lips_of(head)
-    net = DriverNet(config or Config())
-    net.mean, net.std = statistics(corpus)
+    if start is not None:
+        net = load_weights(start).train().requires_grad_(True)
+    else:
+        net = DriverNet(config or Config())
+        net.mean, net.std = statistics(corpus)
     average = {name: value.clone() for name, value in net.state_dict().items()}
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     checkpoint = output.with_suffix(".checkpoint.safetensors")
@@ -128,16 +133,16 @@ def train(
             say(f"step {step} of {steps}, {elapsed / 60:.1f} min: {shown}")
         if step % keep_every == 0 and step < steps:
             save_checkpoint(checkpoint, net, average, optimizer, step, time.monotonic() - began)
-            save_weights(output, average, net.config, head, made(step, hours, seed, recordings))
-    save_weights(output, average, net.config, head, made(step, hours, seed, recordings))
+            save_weights(output, average, net.config, head, made(step, hours, seed, recordings, start))
+    save_weights(output, average, net.config, head, made(step, hours, seed, recordings, start))
     checkpoint.unlink(missing_ok=True)
     return output
 
 
-def made(step: int, hours: float, seed: int, recordings: Path | None) -> str:
+def made(step: int, hours: float, seed: int, recordings: Path | None, start: Path | None) -> str:
     """How the weights were made, in a line."""
     sources = f"{hours:g} h of espeak-ng speech" + (f" and the recordings of {recordings.name}" if recordings else "")
-    return f"driver.train, seed {seed}, {step} steps on {sources}"
+    return f"driver.train, seed {seed}, {step} steps on {sources}" + (f", begun from {start.name}" if start else "")
 
 
 def statistics(corpus: Corpus) -> tuple[Tensor, Tensor]:
@@ -207,7 +212,7 @@ def losses(net: DriverNet, lips: Lips, batch: Batch, rng: np.random.Generator) -
     known = random_mask(count, rng)
     noisy = t[:, None, None] * clean + (1 - t[:, None, None]) * noise
     noisy = known * clean + (1 - known) * noisy
-    features = batch.features + 0.1 * torch.randn((count, 1, batch.features.shape[2]), generator=generator)
+    features = batch.features + 0.2 * torch.randn((count, 1, batch.features.shape[2]), generator=generator)
     sound = net.encode(features)
     made = net(noisy, known, t, sound)
     made = known * clean + (1 - known) * made

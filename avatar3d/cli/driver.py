@@ -37,7 +37,7 @@ def train_driver(
 def eval_driver(
     speech: Path | None = None,
     weights: Path | None = None,
-    steps: int = 4,
+    steps: int = 6,
     takes: int = 30,
     json_out: Annotated[Path | None, arg(name="json")] = None,
 ) -> None:
