@@ -3,13 +3,18 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import HeadModel, head_vertices
 from avatar3d.motion import Motion
 
 _CLAMPED = ("jaw_pose", "neck_pose", "eyes_pose", "neck_translation")
 _RANGE_MARGIN = 0.25
 """A foreign motion may leave the seen range by this part of its width."""
+_LEAST_MARGIN = 0.005
+_MOUTH = ("mouth", "jaw", "cheekPuff", "tongue")
+_JUST_CLOSED = -0.001
+"""Metres between inner lips that touch without being pressed together."""
 _ENERGY = 0.995
 """Share of the variance that the kept principal components explain."""
 
@@ -32,16 +37,22 @@ class MotionStatistics:
     """[P] standard deviation along each."""
 
 
-def motion_statistics(motion: Motion) -> MotionStatistics:
-    """Statistics of a tracked motion's valid frames."""
+def motion_statistics(motion: Motion, head: HeadModel) -> MotionStatistics:
+    """Statistics of a tracked motion's valid frames.
+
+    Args:
+        motion: as tracked.
+        head: its rig; its lips say in which frames the mouth is closed.
+    """
     seen = motion if motion.valid is None or not motion.valid.any() else motion.frames(np.flatnonzero(motion.valid))
     tracks = {name: getattr(seen, name) for name in ("expr", *_CLAMPED, "rotation", "translation", "eyelids")}
     tracks = {name: track for name, track in tracks.items() if track is not None}
-    calm = _calm_frames(seen)
-    rest = {name: np.median(track[calm], axis=0).astype(np.float32) for name, track in tracks.items()}
-    for name in ("rotation", "translation", "neck_pose", "neck_translation", "eyes_pose"):
-        if name in tracks:
-            rest[name] = np.median(tracks[name], axis=0).astype(np.float32)
+    rest = {name: np.median(track, axis=0).astype(np.float32) for name, track in tracks.items()}
+    closed = _closed_frames(seen, head)
+    # The mouth rests closed; brows, lids and the head rest where they mostly are. An unnamed basis rests as a whole.
+    mouth = [i for i, name in enumerate(head.expr_names) if name.startswith(_MOUTH)] or list(range(seen.expr.shape[1]))
+    rest["expr"][mouth] = np.median(seen.expr[closed][:, mouth], axis=0)
+    rest["jaw_pose"] = np.median(seen.jaw_pose[closed], axis=0).astype(np.float32)
     low = {name: np.percentile(track, 1, axis=0).astype(np.float32) for name, track in tracks.items()}
     high = {name: np.percentile(track, 99, axis=0).astype(np.float32) for name, track in tracks.items()}
     mean = seen.expr.mean(axis=0)
@@ -52,11 +63,29 @@ def motion_statistics(motion: Motion) -> MotionStatistics:
     return MotionStatistics(rest, low, high, mean, np.ascontiguousarray(directions[:kept]), deviation.astype(np.float32))
 
 
-def _calm_frames(motion: Motion) -> np.ndarray:
-    """The tenth of the frames with the most closed jaw and the least expression: the face at rest."""
-    activity = np.abs(motion.jaw_pose[:, 0] - np.percentile(motion.jaw_pose[:, 0], 5)) * 3 + np.abs(motion.expr).sum(axis=1) * 0.1
+def lip_gap(motion: Motion, head: HeadModel) -> np.ndarray:
+    """[T] opening between the inner lips, metres, with the head at rest; the jaw's angle where the head has no lips."""
+    upper, lower = head.regions.get("lip_inner_upper"), head.regions.get("lip_inner_lower")
+    if upper is None or lower is None or len(upper) != len(lower) or not len(upper):
+        return motion.jaw_pose[:, 0]
+    count = len(upper)
+    lips = head.subset(np.concatenate([upper, lower]))
+    still = torch.zeros(len(motion), 3)
+    eyes = torch.from_numpy(motion.eyes_pose)
+    expr, jaw = torch.from_numpy(motion.expr), torch.from_numpy(motion.jaw_pose)
+    vertices = head_vertices(
+        lips, torch.from_numpy(motion.shape), expr, jaw_pose=jaw, neck_pose=still, eyes_pose=eyes, rotation=still, translation=still
+    ).numpy()
+    middle = slice(count // 3, count - count // 3)
+    return (vertices[:, :count, 1] - vertices[:, count:, 1])[:, middle].mean(axis=1)
+
+
+def _closed_frames(motion: Motion, head: HeadModel) -> np.ndarray:
+    """The tenth of the frames whose lips just meet, or are nearest to meeting where they never do."""
+    gap = lip_gap(motion, head)
+    target = max(float(np.percentile(gap, 5)), _JUST_CLOSED)
     count = max(len(motion) // 10, 1)
-    return np.sort(np.argsort(activity, kind="stable")[:count])
+    return np.sort(np.argsort(np.abs(gap - target), kind="stable")[:count])
 
 
 def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel) -> Motion:
@@ -70,28 +99,24 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel) -> Moti
         statistics: of the avatar that shall perform it.
         head: the avatar's rig.
     """
-    values: dict[str, np.ndarray] = {}
     rest, low, high = statistics.rest, statistics.low, statistics.high
-    expr = motion.expr.copy()
-    lids = [i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink")]
-    expr = expr + rest["expr"]
-    margin = _RANGE_MARGIN * (high["expr"] - low["expr"])
-    expr = np.clip(expr, low["expr"] - margin, high["expr"] + margin)
-    for lid in lids:
+    values = {"expr": _softly_within(motion.expr + rest["expr"], low["expr"], high["expr"])}
+    for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink")):
         deepest = max(float(high["expr"][lid]), 0.5)
-        expr[:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
-    values["expr"] = expr
+        values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
     for name in _CLAMPED:
-        track = getattr(motion, name)
-        if name not in rest:
-            continue
-        foreign = track if track is not None else np.zeros((len(motion), len(rest[name])), np.float32)
-        margin = _RANGE_MARGIN * (high[name] - low[name])
-        values[name] = np.clip(foreign + rest[name], low[name] - margin, high[name] + margin)
+        if name in rest:
+            track = getattr(motion, name)
+            values[name] = _softly_within(rest[name] + (0 if track is None else track) + np.zeros((len(motion), 1)), low[name], high[name])
     for name in ("rotation", "translation"):
         values[name] = getattr(motion, name) + rest[name]
     if "eyelids" in rest:
-        foreign = motion.eyelids if motion.eyelids is not None else np.zeros((len(motion), 2), np.float32)
-        values["eyelids"] = foreign + rest["eyelids"]
-    values = {name: np.ascontiguousarray(value, np.float32) for name, value in values.items()}
-    return replace(motion, **values)
+        values["eyelids"] = rest["eyelids"] + (motion.eyelids if motion.eyelids is not None else np.zeros((len(motion), 2)))
+    return replace(motion, **{name: np.ascontiguousarray(value, np.float32) for name, value in values.items()})
+
+
+def _softly_within(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Values [T, C] beyond low or high [C] bent into a margin there: a hard limit would show as a held pose."""
+    margin = np.maximum(_RANGE_MARGIN * (high - low), _LEAST_MARGIN)
+    above, below = np.maximum(values - high, 0), np.maximum(low - values, 0)
+    return np.clip(values, low, high) + margin * np.tanh(above / margin) - margin * np.tanh(below / margin)

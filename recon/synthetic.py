@@ -58,7 +58,7 @@ def synthetic_avatar(head: HeadModel, seed: int, coarseness: float = 1.0) -> Ava
         input_mean=inputs.mean(0),
         input_std=torch.ones(inputs.shape[1]),
         layers=init_network(inputs.shape[1], 1, torch.Generator().manual_seed(seed)),
-        statistics=motion_statistics(still),
+        statistics=motion_statistics(still, head),
         metadata={"subject": "a made-up person", "consent": "not needed: nobody is shown", "licence": "CC0-1.0", "synthetic": True},
     )
 

@@ -215,7 +215,7 @@ class Trainer:
             input_mean=self.input_mean,
             input_std=self.input_std,
             layers=tuple((w.detach().clone(), b.detach().clone()) for w, b in self.layers),
-            statistics=motion_statistics(self.motion.frames(seen)),
+            statistics=motion_statistics(self.motion.frames(seen), self.head),
             metadata=metadata,
         )
 

@@ -69,7 +69,7 @@ def golden_avatar(head: HeadModel, motion: Motion, rng: np.random.Generator) -> 
         opacity_logit=noise(N), colour=torch.from_numpy(rng.uniform(size=(N, 3)).astype(np.float32)),
         position_basis=noise(K, N, 3, size=0.005), rotation_basis=noise(K, N, 4, size=0.1), colour_basis=noise(K, N, 3, size=0.1),
         input_mean=inputs.mean(0), input_std=inputs.std(0) + 0.1,
-        layers=init_network(inputs.shape[1], K, torch.Generator().manual_seed(0)), statistics=motion_statistics(motion),
+        layers=init_network(inputs.shape[1], K, torch.Generator().manual_seed(0)), statistics=motion_statistics(motion, head),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from tests.avatar3d.tiny import tiny_head, tiny_motion
 def test_a_still_foreign_motion_becomes_the_person_at_rest():
     head = tiny_head()
     seen = tiny_motion(head, frames=200)
-    statistics = motion_statistics(seen)
+    statistics = motion_statistics(seen, head)
     still = tiny_motion(head, frames=4).frames(np.arange(4))
     for name in ("expr", "jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation", "neck_translation"):
         getattr(still, name)[:] = 0
@@ -18,7 +18,7 @@ def test_a_still_foreign_motion_becomes_the_person_at_rest():
 
 def test_an_extreme_foreign_motion_stays_near_what_was_seen():
     head = tiny_head()
-    statistics = motion_statistics(tiny_motion(head, frames=200))
+    statistics = motion_statistics(tiny_motion(head, frames=200), head)
     wild = tiny_motion(head, frames=50, seed=1)
     wild.expr[:] *= 100
     wild.neck_pose[:] *= 100
@@ -32,9 +32,9 @@ def test_an_extreme_foreign_motion_stays_near_what_was_seen():
 def test_components_are_orthonormal_and_bridged_frames_do_not_count():
     head = tiny_head()
     motion = tiny_motion(head, frames=60)
-    statistics = motion_statistics(motion)
+    statistics = motion_statistics(motion, head)
     np.testing.assert_allclose(statistics.components @ statistics.components.T, np.eye(len(statistics.components)), atol=1e-4)
     motion.expr[::2] = 50
     valid = np.arange(60) % 2 == 1
     object.__setattr__(motion, "valid", valid)
-    assert np.abs(motion_statistics(motion).mean).max() < 5
+    assert np.abs(motion_statistics(motion, head).mean).max() < 5

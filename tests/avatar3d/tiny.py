@@ -80,6 +80,6 @@ def tiny_avatar(head: HeadModel | None = None, count: int = 50, bases: int = 3, 
         input_mean=inputs.mean(0),
         input_std=inputs.std(0) + 0.1,
         layers=init_network(inputs.shape[1], bases, generator),
-        statistics=motion_statistics(motion),
+        statistics=motion_statistics(motion, head),
         metadata={"subject": "nobody", "licence": "CC0"},
     )
