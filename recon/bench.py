@@ -14,6 +14,7 @@ from avatar3d.camera import Camera, look_at
 from avatar3d.carriers import with_carriers
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion, rest_motion
+from avatar3d.threads import one_torch_thread
 from recon.presets import PRESETS
 from recon.seeding import seed_mesh
 from recon.trainer import Trainer
@@ -72,9 +73,7 @@ class _OneFrame:
 def train_figures(head: HeadModel, quick: bool, threads: int) -> dict[str, float]:
     """Wall time per trained frame, milliseconds, everything in it but decoding, for 15k Gaussians at 256 and 512 pixels."""
     figures: dict[str, float] = {}
-    torch_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_torch_thread():
         for size in (256, 512):
             trainer, store = _trainer(head, 15_000, size), _OneFrame(size)
             frames, probabilities = np.arange(50), np.full(50, 0.02)
@@ -85,8 +84,6 @@ def train_figures(head: HeadModel, quick: bool, threads: int) -> dict[str, float
                     trainer.advance(store, frames, probabilities, pool)  # type: ignore[arg-type]
                     spans.append(time.perf_counter() - start)
             figures[f"train_step_15k_{size}_ms"] = 1e3 * float(np.median(spans[2:])) / trainer.preset.batch
-    finally:
-        torch.set_num_threads(torch_threads)
     return figures
 
 

@@ -22,6 +22,7 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress
+from avatar3d.threads import one_torch_thread
 from recon.capture import Capture
 from recon.colour_start import start_colours
 from recon.overlay import pose_frames
@@ -103,21 +104,16 @@ def fit(
     workers = threads or len(os.sched_getaffinity(0))
     saved = time.monotonic()
     average_loss, average_psnr = 0.0, 0.0
-    torch_threads = torch.get_num_threads()
     # The workers each run one frame; torch's own threads would only fight with them for the cores.
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            while trainer.step < preset.steps:
-                loss, psnr = trainer.advance(store, split.train, probabilities, pool)
-                decay = 0.98 if average_loss else 0.0
-                average_loss, average_psnr = decay * average_loss + (1 - decay) * loss, decay * average_psnr + (1 - decay) * psnr
-                progress(trainer.step, preset.steps, loss=average_loss, psnr=average_psnr)
-                if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL:
-                    _save(trainer, checkpoint, identity)
-                    saved = time.monotonic()
-    finally:
-        torch.set_num_threads(torch_threads)
+    with one_torch_thread(), ThreadPoolExecutor(workers) as pool:
+        while trainer.step < preset.steps:
+            loss, psnr = trainer.advance(store, split.train, probabilities, pool)
+            decay = 0.98 if average_loss else 0.0
+            average_loss, average_psnr = decay * average_loss + (1 - decay) * loss, decay * average_psnr + (1 - decay) * psnr
+            progress(trainer.step, preset.steps, loss=average_loss, psnr=average_psnr)
+            if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL:
+                _save(trainer, checkpoint, identity)
+                saved = time.monotonic()
     record = {
         "preset": asdict(preset),
         "seed": seed,

@@ -14,6 +14,7 @@ from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
+from avatar3d.threads import one_torch_thread
 from recon.face_regions import LEFT_IRIS, REGIONS, RIGHT_IRIS, eye_aperture
 from recon.landmark_fit import Problem, Solution, depth_bias, solve_frames, solve_shared
 from recon.landmark_rig import EXPR, EYES, JAW, NUM_POSE, POSITION, ROTATION, LandmarkRig, View, evaluate, landmark_rig, rigid_motion
@@ -56,6 +57,7 @@ class Tracking:
         return {name: float(np.nanmean(self.residuals[:, list(ids)]) * scale) for name, ids in regions.items()}
 
 
+@one_torch_thread()
 def track(
     landmarks: np.ndarray,
     valid: np.ndarray,
