@@ -45,6 +45,10 @@ class Camera:
         if T_cam_world.shape != (4, 4):
             raise ValueError(f"T_cam_world has shape {T_cam_world.shape}, expected (4, 4)")
         values = {key: float(record[key]) for key in ("fx", "fy", "cx", "cy")}
+        if not (values["fx"] > 0 and values["fy"] > 0 and math.isfinite(sum(values.values())) and np.isfinite(T_cam_world).all()):
+            raise ValueError("its numbers must be finite and fx, fy positive")
+        if not (1 <= int(record["width"]) <= 8192 and 1 <= int(record["height"]) <= 8192):
+            raise ValueError("width and height must be 1 to 8192 pixels")
         return Camera(**values, width=int(record["width"]), height=int(record["height"]), T_cam_world=T_cam_world)
 
 

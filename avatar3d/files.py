@@ -10,13 +10,20 @@ from pathlib import Path
 from avatar3d.errors import UserError
 
 
-def check_output(path: Path | str) -> Path:
+def check_output(path: Path | str, *inputs: Path | None) -> Path:
     """The path, once its folder exists and can be written to: called before long work so that the work is not lost.
 
+    Args:
+        path: what will be written.
+        inputs: what it must not overwrite.
+
     Raises:
-        UserError: the parent cannot be a folder or is not writable.
+        UserError: the parent cannot be a folder or is not writable, or the path is one of the inputs.
     """
     path = Path(path)
+    for given in inputs:
+        if given is not None and path.exists() and given.exists() and path.samefile(given):
+            raise UserError(f"{path}: is also an input and would be overwritten; choose another output path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -166,8 +166,13 @@ def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
         )
     except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise UserError(f"{path}: is not a complete motion file ({error}); make it again") from error
+    names = [name for name in ("expr", *CHANNELS, "shape", "sound") if getattr(motion, name) is not None]
+    if len(motion) == 0 or not all(np.isfinite(getattr(motion, name)).all() for name in names):
+        raise UserError(f"{path}: has no frames or values that are not numbers; make it again")
     if head is not None:
         check_head(motion.head_fingerprint, head, path)
+        if motion.expr.shape[1] != head.num_expr or len(motion.shape) > head.num_shape:
+            raise UserError(f"{path}: has {motion.expr.shape[1]} expressions, the head {head.name} has {head.num_expr}; make it again")
     return motion
 
 

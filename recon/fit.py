@@ -85,7 +85,7 @@ def fit(
         holdout: share of the frames, at the end, that are not seen.
         seed: of everything random.
         metadata: goes into the avatar as it is, beside what the fit adds.
-        checkpoint: file that is renewed every half minute; None for no checkpoints.
+        checkpoint: file that is renewed every half minute, and left for the caller to remove once the avatar is safe; None for no checkpoints.
         resume: continue from the checkpoint where there is one of this very fit.
         threads: frames that are worked on at once; default the number of cores.
         progress: called after every step.
@@ -126,8 +126,6 @@ def fit(
     avatar = trainer.avatar(
         (metadata or {}) | {"fit": record, "camera": camera.to_json(), "fps": [motion.fps.numerator, motion.fps.denominator]}, split.train
     )
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return avatar
 
 

@@ -14,8 +14,9 @@ from avatar3d.errors import UserError
 CameraPath = Callable[[float], Camera]
 """Camera at a time in seconds."""
 
-ORBIT_YAW = math.radians(35)
-ORBIT_PITCH = math.radians(6)
+ORBIT_YAW = math.radians(22)
+ORBIT_PITCH = math.radians(5)
+"""As far as a video of somebody talking usually shows a head; beyond, a fit has nothing to go by."""
 ORBIT_PERIOD = 6.0
 """Seconds for one swing from side to side and back."""
 _FRONT_DISTANCE = 0.8

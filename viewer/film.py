@@ -44,7 +44,6 @@ def film(
     cameras: CameraPath,
     background: Background,
     fps: Fraction | None = None,
-    finish: Callable[[int, np.ndarray], np.ndarray] | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> int:
@@ -57,7 +56,6 @@ def film(
         cameras: camera over time; its size must not change.
         background: behind the avatar.
         fps: frames per second of the video; default the motion's.
-        finish: what else happens to each uint8 picture before it is written, for instance pasting into a larger frame.
         threads: for drawing; default all cores.
         progress: called after every frame.
 
@@ -72,8 +70,7 @@ def film(
     def picture(index: int) -> np.ndarray:
         time = float(index / fps)
         drawn = draw(avatar, motion, time, cameras(time), background(index), threads=threads, workspace=workspace)
-        rgb = (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
-        return finish(index, rgb) if finish else rgb
+        return (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     first = picture(0)
     subject = avatar.metadata.get("subject") or "a captured person"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from avatar3d.cli.common import note, say
+from avatar3d.cli.common import check_range, note, say
 
 
 def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool = False, threads: int | None = None) -> None:
@@ -25,6 +25,7 @@ def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool
     from avatar3d.head.store import load_head
     from recon.bench import track_figures, train_figures
 
+    check_range("--threads", threads, 1, 1024)
     if json_out is not None:
         check_output(json_out)
     threads = threads or len(os.sched_getaffinity(0))

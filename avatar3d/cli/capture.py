@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from avatar3d.cli.common import open_head, say
+from avatar3d.cli.common import check_range, open_head, say
 
 
 def track(
@@ -32,8 +32,9 @@ def track(
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
 
-    check_output(out)
-    if out.is_file():
+    check_output(out, video)
+    _check_options(size, fps, focal, holdout, seed=0)
+    if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; give the name of a folder")
     tracking = _track(video, out, size, fps, focal, holdout, head)
     say(f"{out}: {len(tracking.motion)} frames tracked, landmark error {tracking.report['error_px']['mean']:.2f} px; look at {out / 'overlay.mp4'}")
@@ -74,11 +75,10 @@ def fit(
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
 
-    check_output(out)
-    if not 0 <= holdout < 0.9:
-        raise UserError(f"--holdout {holdout}: choose a share from 0 up to 0.9")
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; give the name of a file")
+    _check_options(size, fps, focal, holdout, seed)
+    if out.suffix != ".avatar" or out.is_dir():
+        raise UserError(f"{out}: cannot be an avatar file; give a name that ends in .avatar")
+    check_output(out, source)
     folder = source
     if not source.is_dir():
         folder = out.with_suffix(".capture")
@@ -128,6 +128,8 @@ def fit_capture(
     shown, labels = _shown(split.train, split.test)
     picture = comparison(avatar, capture, motion, camera, shown, labels)
     save_avatar(avatar, out, preview=picture[: capture.size, capture.size : 2 * capture.size])
+    # Only now: a full disk must not cost the finished fit.
+    checkpoint.unlink(missing_ok=True)
     beside = out.with_suffix(".comparison.png")
     write_picture(picture, beside)
     for name in ("quality_train", "quality_held_out"):
@@ -142,18 +144,21 @@ def fit_capture(
     return record
 
 
+def _check_options(size: int, fps: float | None, focal: float | None, holdout: float, seed: int) -> None:
+    check_range("--size", size, 128, 2048)
+    check_range("--fps", fps, 1, 240)
+    check_range("--focal", focal, 50, 100000)
+    check_range("--holdout", holdout, 0, 0.8)
+    check_range("--seed", seed, 0, 2**31 - 1)
+
+
 def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float | None, holdout: float, head: Path | None):
     from fractions import Fraction
 
-    from avatar3d.errors import UserError
     from avatar3d.progress import console
     from recon.capture import make_capture
     from recon.tracking_files import track_capture
 
-    if not 128 <= size <= 2048:
-        raise UserError(f"--size {size}: choose 128 to 2048 pixels")
-    if fps is not None and not 1 <= fps <= 240:
-        raise UserError(f"--fps {fps}: choose 1 to 240")
     rig = open_head(head)
     with console("capture") as progress:
         make_capture(video, folder, size=size, fps=None if fps is None else Fraction(fps).limit_denominator(1001), progress=progress)

@@ -64,6 +64,18 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
     return load_avatar(path, find)
 
 
+def check_range(option: str, value: float | None, low: float, high: float) -> None:
+    """Refuse an option outside low..high; None means that it was not given.
+
+    Raises:
+        UserError: names the option and the range.
+    """
+    from avatar3d.errors import UserError
+
+    if value is not None and not low <= value <= high:
+        raise UserError(f"{option} {value}: choose {low} to {high}")
+
+
 def say(line: str) -> None:
     """A line of the result on standard output."""
     print(line, flush=True)

@@ -24,7 +24,7 @@ def demo(
     out: Annotated[Path, arg(aliases=["-o"])] = Path("demo_out"),
     text: str = SENTENCE,
     preset: Literal["fast", "balanced", "quality"] = "fast",
-    seed: int = 0,
+    seed: int = 1,
 ) -> None:
     """Do the whole job once on a built-in video of a made-up person: track, fit, speak, and report against the known truth.
 

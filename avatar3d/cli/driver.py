@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from avatar3d.cli.common import say
+from avatar3d.cli.common import check_range, say
 
 
 def train_driver(
@@ -30,6 +30,10 @@ def train_driver(
     """
     from driver.train import train
 
+    check_range("--hours", hours, 0.01, 1000)
+    check_range("--steps", steps, 1, 10**8)
+    check_range("--seed", seed, 0, 2**31 - 1)
+
     weights = train(out, hours=hours, recordings=recordings, steps=steps, minutes=minutes, seed=seed, threads=threads, say=say)
     say(f"next: avatar3d eval-driver --weights {weights}")
 
@@ -51,6 +55,9 @@ def eval_driver(
         json_out: also write the figures to this file.
     """
     from driver.evaluate import evaluate
+
+    check_range("--steps", steps, 1, 64)
+    check_range("--takes", takes, 1, 10000)
 
     for name, value in evaluate(speech, weights=weights, steps=steps, takes=takes, output=json_out).items():
         say(f"{name:32s} {value:.3f}")

@@ -34,9 +34,27 @@ def check(file: Positional[Path], /, head: Path | None = None) -> None:
         posed = avatar.pose(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()), 0.0)
         if not torch.isfinite(posed.position).all():
             raise UserError(f"{file}: poses to values that are not numbers; fit it again or restore a copy")
+    elif file.is_dir():
+        _check_capture(file)
     else:
         _describe(file)
     say(f"{file}: whole")
+
+
+def _check_capture(folder: Path) -> None:
+    """Read every picture and the tracking of a capture.
+
+    Raises:
+        UserError: something is missing or unreadable.
+    """
+    from avatar3d.errors import UserError
+    from recon.capture import iterate, load_capture
+    from recon.tracking_files import load_tracking
+
+    for _ in iterate(load_capture(folder)):
+        pass
+    if load_tracking(folder) is None:
+        raise UserError(f"{folder}: has not been tracked to the end; run `avatar3d track` on its video again")
 
 
 def _describe(file: Path) -> list[str]:
@@ -65,6 +83,8 @@ def _describe(file: Path) -> list[str]:
             sound = f"{len(motion.sound) / motion.sound_rate:.1f} s of sound" if motion.sound is not None and motion.sound_rate else "no sound"
             line = f"  {len(motion)} frames at {float(motion.fps):.2f}/s ({motion.duration:.1f} s), {motion.expr.shape[1]} expressions, {sound}"
             return [f"{file}: motion for head {motion.head_fingerprint}", line]
+    if file.suffix not in (".npz", ".pkl"):
+        raise UserError(f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, or a capture folder")
     from avatar3d.head.info import head_info
     from avatar3d.head.store import load_head
 

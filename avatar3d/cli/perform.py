@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from avatar3d.cli.common import note, open_avatar, say
+from avatar3d.cli.common import check_range, note, open_avatar, say
 
 if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
@@ -48,7 +48,8 @@ def speak(
     """
     from avatar3d.files import check_output
 
-    check_output(out)
+    check_output(out, avatar, audio)
+    check_film(camera, size, background, fps)
     person = open_avatar(avatar, head)
     motion = person.admit(_drive(person, audio, text, voice, seed, steps))
     _film(person, motion, out, camera, size, background, capture, fps)
@@ -80,7 +81,7 @@ def drive(
     from avatar3d.files import check_output
     from avatar3d.motion import save_motion
 
-    check_output(out)
+    check_output(out, avatar, audio)
     person = open_avatar(avatar, head)
     motion = person.admit(_drive(person, audio, text, voice, seed, steps))
     save_motion(motion, out)
@@ -116,9 +117,24 @@ def render(
     from avatar3d.files import check_output
     from avatar3d.motion import load_motion
 
-    check_output(out)
+    check_output(out, avatar, motion)
+    check_film(camera, size, background, fps)
     person = open_avatar(avatar, head)
     _film(person, load_motion(motion, person.head), out, camera, size, background, capture, fps)
+
+
+def check_film(camera: str, size: int, background: str, fps: int | None) -> None:
+    """Refuse options of a film that cannot be met, before any work.
+
+    Raises:
+        UserError: names the option.
+    """
+    from avatar3d.errors import UserError
+
+    check_range("--size", size, 16, 4096)
+    check_range("--fps", fps, 1, 240)
+    if background == "capture" and (camera != "front" or size != 512):
+        raise UserError("--background capture: is drawn with the capture's own camera and size; leave --camera and --size out")
 
 
 def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, seed: int, steps: int) -> "Motion":
@@ -129,6 +145,8 @@ def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, s
 
     if (audio is None) == (text is None):
         raise UserError("speech: give either --audio FILE or --text WORDS")
+    check_range("--seed", seed, 0, 2**31 - 1)
+    check_range("--steps", steps, 1, 64)
     rate = 16000
     if audio is not None:
         sound = read_sound(audio, rate)
@@ -142,15 +160,10 @@ def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, s
 
 
 def _film(person: "Avatar", motion: "Motion", out: Path, camera: str, size: int, background: str, capture: Path | None, fps: int | None) -> None:
-    from avatar3d.errors import UserError
     from avatar3d.progress import console
     from viewer.cameras import camera_path
     from viewer.film import colour_background, film
 
-    if not 16 <= size <= 4096:
-        raise UserError(f"--size {size}: choose 16 to 4096 pixels")
-    if fps is not None and not 1 <= fps <= 240:
-        raise UserError(f"--fps {fps}: choose 1 to 240")
     rate = Fraction(fps) if fps else None
     with console("render") as progress:
         if background == "capture":

@@ -30,7 +30,7 @@ def file_size_limit(size: int):
 def test_a_text_file_named_mp4(refused, tmp_path, verb):
     video = tmp_path / "me.mp4"
     video.write_text("this is not a video")
-    refused(verb, video, "-o", tmp_path / "out", match=("me.mp4", "video"))
+    refused(verb, video, "-o", tmp_path / "out.avatar", match=("me.mp4", "video"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me.mp4"]
 
 
@@ -171,3 +171,58 @@ def test_the_same_seed_gives_the_same_video(run, small_avatar, spoken, tmp_path)
 def test_checking_a_copy_of_an_avatar(run, small_avatar, tmp_path):
     copy = Path(shutil.copy(small_avatar, tmp_path / "copy.avatar"))
     assert run("check", copy).out.strip().endswith("whole")
+
+
+def test_an_output_that_is_an_input_is_refused(refused, small_avatar, spoken, tmp_path):
+    copy = Path(shutil.copy(small_avatar, tmp_path / "me.avatar"))
+    refused("speak", copy, "--audio", spoken, "-o", copy, match=("me.avatar", "overwritten"))
+    video = tmp_path / "me.mp4"
+    video.write_bytes(b"my only take")
+    refused("fit", video, "-o", video, match=("me.mp4", ".avatar"))
+    assert video.read_bytes() == b"my only take" and copy.read_bytes() == small_avatar.read_bytes()
+
+
+def test_a_fit_into_a_device_is_refused_before_the_work(refused, faceless_video):
+    refused("fit", faceless_video, "-o", "/dev/full", match=("/dev/full", ".avatar"))
+    assert not Path("/dev/full.capture").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("--seed", -1), ("--steps", 0), ("--size", 3), ("--fps", 0), ("--background", "capture", "--camera", "orbit")], ids=lambda w: w[0]
+)
+def test_options_out_of_range_are_refused(refused, small_avatar, spoken, tmp_path, words):
+    refused("speak", small_avatar, "--audio", spoken, "-o", tmp_path / "out.mp4", *words, match=(words[0],))
+
+
+@pytest.mark.parametrize("words", [("--focal", -5), ("--holdout", 2), ("--seed", -1), ("--size", 5)], ids=lambda w: w[0])
+def test_options_of_a_fit_out_of_range_are_refused(refused, faceless_video, tmp_path, words):
+    refused("fit", faceless_video, "-o", tmp_path / "me.avatar", *words, match=(words[0],))
+
+
+@pytest.mark.parametrize("spoil", ["empty", "nan", "narrow"])
+def test_a_spoilt_motion_is_refused(refused, small_avatar, tmp_path, spoil):
+    from dataclasses import replace
+
+    motion = rest_motion(load_head(), 0 if spoil == "empty" else 3)
+    if spoil == "nan":
+        motion.jaw_pose[1, 0] = np.nan
+    if spoil == "narrow":
+        motion = replace(motion, expr=motion.expr[:, :10])
+    save_motion(motion, tmp_path / "m.npz")
+    refused("render", small_avatar, "--motion", tmp_path / "m.npz", "-o", tmp_path / "out.mp4", match=("m.npz",))
+
+
+def test_a_camera_without_focal_length_is_refused(refused, small_avatar, tmp_path):
+    import json
+
+    from recon.bench import bench_camera
+
+    motion, camera = tmp_path / "still.npz", tmp_path / "c.json"
+    save_motion(rest_motion(load_head(), 3), motion)
+    camera.write_text(json.dumps(bench_camera(64).to_json() | {"fx": 0}))
+    refused("render", small_avatar, "--motion", motion, "--camera", camera, "-o", tmp_path / "out.mp4", match=("c.json", "positive"))
+
+
+def test_info_of_something_else_is_refused(refused, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    refused("info", tmp_path / "notes.txt", match=("notes.txt", ".avatar"))
