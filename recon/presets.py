@@ -33,6 +33,6 @@ class FitPreset:
 
 PRESETS: dict[str, FitPreset] = {
     "fast": FitPreset(gaussians=16000, loose=2000, bases=10, steps=1100),
-    "balanced": FitPreset(gaussians=20000, loose=2500, bases=10, steps=2800),
-    "quality": FitPreset(gaussians=30000, loose=4000, bases=16, steps=6000),
+    "balanced": FitPreset(gaussians=20000, loose=2500, bases=10, steps=1800, input_noise=0.4),
+    "quality": FitPreset(gaussians=30000, loose=4000, bases=16, steps=4000, input_noise=0.4),
 }
