@@ -71,7 +71,7 @@ def drive(
     )
 
 
-def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4) -> Iterator[np.ndarray]:
+def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 6) -> Iterator[np.ndarray]:
     """Frames [n, NUM_CHANNELS], window after window, of a 16 kHz sound.
 
     Each window continues the last frames of the one before, which are given to the network as known; the noise belongs to
@@ -187,7 +187,6 @@ class _Hearing:
 def frame_noise(seed: int, first: int, last: int) -> np.ndarray:
     """Noise [last - first, NUM_CHANNELS] of absolute frames: the same for a frame however the sound is cut."""
     blocks = range(first // _NOISE_BLOCK, (last - 1) // _NOISE_BLOCK + 1)
-    # SeedSequence takes no negative numbers.
     made = [np.random.default_rng([seed, block]).standard_normal((_NOISE_BLOCK, NUM_CHANNELS), np.float32) for block in blocks]
     offset = first - blocks[0] * _NOISE_BLOCK
     return np.concatenate(made)[offset : offset + last - first]
