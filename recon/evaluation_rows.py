@@ -1,0 +1,164 @@
+"""An evaluation as a whole: rows of candidates and groups of frames, novel views, still stretches, and all of it as figures."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from avatar3d.avatar import Avatar
+from avatar3d.motion import Motion
+from avatar3d.progress import Progress, silent
+from recon.capture import Capture
+from recon.evaluation import Candidate, Measured, Meter, measure
+from recon.evaluation_frames import HELD_OUT, TRAINED, Groups
+from recon.evaluation_landmarks import jitter, still_stretches
+from recon.flicker import flicker_ratios
+from recon.novel_views import NovelView, novel_views, rest_frame, summary
+from recon.tracking_files import TrackedCapture
+
+TRACKED, REFINED = "tracked", "refined"
+Refine = Callable[[Avatar, np.ndarray, Progress], Motion]
+"""The poses of some frames fitted through a frozen avatar: (avatar, frames, progress) -> motion of the whole capture."""
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""The progress of a stage by its name."""
+
+
+def _unwatched(stage: str) -> AbstractContextManager[Progress]:
+    return nullcontext(silent)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One line of the table."""
+
+    name: str
+    """Whose: "" the avatar in question, otherwise of what it is compared with."""
+    motion: str
+    """`TRACKED` or `REFINED`."""
+    group: str
+    """Of frames: held out, trained, or training unknown."""
+    measured: Measured
+    still: list[slice]
+    """Rows of frames in which the head is still."""
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """What an evaluation found."""
+
+    capture: Capture
+    groups: Groups
+    rows: list[Row]
+    views: dict[str, list[NovelView]]
+    """By name of the avatar."""
+    candidates: dict[tuple[str, str], Candidate]
+    """By name and motion; the motion is valid for the main group's frames."""
+    facts: dict[str, dict[str, float]]
+    """By name of the avatar: gaussians, seconds_fit."""
+    remarks: list[str] = field(default_factory=list)
+
+    def row(self, name: str = "", motion: str = TRACKED, group: str | None = None) -> Row | None:
+        """The row of that kind; of the main group where none is named."""
+        wanted = (name, motion, group or self.groups.main)
+        return next((row for row in self.rows if (row.name, row.motion, row.group) == wanted), None)
+
+    def to_json(self) -> dict:
+        """Flat figures: plain names are of the tracked motion on the main group, `refined_` of the refined one, `train_` of frames
+        trained on, `NAME_` of other avatars; `gap_full` is the trained frames' PSNR minus the held-out ones'."""
+        record: dict = {"group": self.groups.main.replace(" ", "_"), "training_known": self.groups.trained is not None}
+        for name in self.facts:
+            prefix = name and f"{name}_"
+            record |= {prefix + key: value for key, value in self.facts[name].items()}
+            record |= {prefix + key: round(value, 6) for key, value in summary(self.views.get(name, [])).items()}
+        for row in self.rows:
+            group = "train_" if row.group == TRAINED != self.groups.main else ""
+            motion = "refined_" if row.motion == REFINED else ""
+            prefix = (row.name and f"{row.name}_") + group + motion
+            record |= {prefix + key: round(value, 5) for key, value in row.figures.items()}
+            record[prefix + "frames"] = len(row.measured.frames)
+        for name in self.facts:
+            held, trained = self.row(name, group=HELD_OUT), self.row(name, group=TRAINED)
+            if held is not None and trained is not None:
+                gap = trained.figures["psnr_full"] - held.figures["psnr_full"]
+                record[(name and f"{name}_") + "gap_full"] = round(gap, 5)
+        return record | {"remarks": self.remarks, "per_frame": self._per_frame()}
+
+    def _per_frame(self) -> list[dict]:
+        return [
+            {"name": row.name, "motion": row.motion, "group": row.group, "frames": row.measured.frames.tolist()}
+            | {key: [None if not np.isfinite(v) else float(f"{v:.5g}") for v in values] for key, values in row.measured.series.items()}
+            for row in self.rows
+        ]
+
+
+def assess(
+    avatars: dict[str, Avatar],
+    capture: Capture,
+    tracking: TrackedCapture,
+    groups: Groups,
+    *,
+    refine: Refine | None = None,
+    meters: dict[str, Meter] | None = None,
+    landmarks: bool = True,
+    threads: int = 2,
+    stage: Stage = _unwatched,
+) -> Assessment:
+    """Measure avatars on a capture.
+
+    Args:
+        avatars: by name, "" being the one in question.
+        capture: the truth.
+        tracking: how the head moves in it.
+        groups: of frames.
+        refine: fits poses through a frozen avatar; None leaves the refined rows out.
+        meters: further distances of pictures (`perceptual_meters`).
+        landmarks: also compare landmarks.
+        threads: that draw.
+        stage: gives the progress of every stage.
+
+    Raises:
+        UserError: a picture of the capture is missing or damaged.
+    """
+    main = groups.frames[groups.main]
+    candidates = {(name, TRACKED): Candidate(avatar, tracking.motion, tracking.camera) for name, avatar in avatars.items()}
+    rows = []
+    for group, frames in groups.frames.items():
+        chosen = dict(candidates)
+        if group == groups.main and refine is not None:
+            for name, avatar in avatars.items():
+                with stage(f"refine {name}".strip()) as progress:
+                    motion = refine(avatar, main, progress)
+                chosen[name, REFINED] = candidates[name, REFINED] = Candidate(avatar, motion, tracking.camera)
+        with stage(f"measure ({group})") as progress:
+            measured = measure(list(chosen.values()), capture, frames, meters=meters, landmarks=landmarks, threads=threads, progress=progress)
+        rows += [_row(capture, *key, group, found) for key, found in zip(chosen, measured, strict=True)]
+    seen = groups.frames.get(TRAINED, main)
+    rest = rest_frame(tracking.motion, seen)
+    views = {name: novel_views(avatar, rest, tracking.camera, threads=threads) for name, avatar in avatars.items()}
+    facts = {name: _facts(avatar) for name, avatar in avatars.items()}
+    return Assessment(capture, groups, rows, views, candidates, facts)
+
+
+def _row(capture: Capture, name: str, motion: str, group: str, measured: Measured) -> Row:
+    cuts = tuple(int(cut) for cut in getattr(capture, "cuts", ()))
+    still = still_stretches(measured.truth_points, measured.frames, capture.fps, cuts)
+    figures = measured.means()
+    if still:
+        figures |= {"still_frames": float(sum(s.stop - s.start for s in still))}
+        figures |= {"still_jitter_px": jitter(measured.points, still, capture.fps)}
+        figures |= {"still_jitter_truth_px": jitter(measured.truth_points, still, capture.fps)}
+        rows = np.concatenate([np.arange(s.start, s.stop) for s in still])
+        figures |= {f"still_{key}": value for key, value in flicker_ratios(measured.series, rows).items()}
+    seen = np.isfinite(measured.truth_points[:, 0, 0])
+    if seen.any():
+        figures["landmarks_missed"] = float(np.isnan(measured.points[seen, 0, 0]).sum())
+    return Row(name, motion, group, measured, still, figures)
+
+
+def _facts(avatar: Avatar) -> dict[str, float]:
+    facts: dict[str, float] = {"gaussians": len(avatar)}
+    fit = avatar.metadata.get("fit", {})
+    seconds = fit.get("seconds") if isinstance(fit, dict) else None
+    return facts | ({"seconds_fit": float(seconds)} if isinstance(seconds, int | float) else {})
