@@ -125,7 +125,7 @@ def make_capture(
             LandmarkDetector(several=person.faces > 1, home=home) as detector,
             Matter() as matter,
             closing(prefetch(read_frames(video, rate, crop))) as crops,
-            closing(prefetch((rgb, matter.matte(rgb)) for rgb in crops)) as matted,
+            closing(prefetch((rgb, matter.matte(rgb, home)) for rgb in crops)) as matted,
         ):
             for i, (rgb, matte) in enumerate(matted):
                 points = detector.detect(rgb)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from recon.matte import largest_component, refine
+from recon.matte import head_square, largest_component, sharpened
 
 
 def test_islands_go_and_the_fringe_stays():
@@ -32,7 +32,7 @@ def test_edge_moves_onto_the_edge_of_the_picture():
     truth = (picture[..., 0] > 100).astype(np.float32)
     # The network's mask: two pixels too large, and blurred.
     coarse = cv2.GaussianBlur(cv2.dilate(truth, np.ones((5, 5))), (0, 0), 2.5)
-    before, after = np.abs(coarse - truth).mean(), np.abs(refine(coarse, picture) / 255 - truth).mean()
+    before, after = np.abs(coarse - truth).mean(), np.abs(sharpened(coarse, picture) - truth).mean()
     assert after < 0.6 * before
 
 
@@ -40,6 +40,17 @@ def test_inside_is_opaque_and_outside_clear():
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 60, (256, 256, 3), dtype=np.uint8)
     mask = cv2.GaussianBlur(cv2.circle(np.zeros((256, 256), np.float32), (128, 128), 70, 1.0, -1), (0, 0), 3)
-    alpha = refine(mask, picture)
+    alpha = sharpened(mask, picture)
     inside, outside = (cv2.circle(np.zeros((256, 256), np.uint8), (128, 128), r, 1, -1) for r in (58, 82))
-    assert alpha[inside == 1].min() > 250 and alpha[outside == 0].max() < 5
+    assert alpha[inside == 1].min() > 0.98 and alpha[outside == 0].max() < 0.02
+
+
+def test_head_square_holds_the_hair_and_lies_in_the_picture():
+    top, left, side = head_square(np.array([200.0, 150.0, 320.0, 310.0]), 512, 512) or (0, 0, 0)
+    assert top <= 150 - 0.35 * 160 and top + side > 310 and left + side / 2 == 260
+    corner = head_square(np.array([0.0, 0.0, 120.0, 160.0]), 512, 512)
+    assert corner is not None and corner[:2] == (0, 0)
+
+
+def test_a_face_that_fills_the_picture_is_not_looked_at_twice():
+    assert head_square(np.array([20.0, 20.0, 480.0, 500.0]), 512, 512) is None
