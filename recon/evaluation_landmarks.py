@@ -16,11 +16,10 @@ LANDMARK_FIGURES: dict[str, tuple[int, ...]] = {
 """Which points each figure averages over."""
 STEADY = (33, 133, 263, 362, 168, 6, 197, 195, 5)
 """Corners of the eyes and the ridge of the nose: they move with the skull and hardly with the expression."""
-STILL_SPEED = 0.35
-"""Pixels (at 512) a frame below which the head counts as still, after smoothing."""
-STILL_SECONDS = 0.5
-"""Least length of a still stretch."""
-_SMOOTH_SECONDS = 0.2
+STILL_SPEED = 1.5
+"""Pixels (at 512) a frame above which the head does not count as still, its movement being smoothed."""
+STILL_SECONDS, STILL_COUNT = 0.8, 4
+"""Length of a still stretch, and how many are looked for."""
 
 
 def landmark_distances(points: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
@@ -30,28 +29,38 @@ def landmark_distances(points: np.ndarray, truth: np.ndarray) -> dict[str, np.nd
 
 
 def still_stretches(points: np.ndarray, frames: np.ndarray, fps: Fraction, cuts: tuple[int, ...] = ()) -> list[slice]:
-    """Stretches of consecutive frames in which the head hardly moves, as slices of rows.
+    """The calmest stretches of consecutive frames, as slices of rows in ascending order: nobody who talks keeps quite still.
 
     Args:
-        points: [T, 478, 2] landmarks of the truth, pixels at 512; NaN where there are none.
+        points: [T, 478, 2 or more] landmarks of the truth, pixels at 512; NaN where there are none.
         frames: [T] frame numbers, ascending.
         fps: of the capture.
         cuts: frames that do not continue the frame before.
     """
-    place = points[:, list(STEADY)].astype(np.float64).mean(axis=1)
-    window, shortest = _window(fps), max(4, round(STILL_SECONDS * float(fps)))
-    stretches = []
+    length = max(8, round(STILL_SECONDS * float(fps)))
+    speed = head_speed(points, frames, cuts)
+    found: list[tuple[float, int]] = []
     for run in consecutive(frames, cuts):
-        known = np.isfinite(place[run]).all(axis=1)
-        smooth = _smoothed(np.where(known[:, None], place[run], 0), window)
-        speed = np.full(len(known), np.inf)
-        speed[1:] = np.linalg.norm(np.diff(smooth, axis=0), axis=1)
-        if len(speed) > 1:
-            speed[0] = speed[1]
-        still = known & (speed < STILL_SPEED)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], still, [False]]).astype(int)))
-        stretches += [slice(run.start + a, run.start + b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= shortest]
-    return stretches
+        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(speed[run], nan=np.inf))])
+        with np.errstate(invalid="ignore"):
+            means = (total[length:] - total[:-length]) / length
+        found += [(float(mean), run.start + first) for first, mean in enumerate(means) if mean < STILL_SPEED]
+    chosen: list[int] = []
+    for _, first in sorted(found):
+        if len(chosen) < STILL_COUNT and all(abs(first - other) >= length for other in chosen):
+            chosen.append(first)
+    return [slice(first, first + length) for first in sorted(chosen)]
+
+
+def head_speed(points: np.ndarray, frames: np.ndarray, cuts: tuple[int, ...] = ()) -> np.ndarray:
+    """[T] how far the steady landmarks move per frame, smoothed, pixels at 512; NaN where there are none or a frame stands alone."""
+    place = points[:, list(STEADY), :2].astype(np.float64).mean(axis=1)
+    speed = np.full(len(place), np.nan)
+    for run in consecutive(frames, cuts):
+        if run.stop - run.start > 1:
+            step = np.linalg.norm(np.diff(_smoothed(place[run]), axis=0), axis=1)
+            speed[run] = np.concatenate([step[:1], step])
+    return speed
 
 
 def consecutive(frames: np.ndarray, cuts: tuple[int, ...] = ()) -> list[slice]:
@@ -60,36 +69,24 @@ def consecutive(frames: np.ndarray, cuts: tuple[int, ...] = ()) -> list[slice]:
     return [slice(a, b) for a, b in zip([0, *breaks], [*breaks, len(frames)], strict=True) if b > a]
 
 
-def jitter(points: np.ndarray, stretches: list[slice], fps: Fraction) -> float:
-    """Root mean square of what is left of the steady landmarks' movement when its running mean is taken out, pixels at 512.
+def jitter(points: np.ndarray, stretches: list[slice]) -> float:
+    """How much the steady landmarks tremble, pixels at 512: the standard deviation of independent noise that would have their second differences.
+
+    The second difference of independent noise has six times its variance; even movement has none.
 
     Args:
         points: [T, 478, 2] landmarks, NaN where there are none.
         stretches: rows in which the head is still (`still_stretches`).
-        fps: of the capture.
 
     Returns:
-        NaN where there is nothing to measure.
+        per axis, over all steady landmarks; NaN where there is nothing to measure.
     """
-    shaking = [shake(points, stretch, fps) for stretch in stretches]
-    squares = np.concatenate([np.square(s).sum(axis=-1).ravel() for s in shaking]) if shaking else np.zeros(0)
-    squares = squares[np.isfinite(squares)]
-    return float(np.sqrt(squares.mean())) if len(squares) else float("nan")
+    second = [np.diff(points[stretch][:, list(STEADY)].astype(np.float64), n=2, axis=0).ravel() for stretch in stretches]
+    values = np.concatenate(second) if second else np.zeros(0)
+    values = values[np.isfinite(values)]
+    return float(np.sqrt(np.square(values).mean() / 6)) if len(values) else float("nan")
 
 
-def shake(points: np.ndarray, stretch: slice, fps: Fraction) -> np.ndarray:
-    """[rows, len(STEADY), 2] movement of the steady landmarks about their running mean, pixels at 512."""
-    track = points[stretch][:, list(STEADY)].astype(np.float64)
-    return track - _smoothed(track, _window(fps))
-
-
-def _window(fps: Fraction) -> int:
-    return 2 * max(1, round(_SMOOTH_SECONDS * float(fps) / 2)) + 1
-
-
-def _smoothed(track: np.ndarray, window: int) -> np.ndarray:
-    """Running mean along the first axis; near the ends over the frames that there are."""
-    T, half = len(track), window // 2
-    total = np.concatenate([np.zeros((1, *track.shape[1:])), np.cumsum(track, axis=0)])
-    low, high = np.maximum(np.arange(T) - half, 0), np.minimum(np.arange(T) + half + 1, T)
-    return (total[high] - total[low]) / (high - low).reshape(-1, *[1] * (track.ndim - 1))
+def _smoothed(track: np.ndarray) -> np.ndarray:
+    """Running mean over three along the first axis; near the ends over the frames that there are, NaN where a frame in reach has none."""
+    return np.stack([track[max(i - 1, 0) : i + 2].mean(axis=0) for i in range(len(track))])

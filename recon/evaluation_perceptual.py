@@ -48,4 +48,3 @@ def _lpips() -> Meter | None:
             return float(network(*tensors, normalize=True))
 
     return measure
-

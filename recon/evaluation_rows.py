@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from avatar3d.progress import Progress, silent
 from recon.capture import Capture
 from recon.evaluation import Candidate, Measured, Meter, measure
 from recon.evaluation_frames import HELD_OUT, TRAINED, Groups
-from recon.evaluation_landmarks import jitter, still_stretches
-from recon.flicker import flicker_ratios
+from recon.evaluation_landmarks import head_speed, jitter, still_stretches
 from recon.novel_views import NovelView, novel_views, rest_frame, summary
 from recon.tracking_files import TrackedCapture
 
@@ -39,9 +39,27 @@ class Row:
     group: str
     """Of frames: held out, trained, or training unknown."""
     measured: Measured
-    still: list[slice]
-    """Rows of frames in which the head is still."""
     figures: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """The stretches of the capture in which the head moves least: there a render must not tremble."""
+
+    stretches: list[slice]
+    """Rows of what was measured."""
+    speed: float
+    """Of the head, pixels at 512 per frame."""
+    measured: dict[tuple[str, str], Measured]
+    """By name and motion."""
+
+    def figures(self, name: str, motion: str) -> dict[str, float]:
+        """`still_*` of a candidate."""
+        found = self.measured[name, motion]
+        named = {"frames": float(len(found.frames)), "speed_px": self.speed}
+        named |= {"jitter_px": jitter(found.points, self.stretches), "jitter_truth_px": jitter(found.truth_points, self.stretches)}
+        named |= {key: value for key, value in found.means().items() if key == "flicker_ratio"}
+        return {f"still_{key}": value for key, value in named.items() if np.isfinite(value)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +71,10 @@ class Assessment:
     rows: list[Row]
     views: dict[str, list[NovelView]]
     """By name of the avatar."""
+    still: Still | None
+    """None where there is no such stretch, or landmarks were not asked for."""
     candidates: dict[tuple[str, str], Candidate]
-    """By name and motion; the motion is valid for the main group's frames."""
+    """By name and motion; a refined motion is so on the main group's and the still frames only."""
     facts: dict[str, dict[str, float]]
     """By name of the avatar: gaussians, seconds_fit."""
     remarks: list[str] = field(default_factory=list)
@@ -78,6 +98,9 @@ class Assessment:
             prefix = (row.name and f"{row.name}_") + group + motion
             record |= {prefix + key: round(value, 5) for key, value in row.figures.items()}
             record[prefix + "frames"] = len(row.measured.frames)
+        for name, motion in self.still.measured if self.still else ():
+            prefix = (name and f"{name}_") + ("refined_" if motion == REFINED else "")
+            record |= {prefix + key: round(value, 5) for key, value in self.still.figures(name, motion).items()} if self.still else {}
         for name in self.facts:
             held, trained = self.row(name, group=HELD_OUT), self.row(name, group=TRAINED)
             if held is not None and trained is not None:
@@ -122,39 +145,50 @@ def assess(
         UserError: a picture of the capture is missing or damaged.
     """
     main = groups.frames[groups.main]
-    candidates = {(name, TRACKED): Candidate(avatar, tracking.motion, tracking.camera) for name, avatar in avatars.items()}
+    candidates = tracked = {(name, TRACKED): Candidate(avatar, tracking.motion, tracking.camera) for name, avatar in avatars.items()}
+    calm, speed = _calm(capture) if landmarks else ([], 0.0)
+    calm_frames = np.concatenate([np.arange(s.start, s.stop) for s in calm]) if calm else np.zeros(0, np.int64)
+    if refine is not None:
+        candidates = dict(tracked)
+        for name, avatar in avatars.items():
+            with stage(f"refine {name}".strip()) as progress:
+                motion = refine(avatar, np.union1d(main, calm_frames), progress)
+            candidates[name, REFINED] = Candidate(avatar, motion, tracking.camera)
+
+    def look(chosen: dict[tuple[str, str], Candidate], title: str, frames: np.ndarray, meters: dict[str, Meter] | None):
+        with stage(f"measure ({title})") as progress:
+            found = measure(list(chosen.values()), capture, frames, meters=meters, landmarks=landmarks, threads=threads, progress=progress)
+        return dict(zip(chosen, found, strict=True))
+
     rows = []
     for group, frames in groups.frames.items():
-        chosen = dict(candidates)
-        if group == groups.main and refine is not None:
-            for name, avatar in avatars.items():
-                with stage(f"refine {name}".strip()) as progress:
-                    motion = refine(avatar, main, progress)
-                chosen[name, REFINED] = candidates[name, REFINED] = Candidate(avatar, motion, tracking.camera)
-        with stage(f"measure ({group})") as progress:
-            measured = measure(list(chosen.values()), capture, frames, meters=meters, landmarks=landmarks, threads=threads, progress=progress)
-        rows += [_row(capture, *key, group, found) for key, found in zip(chosen, measured, strict=True)]
+        measured = look(candidates if group == groups.main else tracked, group, frames, meters)
+        rows += [Row(*key, group, found, _figures(found)) for key, found in measured.items()]
+    still = None
+    if calm:
+        starts = np.cumsum([0, *(s.stop - s.start for s in calm)])
+        slices = [slice(int(a), int(b)) for a, b in pairwise(starts)]
+        still = Still(slices, speed, look(candidates, "still head", calm_frames, None))
     seen = groups.frames.get(TRAINED, main)
     rest = rest_frame(tracking.motion, seen)
     views = {name: novel_views(avatar, rest, tracking.camera, threads=threads) for name, avatar in avatars.items()}
     facts = {name: _facts(avatar) for name, avatar in avatars.items()}
-    return Assessment(capture, groups, rows, views, candidates, facts)
+    return Assessment(capture, groups, rows, views, still, candidates, facts)
 
 
-def _row(capture: Capture, name: str, motion: str, group: str, measured: Measured) -> Row:
-    cuts = tuple(int(cut) for cut in getattr(capture, "cuts", ()))
-    still = still_stretches(measured.truth_points, measured.frames, capture.fps, cuts)
+def _calm(capture: Capture) -> tuple[list[slice], float]:
+    """The stretches of the capture in which the head is still, and how fast it moves in them."""
+    points = np.where(capture.valid[:, None, None], capture.landmarks[..., :2] * np.float32(512 / capture.size), np.float32(np.nan))
+    frames, cuts = np.arange(len(capture)), tuple(int(cut) for cut in getattr(capture, "cuts", ()))
+    stretches = still_stretches(points, frames, capture.fps, cuts)
+    speed = head_speed(points, frames, cuts)
+    return stretches, float(np.mean([speed[s].mean() for s in stretches])) if stretches else 0.0
+
+
+def _figures(measured: Measured) -> dict[str, float]:
     figures = measured.means()
-    if still:
-        figures |= {"still_frames": float(sum(s.stop - s.start for s in still))}
-        figures |= {"still_jitter_px": jitter(measured.points, still, capture.fps)}
-        figures |= {"still_jitter_truth_px": jitter(measured.truth_points, still, capture.fps)}
-        rows = np.concatenate([np.arange(s.start, s.stop) for s in still])
-        figures |= {f"still_{key}": value for key, value in flicker_ratios(measured.series, rows).items()}
     seen = np.isfinite(measured.truth_points[:, 0, 0])
-    if seen.any():
-        figures["landmarks_missed"] = float(np.isnan(measured.points[seen, 0, 0]).sum())
-    return Row(name, motion, group, measured, still, figures)
+    return figures | ({"landmarks_missed": float(np.isnan(measured.points[seen, 0, 0]).sum())} if seen.any() else {})
 
 
 def _facts(avatar: Avatar) -> dict[str, float]:

@@ -1,10 +1,6 @@
 """The demo's report: one page with figures, plots and pictures inside it."""
 
-import base64
 import html
-import io
-import os
-import platform
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avatar3d.files import atomic_path
+from avatar3d.cli.page import cards, data_address, machine, picture, plot, svg, table, write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,18 +18,6 @@ if TYPE_CHECKING:
 
 _TRUE, _TRACKED, _HELD_OUT = "#222222", "#d1495b", "#eef1f5"
 _SHOWN = ("mouth opening", "jaw angle", "eye opening", "turn")
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.5rem 0; }
-.figures div { background: #f4f6f8; border-radius: .5rem; padding: .8rem 1rem; }
-.figures b { display: block; font-size: 1.45rem; font-variant-numeric: tabular-nums; } .figures span { color: #667; font-size: .85rem; }
-table { border-collapse: collapse; margin: .5rem 0; } td, th { padding: .25rem 1.2rem .25rem 0; text-align: left; border-bottom: 1px solid #e3e6ea; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-img, svg, video { max-width: 100%; height: auto; border-radius: .3rem; } .row { display: flex; gap: .6rem; } .row img { flex: 1; min-width: 0; }
-p.note { color: #667; font-size: .9rem; } code { background: #f4f6f8; padding: .1rem .3rem; border-radius: .2rem; }
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,44 +58,40 @@ def write_report(result: DemoResult, path: Path | str) -> None:
     """
     truth, fit = result.truth, result.fit
     held = fit.get("quality_held_out") or fit["quality_train"]
-    figures = (
+    figures = [
         (f"{truth.vertex_median:.2f} mm", f"face vertices off the truth, median (scale {truth.scale:.3f})"),
         (f"{truth.landmark_error:.2f} px", "landmarks off the truth, mean, at 512 pixels"),
         (f"{held['psnr_full']:.1f} dB", "PSNR of frames never trained on"),
         (f"{result.gaussians:,}", f"Gaussians, {result.avatar.stat().st_size / 1e6:.1f} MB"),
         (f"{sum(result.seconds.values()):.0f} s", "from the video to this page"),
-    )
-    cards = "".join(f"<div><b>{value}</b><span>{label}</span></div>" for value, label in figures)
+    ]
     said = "repeats what the video says" if result.text is None else f"says “{html.escape(result.text)}”"
     body = f"""<h1>avatar3d demo</h1>
 <p>A video of a made-up person was tracked, an avatar was fitted to it, and now it speaks. Because the person is made up,
 everything about the video is known, and every step can be measured against the truth.</p>
-<div class="figures">{cards}</div>
+{cards(figures)}
 <h2>The avatar speaks</h2>
 <p>It {said}.</p>
-<video controls width="512" src="{_data(result.film.read_bytes(), "video/mp4")}"></video>
-{_svg(_talk_plot(result))}
+<video controls width="512" src="{data_address(result.film.read_bytes(), "video/mp4")}"></video>
+{svg(_talk_plot(result))}
 <p class="note">The opening of the mouth (top) beside the level of the sound (bottom); r = {_loudness_correlation(result):.2f}.</p>
 <h2>Tracking</h2>
-<div class="row">{"".join(f'<img alt="tracked mesh" src="{picture}">' for picture in _stills(result.overlay, 3))}</div>
+<div class="row">{"".join(picture(still, "tracked mesh") for still in _stills(result.overlay, 3))}</div>
 <p class="note">The tracked head over the frames; all of them are in <code>{html.escape("/".join(result.overlay.parts[-2:]))}</code>.</p>
 {_truth_table(truth)}
-{_svg(_curve_plot(result))}
+{svg(_curve_plot(result))}
 <p class="note">True movements in black, tracked ones in colour. On the shaded part nothing shared by all frames was learned.
 Tracked openings in mm are drawn shifted to the true mean; the table says by how much they are off.</p>
-{_svg(_error_plot(result))}
+{svg(_error_plot(result))}
 <h2>The fit</h2>
 {_quality_table(fit)}
-<p><img alt="truth, render, error" src="{_jpeg(result.comparison)}"></p>
+<p>{_file_picture(result.comparison, "truth, render, error")}</p>
 <p class="note">Truth, render, and four times their difference.</p>
 <h2>Time and size</h2>
 {_cost_table(result)}
-<p class="note">{html.escape(_machine())}. Everything shown here is synthetic.</p>
+<p class="note">{html.escape(machine())}. Everything shown here is synthetic.</p>
 """
-    top = f'<meta charset="utf-8"><title>avatar3d demo</title><style>{_STYLE}</style>'
-    page = f'<!doctype html><html lang="en"><head>{top}</head><body>{body}</body></html>\n'
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(path, "avatar3d demo", body)
 
 
 def _truth_table(truth: "TruthReport") -> str:
@@ -128,9 +108,9 @@ def _truth_table(truth: "TruthReport") -> str:
     ]
     note = f"One camera cannot tell size from distance: the true head is {truth.scale:.3f} times the tracked one, which is compared at that size."
     return (
-        _table(("off the truth", "middle", "90th percentile"), rows)
+        table(("off the truth", "middle", "90th percentile"), rows)
         + f'<p class="note">{note}</p>'
-        + _table(("movement", "correlation", "RMS difference, mean taken out", "mean difference"), moves)
+        + table(("movement", "correlation", "RMS difference, mean taken out", "mean difference"), moves)
     )
 
 
@@ -142,7 +122,7 @@ def _quality_table(fit: dict) -> str:
             q = fit[key]
             decibels = [f"{q[f'psnr_{part}']:.2f}" for part in ("full", "head", "mouth", "eyes")]
             rows.append((f"{label} ({q['frames']})", *decibels, f"{q['ssim_full']:.3f}"))
-    return _table(("PSNR, dB", "whole", "head", "mouth", "eyes", "SSIM"), rows)
+    return table(("PSNR, dB", "whole", "head", "mouth", "eyes", "SSIM"), rows)
 
 
 def _cost_table(result: DemoResult) -> str:
@@ -150,18 +130,12 @@ def _cost_table(result: DemoResult) -> str:
     sizes = [(path.name, f"{path.stat().st_size / 1e6:.2f} MB", "") for path in (result.avatar, result.film)]
     speed = result.tracking.get("frames_per_second", {})
     rates = [(f"tracking, {name}", f"{rate:.0f} frames/s", "") for name, rate in speed.items()]
-    return _table(("what", "cost", ""), rows + rates + sizes)
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    cells = ("<td>" + html.escape(row[0]) + "</td>" + "".join(f'<td class="n">{html.escape(value)}</td>' for value in row[1:]) for row in rows)
-    return f"<table><tr>{top}</tr>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
+    return table(("what", "cost", ""), rows + rates + sizes)
 
 
 def _curve_plot(result: DemoResult) -> "Figure":
     curves = {curve.name: curve for curve in result.truth.curves}
-    figure, axes = _figure(len(_SHOWN), 7.5)
+    figure, axes = plot(len(_SHOWN), 7.5)
     time = result.truth.frames / result.fps
     for axis, name in zip(axes, _SHOWN, strict=True):
         curve = curves[name]
@@ -175,7 +149,7 @@ def _curve_plot(result: DemoResult) -> "Figure":
 
 
 def _error_plot(result: DemoResult) -> "Figure":
-    figure, axes = _figure(2, 3.6)
+    figure, axes = plot(2, 3.6)
     time = result.truth.frames / result.fps
     for axis, series, label in zip(
         axes, (result.truth.vertex_by_frame, result.truth.landmark_by_frame), ("vertices\nmm", "landmarks\npx"), strict=True
@@ -188,7 +162,7 @@ def _error_plot(result: DemoResult) -> "Figure":
 
 
 def _talk_plot(result: DemoResult) -> "Figure":
-    figure, axes = _figure(2, 3.2)
+    figure, axes = plot(2, 3.2)
     time = np.arange(len(result.talk)) / float(result.talk.fps)
     axes[0].plot(time, result.opening, color=_TRACKED, linewidth=1)
     axes[0].set_ylabel("mouth\nmm")
@@ -211,57 +185,21 @@ def _loudness_correlation(result: DemoResult) -> float:
     return float(np.corrcoef(level, result.opening)[0, 1]) if min(level.std(), result.opening.std()) > 1e-9 else 0.0
 
 
-def _figure(rows: int, height: float) -> "tuple[Figure, list]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.5, height), layout="constrained")
-    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0].tolist()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-        axis.margins(x=0)
-    axes[-1].set_xlabel("seconds")
-    return figure, axes
-
-
 def _shade_held_out(axis, result: DemoResult) -> None:
     first = result.tracking.get("learned_before", result.frames)
     if first < result.frames:
         axis.axvspan(first / result.fps, result.frames / result.fps, color=_HELD_OUT, zorder=0)
 
 
-def _svg(figure: "Figure") -> str:
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _stills(video: Path, count: int) -> list[str]:
-    """Pictures spread over a video, as data addresses."""
+def _stills(video: Path, count: int) -> "list[np.ndarray]":
+    """Pictures spread over a video."""
     from recon.video import sample_frames
 
-    return [_data(_encoded(frame), "image/jpeg") for frame in islice(sample_frames(video, count), count)]
+    return list(islice(sample_frames(video, count), count))
 
 
-def _jpeg(picture: Path) -> str:
+def _file_picture(path: Path, alt: str) -> str:
     from PIL import Image
 
-    with Image.open(picture) as image:
-        return _data(_encoded(np.asarray(image.convert("RGB"))), "image/jpeg")
-
-
-def _encoded(rgb: np.ndarray) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(rgb).save(stream, "JPEG", quality=88)
-    return stream.getvalue()
-
-
-def _data(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _machine() -> str:
-    return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    with Image.open(path) as image:
+        return picture(np.asarray(image.convert("RGB")), alt)
