@@ -156,14 +156,19 @@ def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float
     from fractions import Fraction
 
     from avatar3d.progress import console
-    from recon.capture import make_capture
+    from recon.capture import load_capture, make_capture
+    from recon.report_card import write_report_card
     from recon.tracking_files import track_capture
 
     rig = open_head(head)
     with console("capture") as progress:
         make_capture(video, folder, size=size, fps=None if fps is None else Fraction(fps).limit_denominator(1001), progress=progress)
     with console("track") as progress:
-        return track_capture(folder, rig, focal=focal, holdout=holdout, progress=progress)
+        tracking = track_capture(folder, rig, focal=focal, holdout=holdout, progress=progress)
+    for line in write_report_card(load_capture(folder), tracking.motion, tracking.camera).lines():
+        say(line)
+    say(f"look at {folder / 'report_card.png'}; docs/capture.md says how to film")
+    return tracking
 
 
 def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
