@@ -12,7 +12,7 @@ from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
 from recon.capture import Capture
 from recon.evaluation import Candidate, Measured, Meter, measure
-from recon.evaluation_frames import HELD_OUT, TRAINED, Groups
+from recon.evaluation_frames import HELD_OUT, TRAINED, Groups, trained_frames
 from recon.evaluation_landmarks import head_speed, jitter, still_stretches
 from recon.novel_views import NovelView, novel_views, rest_frame, summary
 from recon.tracking_files import TrackedCapture
@@ -173,7 +173,30 @@ def assess(
     rest = rest_frame(tracking.motion, seen)
     views = {name: novel_views(avatar, rest, tracking.camera, threads=threads) for name, avatar in avatars.items()}
     facts = {name: _facts(avatar) for name, avatar in avatars.items()}
-    return Assessment(capture, groups, rows, views, still, candidates, facts)
+    return Assessment(capture, groups, rows, views, still, candidates, facts, _remarks(avatars, capture, tracking, groups))
+
+
+def _remarks(avatars: dict[str, Avatar], capture: Capture, tracking: TrackedCapture, groups: Groups) -> list[str]:
+    """What a reader of the figures must know."""
+    remarks = []
+    fitted_to, name = avatars[""].metadata.get("source"), capture.source["name"]
+    if groups.trained is None:
+        which = (
+            f"was fitted to {fitted_to}, this is {name}" if fitted_to and fitted_to != name else "does not say which of these frames it was fitted to"
+        )
+        remarks.append(f"the avatar {which}: what the figures are of is unknown, and identity and camera are as tracked here")
+    elif groups.main == TRAINED:
+        remarks.append("all measured frames were trained on: they say little about others; fit with --holdout 0.2 to know")
+    elif tracking.report["learned_before"] > groups.frames[HELD_OUT].min():
+        remarks.append("the tracker learned identity and focal length from held-out frames too; track with --holdout for clean figures")
+    for other, avatar in avatars.items():
+        trained = trained_frames(avatar, capture)
+        seen = 0 if trained is None else int(trained[groups.frames[groups.main]].sum())
+        if other and trained is None:
+            remarks.append(f"{other} does not say which of these frames it was fitted to")
+        elif other and seen and groups.main == HELD_OUT:
+            remarks.append(f"{other} was trained on {seen} of the held-out frames")
+    return remarks
 
 
 def _calm(capture: Capture) -> tuple[list[slice], float]:
