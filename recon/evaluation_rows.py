@@ -14,12 +14,13 @@ from recon.capture import Capture
 from recon.evaluation import Candidate, Measured, Meter, measure
 from recon.evaluation_frames import HELD_OUT, TRAINED, Groups, trained_frames
 from recon.evaluation_landmarks import head_speed, jitter, still_stretches
+from recon.evaluation_transfer import carried_over
 from recon.novel_views import NovelView, novel_views, rest_frame, summary
 from recon.tracking_files import TrackedCapture
 
 TRACKED, REFINED = "tracked", "refined"
-Refine = Callable[[Avatar, np.ndarray, Progress], Motion]
-"""The poses of some frames fitted through a frozen avatar: (avatar, frames, progress) -> motion of the whole capture."""
+Refine = Callable[[Avatar, Motion, np.ndarray, Progress], Motion]
+"""The poses of some frames fitted through a frozen avatar: (avatar, tracked motion, frames, progress) -> motion of the whole capture."""
 Stage = Callable[[str], AbstractContextManager[Progress]]
 """The progress of a stage by its name."""
 
@@ -145,14 +146,14 @@ def assess(
         UserError: a picture of the capture is missing or damaged.
     """
     main = groups.frames[groups.main]
-    candidates = tracked = {(name, TRACKED): Candidate(avatar, tracking.motion, tracking.camera) for name, avatar in avatars.items()}
+    candidates = tracked = {(name, TRACKED): _tracked(avatar, capture, tracking) for name, avatar in avatars.items()}
     calm, speed = _calm(capture) if landmarks else ([], 0.0)
     calm_frames = np.concatenate([np.arange(s.start, s.stop) for s in calm]) if calm else np.zeros(0, np.int64)
     if refine is not None:
         candidates = dict(tracked)
         for name, avatar in avatars.items():
             with stage(f"refine {name}".strip()) as progress:
-                motion = refine(avatar, np.union1d(main, calm_frames), progress)
+                motion = refine(avatar, tracked[name, TRACKED].motion, np.union1d(main, calm_frames), progress)
             candidates[name, REFINED] = Candidate(avatar, motion, tracking.camera)
 
     def look(chosen: dict[tuple[str, str], Candidate], title: str, frames: np.ndarray, meters: dict[str, Meter] | None):
@@ -170,10 +171,15 @@ def assess(
         slices = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         still = Still(slices, speed, look(candidates, "still head", calm_frames, None))
     seen = groups.frames.get(TRAINED, main)
-    rest = rest_frame(tracking.motion, seen)
-    views = {name: novel_views(avatar, rest, tracking.camera, threads=threads) for name, avatar in avatars.items()}
+    views = {name: novel_views(avatar, rest_frame(motion, seen), camera, threads=threads) for (name, _), (avatar, motion, camera) in tracked.items()}
     facts = {name: _facts(avatar) for name, avatar in avatars.items()}
     return Assessment(capture, groups, rows, views, still, candidates, facts, _remarks(avatars, capture, tracking, groups))
+
+
+def _tracked(avatar: Avatar, capture: Capture, tracking: TrackedCapture) -> Candidate:
+    # An avatar that was fitted to this very tracking goes with it as it is, whatever the fit made of its identity.
+    ours = trained_frames(avatar, capture) is not None
+    return Candidate(avatar, tracking.motion if ours else carried_over(tracking.motion, tracking.camera, avatar), tracking.camera)
 
 
 def _remarks(avatars: dict[str, Avatar], capture: Capture, tracking: TrackedCapture, groups: Groups) -> list[str]:

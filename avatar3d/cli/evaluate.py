@@ -168,8 +168,8 @@ def _refiner(capture: "Capture", tracking: "TrackedCapture") -> "Refine":
 
     store = FrameStore(capture)
 
-    def refine(person: "Avatar", frames: "np.ndarray", progress: "Progress") -> "Motion":
-        return refine_motion(person, tracking.motion, tracking.camera, frames, store, progress=progress)
+    def refine(person: "Avatar", motion: "Motion", frames: "np.ndarray", progress: "Progress") -> "Motion":
+        return refine_motion(person, motion, tracking.camera, frames, store, progress=progress)
 
     return refine
 
