@@ -1,0 +1,151 @@
+"""Fitting the Gaussians on a torch device: the trainer's step by autograd, all frames of a batch at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar3d.avatar import Avatar
+from avatar3d.basis_network import basis_weights
+from avatar3d.camera import Camera
+from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
+from avatar3d.render.cuda import require_cuda
+from avatar3d.render.frames import GaussianFrames, rasterize_frames
+from recon.device_frames import DeviceFrames
+from recon.loss import LossWeights
+from recon.torch_loss import photometric_losses
+from recon.trainer import Trainer
+from recon.training_frames import FrameStore
+
+_PER_GAUSSIAN = ("position", "rotation", "log_scale", "opacity_logit", "colour")
+_WITH_BASES = ("position", "rotation", "colour")
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What a step works on; depends on the seed and the step's number only."""
+
+    batch: np.ndarray
+    """[B] frames."""
+    backgrounds: np.ndarray
+    """[B, 3] float32 colours behind them."""
+    noise: np.ndarray
+    """[B, D] float32 on the network's normalised inputs."""
+    shrink: int
+    camera: Camera
+    """At the step's resolution."""
+    weights: LossWeights
+    with_bases: bool
+
+
+class TorchTrainer(Trainer):
+    """A `Trainer` whose parameters live on a device and whose steps are taken there.
+
+    The same seeds draw the same frames, backgrounds and noise, checkpoints and avatars have the same names and shapes: a fit may begin on one kind of
+    trainer and go on with another. On a GPU sums have no fixed order, so that two runs agree closely but not to the bit.
+    """
+
+    def __init__(
+        self, trainer: Trainer, device: str | torch.device, *, rasterizer: str = "auto", packed: bool = False, frame_bytes: int | None = None
+    ):
+        """Take over where a trainer stands; that one is left as it is.
+
+        Args:
+            trainer: on the CPU.
+            device: where to work.
+            rasterizer: backend that draws, see `rasterize_frames`.
+            packed: see `rasterize_frames`.
+            frame_bytes: memory of the device that frames may take; default a share of what is free.
+        """
+        self.__dict__.update(trainer.__dict__)
+        self._device, self._rasterizer, self._packed = torch.device(device), rasterizer, packed
+        self.parameters = {name: value.detach().to(self._device, copy=True) for name, value in trainer.parameters.items()}
+        options = [{key: value for key, value in group.items() if key != "params"} for group in trainer.optimizer.param_groups]
+        groups = [option | {"params": [self.parameters[option["name"]]]} for option in options]
+        defaults = trainer.optimizer.defaults
+        self.optimizer = torch.optim.Adam(groups, betas=defaults["betas"], eps=defaults["eps"], fused=True)
+        self.restore(trainer.state())
+        self._frames = DeviceFrames(self._device, frame_bytes)
+        shape = torch.from_numpy(self.motion.shape)
+        self._torch_rig = torch_rig(self.rig, shape, self._device)
+        self._joints = self.rig.joints(shape).to(self._device)
+        self._channels = motion_channels(self.motion, self._device)
+        self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
+        self._inputs, self._mean, self._std = (tensor.to(self._device) for tensor in (self.inputs, self.input_mean, self.input_std))
+
+    def draw(self, step: int, frames: np.ndarray, probabilities: np.ndarray) -> Draw:
+        """The frames and everything random of a step."""
+        preset, rng = self.preset, np.random.default_rng((self.seed, step))
+        share = step / preset.steps
+        shrink = 2 if share < preset.half_share else 1
+        batch = np.sort(rng.choice(frames, preset.batch, p=probabilities, replace=len(frames) < preset.batch))
+        backgrounds = rng.uniform(size=(preset.batch, 3)).astype(np.float32)
+        noise = rng.normal(size=(preset.batch, self.inputs.shape[1]), scale=preset.input_noise).astype(np.float32)
+        camera = self.camera.resized(self.camera.width // shrink, self.camera.height // shrink)
+        return Draw(batch, backgrounds, noise, shrink, camera, LossWeights(dssim=0.2 if shrink == 1 else 0.0), share >= preset.free_share)
+
+    def advance(self, store: FrameStore, frames: np.ndarray, probabilities: np.ndarray, pool: ThreadPoolExecutor) -> tuple[float, float]:
+        """One optimizer step over a batch of frames; returns mean loss and PSNR. The pool decodes the frames of this step and of the next."""
+        drawn = self.draw(self.step, frames, probabilities)
+        truth = self._frames.batch(store, drawn.batch, drawn.shrink, pool)
+        if self.step + 1 < self.preset.steps:
+            later = self.draw(self.step + 1, frames, probabilities)
+            self._frames.request(store, later.batch, later.shrink, pool)
+        leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in _PER_GAUSSIAN}
+        background = torch.from_numpy(drawn.backgrounds).to(self._device)
+        rgb, alpha = rasterize_frames(self._pose(leaves, drawn), drawn.camera, background, backend=self._rasterizer, packed=self._packed)
+        target, matte = truth.over(background)
+        loss = photometric_losses(rgb, alpha, target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
+        found = torch.autograd.grad(loss, list(leaves.values()))
+        self._descend(dict(zip(leaves, found, strict=True)), self.step / self.preset.steps)
+        self.step += 1
+        error = (rgb.detach() - target).square().mean((1, 2, 3))
+        # One look at the device a step, after everything has been set going.
+        mean_loss, psnr = torch.stack([loss.detach(), (-10 * torch.log10(error.clamp_min(1e-10))).mean()]).tolist()
+        return mean_loss, psnr
+
+    def _pose(self, leaves: dict[str, Tensor], drawn: Draw) -> GaussianFrames:
+        """The Gaussians of the batch in world space."""
+        batch = torch.from_numpy(drawn.batch).to(self._device)
+        local = {name: leaves[name][None] for name in _PER_GAUSSIAN}
+        if drawn.with_bases:
+            layers = tuple((leaves[f"network.{i}.weight"], leaves[f"network.{i}.bias"]) for i in range(len(self.layers)))
+            noise = torch.from_numpy(drawn.noise).to(self._device)
+            weights = basis_weights(self._inputs[batch] + noise * self._std, self._mean, self._std, layers)
+            for name in _WITH_BASES:
+                local[name] = local[name] + (weights @ leaves[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
+        channels = {name: track[batch] for name, track in self._channels.items()}
+        vertices = posed_vertices(self._torch_rig, rig_poses(self.rig, self._joints, channels))
+        position, rotation, log_scale = bind(vertices, self._bound, local["position"], local["rotation"], local["log_scale"])
+        return GaussianFrames(position, rotation, log_scale, leaves["opacity_logit"], local["colour"].expand(len(batch), -1, -1))
+
+    def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
+        """The avatar as it stands, on the CPU; `seen` are the frames whose motion its statistics describe."""
+        resident = self.parameters
+        self.parameters = {name: value.cpu() for name, value in resident.items()}
+        try:
+            return super().avatar(metadata, seen)
+        finally:
+            self.parameters = resident
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a checkpoint needs, by name, on the CPU."""
+        return {name: value.cpu() for name, value in super().state().items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Continue from a `state` of any kind of trainer. Raises KeyError or RuntimeError where it is of another fit."""
+        super().restore({name: value.to(self._device) for name, value in state.items()})
+
+
+def on_device(trainer: Trainer, device: str) -> Trainer:
+    """The trainer that works on a device: the one given for "cpu", a `TorchTrainer` for "cuda".
+
+    Raises:
+        UserError: this machine cannot draw on the device.
+    """
+    if device == "cpu":
+        return trainer
+    require_cuda()
+    return TorchTrainer(trainer, device)
