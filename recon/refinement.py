@@ -3,6 +3,7 @@
 Every frame is a small problem of its own, some seventy channels, solved by L-BFGS in coordinates in which the picture changes about
 alike in all directions: the mean Gauss-Newton matrix of a few frames, measured by drawing them with each channel moved a little.
 Such coordinates are worth several times the steps, since a turn of the torso and a blink differ a hundredfold in what they change.
+With the same matrix the frames are then joined: what their pictures hardly say yields to a motion that does not shake.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
@@ -35,6 +37,10 @@ ROBUST = 0.1
 """Differences of colour above this count linearly: they are matte and clothes rather than pose."""
 HEAD_IMPORTANCE = 2.0
 """Weight of the head's pixels against those of the clothes, which the rig cannot explain; mouth and eyes have theirs from the frames."""
+CALM = 2e-7
+"""Squared error of the picture that an acceleration as large as usual in the tracked motion is worth."""
+_LEAST_ACCELERATION = 0.05
+"""Of a channel that hardly moves, as a part of its deviation."""
 SAMPLES = 3
 """Frames from which the coordinates are measured."""
 _UNIT = 0.01
@@ -100,7 +106,7 @@ def refine_motion(
     threads: int = 2,
     progress: Progress = silent,
 ) -> Motion:
-    """The motion with some of its frames fitted to their pictures, each on its own and starting as tracked.
+    """The motion with some of its frames fitted to their pictures, each on its own and starting as tracked, then joined without jitter.
 
     All channels are free, held near their tracked values by a weak prior; frames without a face stay as they are. The result does not
     depend on the number of threads.
@@ -116,7 +122,7 @@ def refine_motion(
         threads: frames that are worked on at once.
         progress: told how many frames are done.
     """
-    chosen = [int(i) for i in frames if motion.valid is None or motion.valid[i]]
+    chosen = [int(i) for i in np.unique(frames) if motion.valid is None or motion.valid[i]]
     if not chosen:
         return motion
     frozen, layout = FrozenAvatar(avatar), Layout.of(motion)
@@ -144,7 +150,51 @@ def refine_motion(
         for refined in pool.map(work, chosen):
             found.append(refined)
             progress(len(found), len(chosen))
-    return _with_frames(motion, chosen, layout.unpack(np.stack(found)))
+    every = np.stack([layout.pack(frame_channels(motion, i)) for i in range(len(motion))])
+    calm = calmed(np.stack(found), every[chosen], np.array(chosen), curvature, usual_acceleration(every, deviation))
+    return _with_frames(motion, chosen, layout.unpack(calm))
+
+
+def usual_acceleration(tracked: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """[P] root mean square of the second differences of a motion's parameters [T, P], not less than a part of their `deviation` [P]."""
+    least = _LEAST_ACCELERATION * deviation
+    return np.maximum(np.sqrt(np.square(np.diff(tracked, 2, axis=0)).mean(axis=0)), least) if len(tracked) > 2 else least
+
+
+def calmed(values: np.ndarray, tracked: np.ndarray, frames: np.ndarray, curvature: np.ndarray, acceleration: np.ndarray) -> np.ndarray:
+    """Refined frames joined to a motion without jitter: [T, P], the least of the curvature's cost and that of accelerations.
+
+    An acceleration costs by its square over the usual one, or over the tracked one where that is larger, so that fast motion does not
+    lag. Frames that do not follow one another are not joined.
+
+    Args:
+        values: [T, P] as refined one by one.
+        tracked: [T, P] before.
+        frames: [T] their indices, ascending.
+        curvature: [P, P] second derivatives of a frame's cost around its refined values.
+        acceleration: [P] usual, per frame squared.
+    """
+    joined = ((frames[2:] - frames[:-2]) == 2)[:, None]
+    if not joined.any():
+        return values
+    cost = 2 * CALM * joined / np.maximum(acceleration, np.abs(np.diff(tracked, 2, axis=0))) ** 2
+
+    def apply(flat: np.ndarray) -> np.ndarray:
+        x = flat.reshape(values.shape)
+        pull = cost * np.diff(x, 2, axis=0)
+        out = x @ curvature
+        out[:-2] += pull
+        out[1:-1] -= 2 * pull
+        out[2:] += pull
+        return out.ravel()
+
+    # Frame by frame, with what an acceleration costs at most, the system is easily inverted.
+    inverse = np.linalg.inv(curvature + np.diag(6 * cost.max(axis=0)))
+    size = values.size
+    system = LinearOperator((size, size), matvec=apply)  # pyright: ignore[reportCallIssue]
+    guess = LinearOperator((size, size), matvec=lambda flat: (flat.reshape(values.shape) @ inverse).ravel())  # pyright: ignore[reportCallIssue]
+    found, _ = cg(system, (values @ curvature).ravel(), x0=values.ravel(), rtol=1e-5, maxiter=200, M=guess)
+    return found.reshape(values.shape)
 
 
 def _with_frames(motion: Motion, frames: list[int], channels: dict[str, np.ndarray]) -> Motion:
