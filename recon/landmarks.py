@@ -1,4 +1,4 @@
-"""MediaPipe: face landmarks, irises, face boxes and the person matte. The only module that knows it."""
+"""MediaPipe: face landmarks, irises, face boxes, hands and the person matte. The only module that knows it."""
 
 import contextlib
 import os
@@ -133,6 +133,31 @@ class PersonSegmenter(contextlib.AbstractContextManager):
         """[height, width] float32, 0..1: how surely a pixel belongs to a person. Soft: the network works at 256x256."""
         result: Any = self._model.process(rgb)
         return result.segmentation_mask
+
+
+class HandFinder(contextlib.AbstractContextManager):
+    """Hands in unrelated pictures; about 6 ms a picture without one, 9 with."""
+
+    def __enter__(self) -> "HandFinder":
+        with quiet():
+            from mediapipe.python.solutions import hands
+
+            self._model = hands.Hands(static_image_mode=True, max_num_hands=2, model_complexity=0, min_detection_confidence=0.5)
+            _wake(self._model)
+        self._seen = False
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._model.close()
+
+    def find(self, rgb: np.ndarray) -> np.ndarray:
+        """[hands, 21, 2] float32: joints in pixels of a picture [H, W, 3] uint8: wrist, then each finger from palm to tip, thumb first."""
+        height, width = rgb.shape[:2]
+        with contextlib.nullcontext() if self._seen else quiet():
+            result: Any = self._model.process(rgb)
+        found = result.multi_hand_landmarks or []
+        self._seen = self._seen or bool(found)
+        return np.array([[(p.x * width, p.y * height) for p in hand.landmark] for hand in found], np.float32).reshape(-1, 21, 2)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:

@@ -157,15 +157,20 @@ def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float
 
     from avatar3d.progress import console
     from recon.capture import load_capture, make_capture
+    from recon.occlusion import find_occlusions, save_occlusions
     from recon.report_card import write_report_card
     from recon.tracking_files import track_capture
 
     rig = open_head(head)
     with console("capture") as progress:
         make_capture(video, folder, size=size, fps=None if fps is None else Fraction(fps).limit_denominator(1001), progress=progress)
+    capture = load_capture(folder)
+    with console("occlusions") as progress:
+        occlusions = find_occlusions(capture, progress)
+    save_occlusions(occlusions, folder)
     with console("track") as progress:
         tracking = track_capture(folder, rig, focal=focal, holdout=holdout, progress=progress)
-    for line in write_report_card(load_capture(folder), tracking.motion, tracking.camera).lines():
+    for line in write_report_card(capture, tracking.motion, tracking.camera, occluded=occlusions.flagged(len(capture))).lines():
         say(line)
     say(f"look at {folder / 'report_card.png'}; docs/capture.md says how to film")
     return tracking

@@ -1,6 +1,5 @@
 """The report card: every defect put into a capture is named on it, with the right advice."""
 
-import itertools
 import json
 from dataclasses import replace
 from fractions import Fraction
@@ -10,40 +9,17 @@ import numpy as np
 import pytest
 
 from avatar3d.camera import look_at
-from avatar3d.data import data_path
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, rest_motion
-from avatar3d.mp4 import VideoWriter
-from recon.capture import make_capture
 from recon.face_coverage import find_blinks, head_angles, mouth_shapes
 from recon.frame_meter import measure_frames
 from recon.report_card import report_card, write_report_card
 from recon.report_rows import AGAIN, FAIR, GOOD, Row
-from recon.video import read_frames
+from tests.recon.spoiled import Spoiled
 
 HEAD = load_head()
 CAMERA = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), focal=900.0, size=(512, 512))
 RATE, FPS = 16000, Fraction(25)
-
-
-class Spoiled:
-    """A capture whose pictures, mattes or facts have been tampered with."""
-
-    def __init__(self, capture, image=lambda picture, index: picture, matte=lambda matte, index: matte, **facts):
-        self._capture, self._image, self._matte = capture, image, matte
-        self.__dict__.update(facts)
-
-    def __len__(self):
-        return len(self._capture)
-
-    def __getattr__(self, name):
-        return getattr(self._capture, name)
-
-    def image(self, index):
-        return self._image(self._capture.image(index), index)
-
-    def matte(self, index):
-        return self._matte(self._capture.matte(index), index)
 
 
 def _speech(seconds: float, level: float, noise: float) -> np.ndarray:
@@ -55,14 +31,9 @@ def _speech(seconds: float, level: float, noise: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory):
-    """Three seconds of the demo in which the head turns and blinks, with ordinary sound."""
-    folder = tmp_path_factory.mktemp("card")
-    with VideoWriter(folder / "part.mp4", fps=FPS, size=(512, 512)) as video:
-        for rgb in itertools.islice(read_frames(data_path("demo", "demo.mp4")), 60, 135):
-            video.write(rgb)
-    made = make_capture(folder / "part.mp4", folder / "part.capture")
-    return replace(made, sound=_speech(10, -20, -60), sound_rate=RATE, lag=0.0)
+def capture(demo_part):
+    """Three seconds with ordinary sound."""
+    return replace(demo_part, sound=_speech(10, -20, -60), sound_rate=RATE, lag=0.0)
 
 
 def _turning(frames: int, left: float, right: float) -> Motion:
