@@ -20,10 +20,12 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import ROOT, HeadModel
 from avatar3d.motion import Motion, check_head, load_motion, save_motion
 from avatar3d.progress import Progress, silent
+from avatar3d.render.mesh import rasterize_mesh, to_camera
+from recon.bust import bust_depth
 from recon.capture import Capture, iterate, load_capture
 from recon.neck import compose, decompose
 from recon.overlay import pose_frames, write_overlay
-from recon.torso import align_bust, choose_reference, torso_motion
+from recon.torso import follow_bust, torso_motion
 from recon.tracker import track
 from recon.vhap import write_vhap
 
@@ -138,22 +140,27 @@ def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadMode
     joints = head.joints(torch.from_numpy(motion.shape)).double().numpy()
     head_R, head_t, _, _ = decompose(motion.rotation, motion.translation, motion.neck_pose, motion.neck_translation, joints)
     learn = capture.valid & shared
-    reference = choose_reference(capture.landmarks, learn)
-    alignment = align_bust(
-        _counted(iterate(capture), tell),
-        reference,
-        (capture.image(reference), capture.matte(reference)),
+    faces, torso = head.faces.numpy(), np.append((head.skin_weights[:, ROOT].numpy() > 0.5)[head.faces.numpy()].all(1), False)
+
+    def depth_of(frame: int) -> np.ndarray:
+        seen = rasterize_mesh(to_camera(pose_frames(head, motion, slice(frame, frame + 1))[0], camera).astype(np.float32), faces, camera)
+        return bust_depth(torso[seen.face], seen.depth, camera.width)
+
+    bust = follow_bust(
+        lambda index: (capture.image(index), capture.matte(index)),
+        depth_of,
         capture.landmarks,
         capture.valid,
+        learn,
+        camera,
+        float(capture.fps),
         tuple(capture.cuts),
+        tell,
     )
-    torso = head.skin_weights[:, ROOT].numpy() > 0.5
-    points = pose_frames(head, motion, slice(reference, reference + 1))[0, torso]
-    depth = float((points @ camera.T_cam_world[2, :3]).mean() + camera.T_cam_world[2, 3])
-    torso_R, torso_t = torso_motion(alignment, camera, depth, head_R, head_t, learn)
+    torso_R, torso_t = torso_motion(bust, camera, head_R, head_t, learn)
     rotation, translation, neck_pose, neck_translation = compose(head_R, head_t, torso_R, torso_t, joints)
     split = replace(motion, rotation=rotation, translation=translation, neck_pose=neck_pose, neck_translation=neck_translation)
-    return split, np.flatnonzero(~alignment.valid)
+    return split, np.flatnonzero(~bust.valid)
 
 
 def _write(folder: Path, motion: Motion, camera: Camera, head: HeadModel, report: dict) -> None:
