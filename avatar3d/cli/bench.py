@@ -2,25 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
 from avatar3d.cli.common import check_range, note, say
 
 
-def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool = False, threads: int | None = None) -> None:
+def bench(
+    json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu"
+) -> None:
     """Measure rendering, training, tracking and driving on this machine.
 
     Args:
         json_out: also write the figures to this file.
         quick: fewer repetitions, fewer sizes.
         threads: default all cores.
+        device: cuda measures an NVIDIA GPU instead: rendering, a quality fit to a synthetic capture, and how close its pictures are to the CPU's.
+            On a machine without one it says so and ends well.
     """
     import os
 
     from avatar3d.bench import machine, render_figures
     from avatar3d.data import data_path
+    from avatar3d.errors import UserError
     from avatar3d.files import atomic_path, check_output
     from avatar3d.head.store import load_head
     from recon.bench import track_figures, train_figures
@@ -31,13 +36,22 @@ def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool
     threads = threads or len(os.sched_getaffinity(0))
     head = load_head()
     described = machine() | {"threads": threads}
+    stages = {
+        "render": lambda: _avatar_figures(quick, threads) | render_figures(quick, threads=threads),
+        "train": lambda: train_figures(head, quick, threads),
+        "track": lambda: track_figures(data_path("demo", "demo.mp4"), head),
+        "drive": _driver_figures,
+    }
+    skipped: dict[str, str] = {}
+    if device == "cuda":
+        stages = {"cuda": lambda: _cuda_figures(quick)}
+        try:
+            described |= _gpu()
+        except UserError as error:
+            stages, skipped = {}, {"skipped": str(error)}
+            note(f"bench: nothing measured: {error}")
     results: dict[str, float] = {}
-    for name, measure in (
-        ("render", lambda: _avatar_figures(quick, threads) | render_figures(quick, threads=threads)),
-        ("train", lambda: train_figures(head, quick, threads)),
-        ("track", lambda: track_figures(data_path("demo", "demo.mp4"), head)),
-        ("drive", _driver_figures),
-    ):
+    for name, measure in stages.items():
         note(f"bench: {name} ...")
         results |= measure()
     for key, value in sorted(results.items()):
@@ -45,7 +59,30 @@ def bench(json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool
     say(", ".join(f"{key} {value}" for key, value in described.items()))
     if json_out is not None:
         with atomic_path(json_out) as temporary:
-            temporary.write_text(json.dumps({"machine": described, "results": results}, indent=1) + "\n")
+            temporary.write_text(json.dumps({"machine": described, "results": results} | skipped, indent=1) + "\n")
+
+
+def _gpu() -> dict[str, str]:
+    """The CUDA device and its libraries.
+
+    Raises:
+        UserError: there is none that works.
+    """
+    import importlib.metadata
+
+    import torch
+
+    from avatar3d.render.cuda import require_cuda
+
+    require_cuda()
+    return {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda), "gsplat": importlib.metadata.version("gsplat")}
+
+
+def _cuda_figures(quick: bool) -> dict[str, float]:
+    from avatar3d.head.store import load_head
+    from recon.bench_cuda import cuda_figures
+
+    return cuda_figures(load_head(), quick)
 
 
 def _avatar_figures(quick: bool, threads: int) -> dict[str, float]:
