@@ -104,7 +104,7 @@ def make_capture(
     Raises:
         UserError: unusable video or output path, no face, or fewer than `MIN_FACES` frames with one.
     """
-    out = _check_folder(out)
+    out = check_folder(out)
     info = probe(video)
     person = find_person(sample_frames(video, _SAMPLES))
     if person is None:
@@ -132,7 +132,7 @@ def make_capture(
                 landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)
                 valid.append(points is not None)
                 cuts.see(rgb, points)
-                _write_frame(folder, i, rgb, matte)
+                write_frame(folder, i, rgb, matte)
                 progress(i + 1, max(expected, i + 1))
         if sum(valid) < MIN_FACES:
             raise UserError(f"{video}: a face was seen in {sum(valid)} of {len(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
@@ -194,7 +194,7 @@ def _single_threaded_opencv() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _check_folder(out: Path | str) -> Path:
+def check_folder(out: Path | str) -> Path:
     """Refuse to replace a folder that holds anything but a capture."""
     out = check_output(out)
     if out.is_dir() and any(out.iterdir()) and not (out / "capture.json").is_file():
@@ -202,7 +202,8 @@ def _check_folder(out: Path | str) -> Path:
     return out
 
 
-def _write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) -> None:
+def write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) -> None:
+    """Write a frame's picture [size, size, 3] and matte [size, size], both uint8, into a capture folder."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     # Encoded in memory and written by Python: OpenCV's own writer does not say why it failed.
     image = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1]
