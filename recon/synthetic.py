@@ -13,9 +13,11 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion, rest_motion
 from avatar3d.render.cpu import Workspace, render_arrays
 from avatar3d.statistics import motion_statistics
+from recon.synthetic_glasses import glasses
 from recon.synthetic_hair import hair_splats
+from recon.synthetic_long_hair import beard, long_hair
 from recon.synthetic_noise import noise, smoothstep
-from recon.synthetic_person import random_person
+from recon.synthetic_person import PLAIN, Look, random_person
 from recon.synthetic_skin import surface_splats
 from recon.synthetic_splats import bound, joined
 from recon.synthetic_surface import sample_surface
@@ -28,19 +30,27 @@ _LOOKED_AT = np.array([0.0, -0.014, 0.0])
 SUPERSAMPLING = 2
 
 
-def synthetic_avatar(head: HeadModel, seed: int, coarseness: float = 1.0) -> Avatar:
+def synthetic_avatar(head: HeadModel, seed: int, coarseness: float = 1.0, look: Look = PLAIN) -> Avatar:
     """A random person as an avatar: procedural skin, eyes, mouth, hair and clothes on a random identity.
 
     Args:
         head: the embedded head, or one with its regions and landmarks.
         seed: of the identity and of everything that is random in its look.
         coarseness: 1 for a fine picture at 512 pixels; 2 has a quarter as many Gaussians.
+        look: hair, beard, glasses and light.
     """
-    person = random_person(head, seed)
+    person = random_person(head, seed, look)
     surface = sample_surface(head, person, coarseness)
     rig = with_carriers(head)
     rest = np.ascontiguousarray(rig.shaped(torch.from_numpy(person.shape)).numpy())
-    local = bound(joined([surface_splats(surface), hair_splats(surface, coarseness)]), rest, np.ascontiguousarray(rig.faces.numpy().astype(np.int32)))
+    parts = [surface_splats(surface), hair_splats(surface, coarseness)]
+    if look.long_hair:
+        parts.append(long_hair(surface, coarseness))
+    if look.beard:
+        parts.append(beard(surface, coarseness))
+    if look.glasses:
+        parts.append(glasses(surface))
+    local = bound(joined(parts), rest, np.ascontiguousarray(rig.faces.numpy().astype(np.int32)))
     still = rest_motion(head, 2, shape=person.shape)
     inputs = network_inputs(still)
     N = len(local["face"])

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import KDTree
 
-from recon.synthetic_light import KEY, VIEW, to_srgb
+from recon.synthetic_light import VIEW, to_srgb
 from recon.synthetic_noise import noise, smoothstep
 from recon.synthetic_splats import Splats, frame_around, joined, unit
 from recon.synthetic_surface import Surface
@@ -67,7 +67,7 @@ def _head_hair(surface: Surface, coarseness: float, rng: np.random.Generator) ->
     lit = surface.lit[root]
     depth = (height / height.max())[:, None] * (0.35 + 0.65 * t[..., 0])
     tone = np.exp(0.20 * rng.standard_normal(len(root)) + 0.16 * clump)
-    return _strands(surface, root, points, 0.00030 * coarseness, tone, lit, depth, opacity=0.9)
+    return strands(surface, root, points, 0.00030 * coarseness, tone, lit, depth, opacity=0.9)
 
 
 def _brow_hair(surface: Surface, coarseness: float, rng: np.random.Generator) -> Splats:
@@ -87,7 +87,7 @@ def _brow_hair(surface: Surface, coarseness: float, rng: np.random.Generator) ->
         points = surface.position[root][:, None] + direction[:, None] * length[:, None, None] * t + normal[:, None] * (0.0005 + 0.0006 * t)
         depth = np.full((len(root), 3), 0.5)
         tone = 0.85 * np.exp(0.15 * rng.standard_normal(len(root)))
-        parts.append(_strands(surface, root, points, 0.00011 * coarseness, tone, np.full(len(root), 0.8), depth, opacity=0.5))
+        parts.append(strands(surface, root, points, 0.00011 * coarseness, tone, np.full(len(root), 0.8), depth, opacity=0.5))
     return joined(parts)
 
 
@@ -128,7 +128,7 @@ def _lashes(surface: Surface, coarseness: float, rng: np.random.Generator) -> Sp
             points = base[:, None] + reach * (forward[:, None] * t + np.array([0.0, 0.42 * up, 0.0]) * t**2)
             tone = np.full(len(base), 0.25)
             parts.append(
-                _strands(surface, root, points, 0.00006 * coarseness, tone, np.full(len(base), 0.6), np.full((len(base), 4), 0.2), opacity=0.28)
+                strands(surface, root, points, 0.00006 * coarseness, tone, np.full(len(base), 0.6), np.full((len(base), 4), 0.2), opacity=0.28)
             )
     return joined(parts)
 
@@ -148,7 +148,7 @@ def _nearest(surface: Surface, points: np.ndarray, region: str) -> np.ndarray:
     return candidates[KDTree(surface.position[candidates]).query(points)[1]]
 
 
-def _strands(
+def strands(
     surface: Surface, root: np.ndarray, points: np.ndarray, radius: float, tone: np.ndarray, lit: np.ndarray, depth: np.ndarray, opacity: float
 ) -> Splats:
     """Gaussians along polylines.
@@ -172,10 +172,11 @@ def _strands(
     thin = np.linspace(1.0, 0.6, P - 1)
     scale = np.stack([0.42 * length, np.tile(radius * thin, (M, 1)), np.tile(radius * thin, (M, 1))], axis=2)
     # Kajiya and Kay (1989): a hair is bright where it runs across the light, and shines in a cone around the mirror direction.
-    across_light = np.sqrt(np.maximum(1 - (tangent @ KEY) ** 2, 0))
-    across_half = np.sqrt(np.maximum(1 - (tangent @ unit(KEY + VIEW)) ** 2, 0))
+    key = surface.person.look.light.key
+    across_light = np.sqrt(np.maximum(1 - (tangent @ key) ** 2, 0))
+    across_half = np.sqrt(np.maximum(1 - (tangent @ unit(key + VIEW)) ** 2, 0))
     outside = 0.5 * (depth[:, 1:] + depth[:, :-1])
-    facing = 0.35 + 0.65 * np.clip(normal @ unit(KEY + np.array([0, 0.5, 0])), 0, 1)
+    facing = 0.35 + 0.65 * np.clip(normal @ unit(key + np.array([0, 0.5, 0])), 0, 1)
     light = (0.25 + 0.75 * np.clip(lit, 0.15, 1.1) * facing)[:, None] * (0.25 + 0.9 * outside) * (0.45 + 0.55 * across_light)
     shine = 0.10 * (facing * tone)[:, None] * outside * across_half**28
     colour = surface.person.hair * (tone[:, None] * light * 1.25)[..., None] + shine[..., None] * (0.35 + 0.65 * unit(surface.person.hair))

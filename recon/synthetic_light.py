@@ -1,4 +1,6 @@
-"""Light for synthetic captures: a soft studio, baked once into the rest pose with its shadows."""
+"""Light for synthetic captures, baked once into the rest pose with its shadows."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -6,13 +8,31 @@ from avatar3d.camera import look_at
 from avatar3d.render.mesh import rasterize_mesh, to_camera, vertex_normals
 from recon.synthetic_splats import unit
 
-KEY = unit(np.array([-0.45, 0.45, 0.8]))
-"""Direction to the main light: in front, above, from the subject's right."""
 VIEW = np.array([0.0, 0.0, 1.0])
-_LOBES = ((KEY, 2.6, 9.0), (unit(np.array([0.85, 0.15, 0.5])), 0.5, 4.0), (unit(np.array([0.5, 0.6, -0.7])), 1.6, 10.0))
-"""Direction, strength and sharpness of main light, fill and rim."""
-_AMBIENT = (0.26, 0.16)
-"""Radiance from the horizon, and what is added straight above and taken away below."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """Where light comes from: soft lamps and what the room gives back."""
+
+    lamps: tuple[tuple[tuple[float, float, float], float, float], ...]
+    """Direction, strength and sharpness of each; the first is the main light."""
+    ambient: tuple[float, float]
+    """Radiance from the horizon, and what is added straight above and taken away below."""
+    mouth: float = 1.0
+    """How much of it reaches tongue and palate, beside a lamp right in front."""
+
+    @property
+    def key(self) -> np.ndarray:
+        """[3] unit direction to the main light."""
+        return unit(np.array(self.lamps[0][0]))
+
+
+STUDIO = Light((((-0.45, 0.45, 0.8), 2.6, 9.0), ((0.85, 0.15, 0.5), 0.5, 4.0), ((0.5, 0.6, -0.7), 1.6, 10.0)), (0.26, 0.16))
+"""Main light in front, above, from the subject's right; fill and rim from the left."""
+WINDOW = Light((((0.75, 0.30, 0.62), 2.3, 5.0), ((-0.8, 0.1, 0.6), 0.25, 3.0), ((-0.3, 0.8, -0.5), 0.6, 6.0)), (0.34, 0.12), 0.3)
+"""A large window at the subject's left and a bright room."""
+
 _DIRECTIONS = 160
 _DISTANCE, _EXTENT, _PIXELS = 20.0, 0.56, 448
 _BIAS = 2e-3
@@ -27,20 +47,21 @@ def directions(count: int) -> np.ndarray:
     return np.stack([radius * np.cos(angle), y, radius * np.sin(angle)], axis=1)
 
 
-def radiance(direction: np.ndarray) -> np.ndarray:
+def radiance(direction: np.ndarray, light: Light = STUDIO) -> np.ndarray:
     """[...] light that arrives from `direction` [..., 3]."""
-    total = _AMBIENT[0] + _AMBIENT[1] * direction[..., 1]
-    for middle, strength, sharpness in _LOBES:
-        total = total + strength * np.exp(sharpness * (direction @ middle - 1))
+    total = light.ambient[0] + light.ambient[1] * direction[..., 1]
+    for towards, strength, sharpness in light.lamps:
+        total = total + strength * np.exp(sharpness * (direction @ unit(np.array(towards)) - 1))
     return total
 
 
-def irradiance(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def irradiance(vertices: np.ndarray, faces: np.ndarray, light: Light = STUDIO) -> np.ndarray:
     """[V] light on each vertex with all shadows, about 1 where the main light falls straight on.
 
     Args:
         vertices: [V, 3] the rest pose, metres, around the origin.
         faces: [F, 3].
+        light: what falls on them.
     """
     normals = vertex_normals(vertices, faces)
     total = np.zeros(len(vertices))
@@ -52,19 +73,19 @@ def irradiance(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         column, row = np.clip((points[:, :2] / points[:, 2:] * camera.fx + _PIXELS / 2).astype(int), 0, _PIXELS - 1).T
         # The nearest of a small neighbourhood would darken edges; the farthest forgives the picture's coarse grid.
         lit = points[:, 2] < depth[row, column] + _BIAS
-        total += np.where(lit, np.maximum(cosine, 0), 0) * radiance(direction)
-    return total * 4 / _DIRECTIONS / _full()
+        total += np.where(lit, np.maximum(cosine, 0), 0) * radiance(direction, light)
+    return total * 4 / _DIRECTIONS / _full(light)
 
 
-def _full() -> float:
+def _full(light: Light) -> float:
     """What an unshadowed surface that faces the main light receives, in the same units."""
     around = directions(4000)
-    return float((radiance(around) * np.maximum(around @ KEY, 0)).mean() * 4)
+    return float((radiance(around, light) * np.maximum(around @ light.key, 0)).mean() * 4)
 
 
-def glint(normals: np.ndarray, sharpness: float) -> np.ndarray:
+def glint(normals: np.ndarray, sharpness: float, light: Light = STUDIO) -> np.ndarray:
     """[N] highlight of the main light on surfaces with `normals` [N, 3], seen from the front (Blinn)."""
-    half = unit(KEY + VIEW)
+    half = unit(light.key + VIEW)
     return np.maximum(normals @ half, 0) ** sharpness
 
 

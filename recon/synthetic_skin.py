@@ -61,8 +61,9 @@ def _skin(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.nda
     albedo = albedo * np.array([1.02, 0.80, 0.77]) ** flush[:, None] * np.array([0.90, 0.84, 0.86]) ** (0.9 * tired + 0.6 * lid)[:, None]
     freckles = smoothstep(noise(p, 0.0012, rng), 1.6, 2.4) * np.clip(flush, 0, 1)
     albedo = albedo * np.array([0.90, 0.82, 0.76]) ** freckles[:, None]
-    stubble = _stubble(surface) * (0.8 + 0.25 * noise(p, 0.0008, rng))
-    albedo = mix(albedo, 0.35 * surface.person.hair + 0.5 * albedo * [0.92, 0.97, 1.0], 0.28 * np.clip(stubble, 0, 1))
+    shadow = stubble(surface) * (0.8 + 0.25 * noise(p, 0.0008, rng))
+    dark = 0.75 if surface.person.look.beard else 0.28
+    albedo = mix(albedo, 0.35 * surface.person.hair + 0.5 * albedo * [0.92, 0.97, 1.0], dark * np.clip(shadow, 0, 1))
     albedo = mix(
         albedo, surface.person.hair, 0.45 * brow_strength(surface) + 0.85 * hairline(surface.template, 0.004) * (1 - surface.mask("ears", blur=2))
     )
@@ -80,11 +81,12 @@ def _skin(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.nda
     # Light that enters the skin leaves it redder: shadows are warm.
     shade = np.maximum(lit, 0.03)[:, None] ** np.array([0.82, 1.0, 1.06])
     oily = 1 + 0.3 * noise(p, 0.0013, rng)
-    shine = 0.045 * glint(surface.normal, 14) + 0.05 * glint(surface.normal, 90) * oily + 0.12 * lips * glint(surface.normal, 50)
+    dull, sharp, wet = (glint(surface.normal, sharpness, surface.person.look.light) for sharpness in (14, 90, 50))
+    shine = 0.045 * dull + 0.05 * sharp * oily + 0.12 * lips * wet
     return albedo * shade + (np.minimum(lit, 1) * shine)[:, None]
 
 
-def _stubble(surface: Surface) -> np.ndarray:
+def stubble(surface: Surface) -> np.ndarray:
     """[N] 0..1 where a beard would grow: jaw, chin and upper lip."""
     x, y, z = surface.template.T
     jaw = smoothstep(y, -0.030 - 0.25 * np.maximum(z - 0.05, 0) - 0.35 * np.maximum(0.05 - np.abs(x), 0), -0.062) * smoothstep(y, -0.115, -0.098)
@@ -156,12 +158,12 @@ def _teeth(surface: Surface, gums: float) -> np.ndarray:
 def _tongue(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x, _, z = surface.template.T
     bumps = 1 + 0.08 * noise(surface.template, 0.0012, rng) - 0.25 * np.exp(-((x / 0.0015) ** 2))
-    return np.array([0.36, 0.105, 0.10]) * (bumps * (0.06 + 0.6 * smoothstep(z, 0.05, 0.084)))[:, None]
+    return surface.person.look.light.mouth * np.array([0.36, 0.105, 0.10]) * (bumps * (0.06 + 0.6 * smoothstep(z, 0.05, 0.084)))[:, None]
 
 
 def _mouth(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     z = surface.template[:, 2]
-    return np.array([0.24, 0.06, 0.06]) * (0.03 + 0.6 * smoothstep(z, 0.06, 0.1))[:, None]
+    return surface.person.look.light.mouth * np.array([0.24, 0.06, 0.06]) * (0.03 + 0.6 * smoothstep(z, 0.06, 0.1))[:, None]
 
 
 def _socket(surface: Surface, lit: np.ndarray, rng: np.random.Generator) -> np.ndarray:

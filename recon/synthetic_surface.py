@@ -64,7 +64,8 @@ class Surface:
     @cached_property
     def lit(self) -> np.ndarray:
         """[N] light on the neutral face with its shadows; on the lids as much as they get when they are shut."""
-        open_eyed, shut = irradiance(self.rest, self.faces), irradiance(_extreme_poses(self.head, self.person)[1], self.faces)
+        light = self.person.look.light
+        open_eyed, shut = (irradiance(pose, self.faces, light) for pose in (self.rest, _extreme_poses(self.head, self.person)[1]))
         lids = np.union1d(self.head.regions["left_eyelid"], self.head.regions["right_eyelid"])
         open_eyed[lids] = np.maximum(open_eyed[lids], 0.85 * shut[lids])
         return self.at_points(open_eyed)

@@ -96,14 +96,14 @@ def compare_with_truth(tracked: Motion, camera: Camera, true_motion: Motion, tru
     if tracked.valid is not None:
         frames = frames[tracked.valid[: len(frames)]]
     part = head.subset(np.union1d(head.regions["face"], landmark_vertices(head)))
-    mine, truth = _posed(part, tracked.frames(frames)), _posed(part, true_motion.frames(frames))
+    mine, truth = posed(part, tracked.frames(frames)), posed(part, true_motion.frames(frames))
     face = part.regions["face"]
     scale, R, t = similarity(mine[:, face].reshape(-1, 3), truth[:, face].reshape(-1, 3))
     # In the axes of the camera: right, down, forward.
     offset = 1e3 * (scale * mine[:, face] @ R.T + t - truth[:, face]) @ true_camera.T_cam_world[:3, :3].T
     error = np.linalg.norm(offset, axis=-1)
     rigid = 1e3 * _rigid_errors(scale * mine[:, face], truth[:, face])
-    points = [_landmarks(part, vertices) for vertices in (mine, truth)]
+    points = [placed_landmarks(part, vertices) for vertices in (mine, truth)]
     pixels = [view.project(p) for view, p in zip((camera, true_camera), points, strict=True)]
     missed = np.linalg.norm(pixels[0] - pixels[1], axis=-1) * _REFERENCE_SIZE / camera.width
     curves = _curves(part, [scale * points[0], points[1]], [tracked.frames(frames), true_motion.frames(frames)], [camera, true_camera])
@@ -126,7 +126,7 @@ def compare_with_truth(tracked: Motion, camera: Camera, true_motion: Motion, tru
 def mouth_opening(motion: Motion, head: HeadModel) -> np.ndarray:
     """[T] millimetres between the inner lips in their middle."""
     part = head.subset(landmark_vertices(head))
-    return _gap(part, _landmarks(part, _posed(part, motion)), UPPER_LIP, LOWER_LIP)
+    return _gap(part, placed_landmarks(part, posed(part, motion)), UPPER_LIP, LOWER_LIP)
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -150,7 +150,7 @@ def cropped_camera(camera: Camera, crop: Crop) -> Camera:
     )  # fmt: skip
 
 
-def _posed(head: HeadModel, motion: Motion) -> np.ndarray:
+def posed(head: HeadModel, motion: Motion) -> np.ndarray:
     """[T, V, 3] float64."""
     parts = []
     for first in range(0, len(motion), _BATCH):
@@ -163,7 +163,7 @@ def _posed(head: HeadModel, motion: Motion) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _landmarks(head: HeadModel, vertices: np.ndarray) -> np.ndarray:
+def placed_landmarks(head: HeadModel, vertices: np.ndarray) -> np.ndarray:
     """[T, L, 3]."""
     return landmark_positions(torch.from_numpy(vertices), head).numpy()
 

@@ -147,7 +147,7 @@ def test_the_demo_shows_the_face_that_its_truth_says():
     camera = Camera.from_json(json.loads(data_path("demo", "camera.json").read_text()))
     chosen = [0, 40, 90]
     pictures = [picture for index, picture in enumerate(read_frames(data_path("demo", "demo.mp4"), Fraction(25))) if index in chosen]
-    points = truth._landmarks(head, truth._posed(head, motion.frames(np.array(chosen))))
+    points = truth.placed_landmarks(head, truth.posed(head, motion.frames(np.array(chosen))))
     for picture, true in zip(pictures, camera.project(points), strict=True):
         found = detect_landmarks(picture)
         assert found is not None

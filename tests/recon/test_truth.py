@@ -67,7 +67,7 @@ def test_a_head_of_another_size_is_scaled(motion, camera):
     large = replace(head, **{name: getattr(head, name) * 1.25 for name in names})
     grown = replace(motion, translation=motion.translation * np.float32(1.25))
     # Posed by the large rig, then compared as if by the same one: only the scale may remain.
-    a, b = truth._posed(large, grown).reshape(-1, 3), truth._posed(head, motion).reshape(-1, 3)
+    a, b = truth.posed(large, grown).reshape(-1, 3), truth.posed(head, motion).reshape(-1, 3)
     scale, R, t = similarity(a, b)
     assert scale == pytest.approx(0.8, abs=1e-5)
     assert np.abs(scale * a @ R.T + t - b).max() < 1e-5
