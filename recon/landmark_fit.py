@@ -5,15 +5,20 @@ conjugate gradients over a window of frames, preconditioned by every frame's own
 dearer than to solve every frame alone, since the derivatives are what costs.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from recon.landmark_rig import POSITION, ROTATION, Evaluation, LandmarkRig, View, evaluate, jacobian, offset_jacobian, rigid_jacobian, shape_jacobian
 
-CHUNK = 64
-"""Frames whose derivatives are in memory together (0.25 MB each)."""
+CHUNK = 16
+"""Frames whose derivatives are in memory together (0.4 MB each): few enough for the processor's cache."""
+THREADS = 2
+"""Chunks that are worked on at once; the results do not depend on it."""
 EFFECTIVE_LANDMARKS = 60.0
 """The errors of neighbouring landmarks go together: all of them count as this many independent ones."""
 HUBER_PIXELS = 2.0
@@ -98,6 +103,16 @@ class Solution:
     """[F, P]."""
 
 
+Piece = TypeVar("Piece")
+
+
+def _by_chunk(work: Callable[[slice], Piece], first: int, last: int) -> list[Piece]:
+    """What `work` makes of every chunk of the frames first..last-1, in order."""
+    chunks = [slice(k, min(k + CHUNK, last)) for k in range(first, last, CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, chunks))
+
+
 def _weigh(problem: Problem, state: Evaluation, depth_bias: Tensor, columns: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
     """Residuals [F, N] and their derivatives [F, N, C] times the root of their weights: landmarks, then gaps.
 
@@ -179,9 +194,7 @@ def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: b
     for _ in range(iterations):
         for first in range(0, len(params), WINDOW):
             rows = slice(first, min(first + WINDOW, len(params)))
-            pieces = [
-                _normal_equations(problem, solution, params, slice(k, min(k + CHUNK, rows.stop)), active) for k in range(first, rows.stop, CHUNK)
-            ]
+            pieces = _by_chunk(lambda chunk: _normal_equations(problem, solution, params, chunk, active), first, rows.stop)
             H, g = (torch.cat(items) for items in zip(*pieces, strict=True))
             if smooth:
                 step = _coupled_step(problem, H, g + _smoothness(problem, params)[rows], first)
@@ -240,58 +253,66 @@ def solve_shared(problem: Problem, solution: Solution, iterations: int, shape_pr
         fit_offsets: whether landmark offsets may change.
     """
     shape, offsets, params, bias = solution.shape, solution.offsets, solution.params, solution.depth_bias
-    F, S = len(params), len(shape)
+    F = len(params)
     precision = shape_precision * (F / min(F, SHAPE_FRAMES))
     for _ in range(iterations):
-        H_shape, g_shape = torch.diag(precision), precision * shape
-        eliminated: list[tuple[Tensor, Tensor]] = []
-        for first in range(0, F, CHUNK):
-            rows = slice(first, first + CHUNK)
-            state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
-            columns = torch.cat([jacobian(problem.rig, state, problem.view), shape_jacobian(problem.rig, state, problem.view)], dim=-1)
-            residual, J = _weigh(problem, state, bias, columns, rows)
-            normal = J.transpose(1, 2) @ J
-            gradient = (J.transpose(1, 2) @ residual[..., None])[..., 0]
-            g_prior, H_prior = _prior_terms(problem.prior, params[rows])
-            H, cross = normal[:, :-S, :-S] + H_prior, normal[:, :-S, -S:]
-            solved = _back_substitute(_factor(H), torch.cat([cross, (gradient[:, :-S] + g_prior)[..., None]], dim=2))
-            by_shape, plain = solved[..., :S], solved[..., S]
-            eliminated.append((by_shape, plain))
-            H_shape = H_shape + (normal[:, -S:, -S:] - cross.transpose(1, 2) @ by_shape).sum(0)
-            g_shape = g_shape + (gradient[:, -S:] - (cross.transpose(1, 2) @ plain[..., None])[..., 0]).sum(0)
+        now = Solution(shape, offsets, bias, params)
+        pieces = _by_chunk(lambda rows, now=now: _eliminated(problem, now, rows), 0, F)
+        by_shape, plain, curvatures, gradients = (list(items) for items in zip(*pieces, strict=True))
+        H_shape, g_shape = torch.diag(precision) + torch.stack(curvatures).sum(0), precision * shape + torch.stack(gradients).sum(0)
         step = _back_substitute(_factor(H_shape), g_shape[:, None])[:, 0].clamp(-3 * MAX_STEP, 3 * MAX_STEP)
         shape = shape - step
-        by_shape, plain = (torch.cat(items) for items in zip(*eliminated, strict=True))
-        params = params - (plain - by_shape @ step).clamp(-MAX_STEP, MAX_STEP)
+        params = params - (torch.cat(plain) - torch.cat(by_shape) @ step).clamp(-MAX_STEP, MAX_STEP)
         if fit_offsets:
             offsets = _fit_offsets(problem, shape, offsets, params)
         bias = depth_bias(problem, shape, offsets, params)
     return Solution(shape, offsets, bias, params)
 
 
+def _eliminated(problem: Problem, solution: Solution, rows: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The frames `rows` without their own parameters.
+
+    Returns:
+        by how much identity moves each frame's best parameters [N, P, S], their step with identity held [N, P], and the
+        curvature [S, S] and gradient [S] that are left to identity.
+    """
+    S = len(solution.shape)
+    state = evaluate(problem.rig, solution.shape, solution.offsets, solution.params[rows], problem.view)
+    columns = torch.cat([jacobian(problem.rig, state, problem.view), shape_jacobian(problem.rig, state, problem.view)], dim=-1)
+    residual, J = _weigh(problem, state, solution.depth_bias, columns, rows)
+    normal = J.transpose(1, 2) @ J
+    gradient = (J.transpose(1, 2) @ residual[..., None])[..., 0]
+    g_prior, H_prior = _prior_terms(problem.prior, solution.params[rows])
+    H, cross = normal[:, :-S, :-S] + H_prior, normal[:, :-S, -S:]
+    solved = _back_substitute(_factor(H), torch.cat([cross, (gradient[:, :-S] + g_prior)[..., None]], dim=2))
+    by_shape, plain = solved[..., :S], solved[..., S]
+    left = (normal[:, -S:, -S:] - cross.transpose(1, 2) @ by_shape).sum(0)
+    return by_shape, plain, left, (gradient[:, -S:] - (cross.transpose(1, 2) @ plain[..., None])[..., 0]).sum(0)
+
+
 def depth_bias(problem: Problem, shape: Tensor, offsets: Tensor, params: Tensor) -> Tensor:
     """[L] by how much deeper the model is than the detector finds it, on average, in pixels at 512."""
-    total = torch.zeros(problem.rig.num_landmarks)
-    for first in range(0, len(params), CHUNK):
-        rows = slice(first, first + CHUNK)
+
+    def deeper(rows: slice) -> Tensor:
         state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
-        total += (state.places - problem.targets[rows])[..., 2].sum(0)
-    return total / len(params) / problem.pixel
+        return (state.places - problem.targets[rows])[..., 2].sum(0)
+
+    return torch.stack(_by_chunk(deeper, 0, len(params))).sum(0) / len(params) / problem.pixel
 
 
 def _fit_offsets(problem: Problem, shape: Tensor, offsets: Tensor, params: Tensor) -> Tensor:
     """The offsets [L, 3] that explain best what remains: a 3x3 system per landmark, against the prior OFFSET_STD."""
-    H = torch.zeros(problem.rig.num_landmarks, 3, 3)
-    g = torch.zeros(problem.rig.num_landmarks, 3)
-    for first in range(0, len(params), CHUNK):
-        rows = slice(first, first + CHUNK)
+
+    def terms(rows: slice) -> tuple[Tensor, Tensor]:
         state = evaluate(problem.rig, shape, offsets, params[rows], problem.view)
         residual = (state.places - problem.targets[rows])[..., :2] / problem.pixel
         robust = HUBER_PIXELS / residual.norm(dim=-1).clamp(min=HUBER_PIXELS) / len(params)
         J = offset_jacobian(problem.rig, state, problem.view)[:, :, :2] / problem.pixel
         weighted = J * robust[..., None, None]
-        H += torch.einsum("flai,flaj->lij", weighted, J)
-        g += torch.einsum("flai,fla->li", weighted, residual - (J @ offsets[..., None])[..., 0])
+        left = residual - (J @ offsets[..., None])[..., 0]
+        return torch.einsum("flai,flaj->lij", weighted, J), torch.einsum("flai,fla->li", weighted, left)
+
+    H, g = (torch.stack(items).sum(0) for items in zip(*_by_chunk(terms, 0, len(params)), strict=True))
     H += torch.eye(3) / OFFSET_STD**2
     offsets = -torch.linalg.solve(H, g[..., None])[..., 0]
     upper, lower = problem.rig.opposite
