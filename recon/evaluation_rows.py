@@ -16,6 +16,7 @@ from recon.evaluation_frames import HELD_OUT, TRAINED, Groups, trained_frames
 from recon.evaluation_landmarks import head_speed, jitter, still_stretches
 from recon.evaluation_transfer import carried_over
 from recon.novel_views import NovelView, novel_views, rest_frame, summary
+from recon.occlusion import load_occlusions
 from recon.tracking_files import TrackedCapture
 
 TRACKED, REFINED = "tracked", "refined"
@@ -195,9 +196,13 @@ def _remarks(avatars: dict[str, Avatar], capture: Capture, tracking: TrackedCapt
         remarks.append("all measured frames were trained on: they say little about others; fit with --holdout 0.2 to know")
     elif tracking.report["learned_before"] > groups.frames[HELD_OUT].min():
         remarks.append("the tracker learned identity and focal length from held-out frames too; track with --holdout for clean figures")
+    main = groups.frames[groups.main]
+    hidden = int(load_occlusions(capture.path, len(capture)).flagged(len(capture))[main].sum())
+    if hidden:
+        remarks.append(f"in {hidden} of the {len(main)} measured frames something is in front of the face, which no avatar can know")
     for other, avatar in avatars.items():
         trained = trained_frames(avatar, capture)
-        seen = 0 if trained is None else int(trained[groups.frames[groups.main]].sum())
+        seen = 0 if trained is None else int(trained[main].sum())
         if other and trained is None:
             remarks.append(f"{other} does not say which of these frames it was fitted to")
         elif other and seen and groups.main == HELD_OUT:

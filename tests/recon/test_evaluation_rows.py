@@ -10,6 +10,7 @@ from avatar3d.errors import UserError
 from recon.evaluation_frames import choose_frames, trained_frames
 from recon.evaluation_rows import assess
 from recon.evaluation_transfer import carried_over
+from recon.occlusion import Occlusions, save_occlusions
 from recon.overlay import pose_frames
 from recon.tracking_files import TrackedCapture
 from tests.recon.memory_capture import small_scene
@@ -103,6 +104,14 @@ def test_a_tracker_that_learned_from_held_out_frames_is_told(scene):
     loose = replace(tracking, report={"learned_before": 16})
     found = assess({"": avatar}, capture, loose, choose_frames("held-out", avatar, capture, loose.motion), landmarks=False)
     assert len(found.remarks) == 1 and "track with --holdout" in found.remarks[0]
+
+
+def test_frames_with_something_before_the_face_are_counted(scene):
+    capture, tracking, avatar = scene
+    masks = np.ones((2, 64, 64), bool)
+    save_occlusions(Occlusions(np.array([3, 13], np.int32), masks, np.array([0.5, 0.5], np.float32)), capture.path)
+    found = assess({"": avatar}, capture, tracking, choose_frames("held-out", avatar, capture, tracking.motion), landmarks=False)
+    assert [remark[:23] for remark in found.remarks] == ["in 1 of the 4 measured "]
 
 
 def test_a_motion_of_another_identity_puts_the_head_where_it_was_seen():
