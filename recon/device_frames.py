@@ -44,7 +44,7 @@ class DeviceFrames:
         limit: bytes that may be kept there; default a share of what is free.
         """
         if limit is None:
-            limit = int(MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else HOST_BYTES
+            limit = int(MEMORY_SHARE * torch.cuda.mem_get_info(device.index)[0]) if device.type == "cuda" else HOST_BYTES
         self._device, self._limit, self._bytes = device, limit, 0
         self._kept: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor, tuple[int, int, int, int]]] = {}
         self._coming: dict[tuple[int, int], Future[TrainingFrame]] = {}
