@@ -191,7 +191,7 @@ def _remarks(avatars: dict[str, Avatar], capture: Capture, tracking: TrackedCapt
         which = (
             f"was fitted to {fitted_to}, this is {name}" if fitted_to and fitted_to != name else "does not say which of these frames it was fitted to"
         )
-        remarks.append(f"the avatar {which}: what the figures are of is unknown, and identity and camera are as tracked here")
+        remarks.append(f"the avatar {which}: whether it has seen these frames is unknown, and identity and camera are as tracked here")
     elif groups.main == TRAINED:
         remarks.append("all measured frames were trained on: they say little about others; fit with --holdout 0.2 to know")
     elif tracking.report["learned_before"] > groups.frames[HELD_OUT].min():
