@@ -121,7 +121,7 @@ def bound_step(
     pool: ThreadPoolExecutor,
 ) -> tuple[Step, Callable[[], Avatar]]:  # fmt: skip
     """Plain Gaussians on triangles: what advances the fit by a step, and what gives its avatar."""
-    plain = replace(preset, gaussians=preset.gaussians + preset.loose, loose=0, bases=0, free_share=1.0)
+    plain = replace(preset, gaussians=preset.gaussians + preset.loose, loose=0, bases=0, torso_bases=0, free_share=1.0, surface=0.0, settling=0.0)
     rest = np.ascontiguousarray(head.shaped(torch.from_numpy(motion.shape)).numpy())
     views = train[np.linspace(0, len(train) - 1, min(_START_VIEWS, len(train))).astype(int)]
     posed = pose_frames(head, motion, views)
@@ -130,7 +130,7 @@ def bound_step(
     trainer = Trainer(head, head, motion, camera, seeds, np.zeros((len(seeds.face), 3), np.float32), plain, seed)
     local = {name: trainer.parameters[name].numpy() for name in ("position", "rotation", "log_scale")}
     frames = [(v, store.get(int(i), 1)) for v, i in zip(posed, views, strict=True)]
-    trainer.parameters["colour"].copy_(torch.from_numpy(start_colours(trainer.mesh, frames, local, camera)))
+    trainer.parameters["colour"].copy_(torch.from_numpy(start_colours(trainer.mesh, frames, local, camera, trainer.near)))
     evenly = np.full(len(train), 1 / len(train))
 
     def step(share: float) -> tuple[float, float]:

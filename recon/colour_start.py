@@ -6,23 +6,27 @@ from avatar3d import posing
 from avatar3d.camera import Camera
 from avatar3d.gaussians import SH_C0
 from avatar3d.render.cpu import backward_arrays, render_arrays
+from recon.belief import Neighbourhood, spread_colours
 from recon.trainer import START_OPACITY, Mesh, workspace
 from recon.training_frames import TrainingFrame
 
 _LEAST_WEIGHT = 0.01
 
 
-def start_colours(mesh: Mesh, views: list[tuple[np.ndarray, TrainingFrame]], seeds_local: dict[str, np.ndarray], camera: Camera) -> np.ndarray:
+def start_colours(
+    mesh: Mesh, views: list[tuple[np.ndarray, TrainingFrame]], seeds_local: dict[str, np.ndarray], camera: Camera, near: Neighbourhood
+) -> np.ndarray:
     """Colours [N, 3]: sum of weight times pixel over sum of weight, from the views in which a Gaussian shows.
 
     The compositing weights are read off the rasterizer's own derivative with respect to colour. A Gaussian that is never
-    seen takes the mean colour of all that are.
+    seen takes over the colour of its neighbours, or the mean of all where it has none.
 
     Args:
         mesh: the binding.
         views: posed vertices [V, 3] and the frame, for some frames.
         seeds_local: position, rotation, log_scale in the triangles' frames.
         camera: of the frames.
+        near: the neighbours.
     """
     count = len(mesh.face)
     logit = np.full(count, np.log(START_OPACITY / (1 - START_OPACITY)), np.float32)
@@ -40,4 +44,4 @@ def start_colours(mesh: Mesh, views: list[tuple[np.ndarray, TrainingFrame]], see
     colours = np.empty((count, 3), np.float32)
     colours[seen] = weighted[seen] / total[seen]
     colours[~seen] = colours[seen].mean(axis=0) if seen.any() else 0.5
-    return np.clip(colours, 0, 1)
+    return np.clip(spread_colours(colours, seen, near), 0, 1)

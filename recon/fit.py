@@ -145,7 +145,7 @@ def _trainer(
     local = {name: trainer.parameters[name].numpy() for name in ("position", "rotation", "log_scale")}
     mesh: Mesh = trainer.mesh
     trainer.parameters["colour"].copy_(
-        torch.from_numpy(start_colours(mesh, [(v, store.get(int(i), 1)) for v, i in zip(posed, views, strict=True)], local, camera))
+        torch.from_numpy(start_colours(mesh, [(v, store.get(int(i), 1)) for v, i in zip(posed, views, strict=True)], local, camera, trainer.near))
     )
     return trainer
 

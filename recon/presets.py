@@ -12,7 +12,10 @@ class FitPreset:
     loose: int
     """Off the mesh, on carriers: hair and clothes."""
     bases: int
+    """Of what follows the head."""
     steps: int
+    torso_bases: int = 3
+    """Of what follows the torso."""
     batch: int = 4
     half_share: float = 0.4
     """Share of the steps that are taken at half the resolution."""
@@ -27,6 +30,10 @@ class FitPreset:
     rotation_basis_rate: float = 1e-3
     colour_basis_rate: float = 2e-3
     network_rate: float = 1e-3
+    surface: float = 1e-3
+    """How strongly Gaussians are held to the mesh: loss, if all were `ON_SURFACE` away from it, times two."""
+    settling: float = 0.1
+    """Share of the way by which a Gaussian that no frame shows is drawn to its neighbours, each time."""
     input_noise: float = 0.1
     """Standard deviation added to the normalised inputs of the network, so that unseen poses find it smooth."""
 

@@ -17,6 +17,8 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace, backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
+from recon.basis_groups import basis_masks
+from recon.belief import Neighbourhood, belief, neighbourhood, settle
 from recon.loss import LossWeights, photometric_loss
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
@@ -28,8 +30,13 @@ SMALLEST, LARGEST = 2e-4, 1.2e-2
 """Metres: bounds of a Gaussian's standard deviations."""
 MOST_ELONGATED = 6.0
 """Bound of the largest over the middle standard deviation: needles show as spikes from new viewpoints."""
-INPUT_FLOOR = {"expr": 0.05, "angle": 0.02, "shift": 0.1, "lids": 0.05}
-"""Least standard deviation by which the network's inputs are normalised, so that unused channels do not amplify noise."""
+INPUT_FLOOR = {"expr": 0.2, "angle": 0.08, "shift": 0.4, "lids": 0.2}
+"""Least standard deviation by which the network's inputs are normalised: a channel that hardly moves is mostly the tracker's noise, and
+blown up to the size of the others it would only serve to tell the frames apart."""
+ON_SURFACE = 0.003
+"""Metres by which a Gaussian may leave its place on the mesh before it is drawn back: how deep it lies, one camera cannot see."""
+SETTLING_INTERVAL, LOOKING_INTERVAL, LOOKS = 5, 250, 16
+"""Steps between two calls of `settle`, steps between two looks at what the frames show, and frames of a look."""
 
 
 _buffers = threading.local()
@@ -105,7 +112,10 @@ class Trainer:
         faces = np.ascontiguousarray(rig.faces.numpy().astype(np.int32))
         rest = np.ascontiguousarray(rig.shaped(shape).numpy())
         self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face, seeds.bary)
-        N, K = len(seeds.face), preset.bases
+        N, K = len(seeds.face), preset.bases + preset.torso_bases
+        self.near: Neighbourhood = neighbourhood(head, rest[: head.num_vertices], seeds.face, seeds.bary, seeds.log_scale)
+        self.trust: Tensor | None = None
+        self.masks = basis_masks(rig, motion, seeds.face, preset.bases, preset.torso_bases)
         self.inputs = network_inputs(motion)
         self.input_mean, self.input_std = self.inputs.mean(0), self.inputs.std(0).clamp_min(_input_floor(motion))
         generator = torch.Generator().manual_seed(seed)
@@ -123,6 +133,7 @@ class Trainer:
             "colour_basis": torch.zeros(K, 3 * N),
         }
         for index, (weight, bias) in enumerate(network):
+            weight = weight * self.masks.get(f"network.{index}.weight", 1.0)
             self.parameters |= {f"network.{index}.weight": weight, f"network.{index}.bias": bias}
         rates = {name: getattr(preset, f"{name.split('.')[0]}_rate") for name in self.parameters}
         groups = [{"params": [value], "lr": rates[name], "rate": rates[name], "name": name} for name, value in self.parameters.items()]
@@ -180,6 +191,7 @@ class Trainer:
             for index in range(len(layers)):
                 gradients |= {f"network.{index}.weight": found[2 * index], f"network.{index}.bias": found[2 * index + 1]}
         self._descend(gradients, share)
+        self._settle(frames)
         self.step += 1
         return float(np.mean([r.loss for r in results])), float(np.mean([r.psnr for r in results]))
 
@@ -188,9 +200,12 @@ class Trainer:
         return pose_frames(self.rig, self.motion, frames)
 
     def _descend(self, gradients: dict[str, Tensor], share: float) -> None:
+        N, mesh = len(self.mesh.face), self.near.on_mesh[:, None]
+        gradients["position"] = gradients["position"] + self.preset.surface / N / ON_SURFACE**2 * mesh * self.parameters["position"]
         for group in self.optimizer.param_groups:
             name = group["name"]
-            group["params"][0].grad = gradients.get(name)
+            gradient = gradients.get(name)
+            group["params"][0].grad = gradient if gradient is None or name not in self.masks else gradient * self.masks[name]
             floor = 0.01 if name in ("position", "position_basis") else 0.1
             group["lr"] = group["rate"] * floor**share
         self.optimizer.step()
@@ -199,9 +214,34 @@ class Trainer:
         middle = log_scale.median(dim=1, keepdim=True).values
         torch.minimum(log_scale, middle + np.log(MOST_ELONGATED), out=log_scale)
 
+    def _settle(self, frames: np.ndarray) -> None:
+        """Now and then, draw what the frames hardly show towards what is likely."""
+        if self.preset.settling == 0 or self.step % SETTLING_INTERVAL:
+            return
+        if self.trust is None or self.step % LOOKING_INTERVAL == 0:
+            self.trust = self._look(frames).to(self.near.on_mesh.device)
+        settle(self.parameters, self.trust, self.near, self.preset.settling)
+
+    def _look(self, frames: np.ndarray) -> Tensor:
+        """[N] how far some of the frames show each Gaussian."""
+        chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
+        p = {name: self.parameters[name].cpu().numpy() for name in ("position", "rotation", "log_scale", "opacity_logit")}
+        camera, black = self.camera, np.zeros(3, np.float32)
+        ones, sh = np.ones((camera.height, camera.width, 3), np.float32), np.zeros((len(self.mesh.face), 1, 3), np.float32)
+        total, depth = np.zeros(len(self.mesh.face)), 1.0
+        for vertices in self.vertices(chosen):
+            depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
+            triangles = posing.triangle_frames(vertices, self.mesh.faces, self.mesh.rest_area)
+            posed = posing.bind(vertices, self.mesh.faces, triangles, self.mesh.face, self.mesh.bary, p["position"], p["rotation"], p["log_scale"])
+            render_arrays(*posed, p["opacity_logit"], sh, camera, black, workspace=workspace())
+            # The derivative of the picture's sum with respect to a colour is the sum of its blending weights.
+            total += backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0
+        return belief(total / len(chosen), p["log_scale"], p["opacity_logit"], camera.fx / depth)
+
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands; `seen` are the frames whose motion its statistics describe."""
-        p, N, K = {name: value.detach().clone() for name, value in self.parameters.items()}, len(self.mesh.face), self.preset.bases
+        p, N = {name: value.detach().clone() for name, value in self.parameters.items()}, len(self.mesh.face)
+        K = self.preset.bases + self.preset.torso_bases
         return Avatar(
             head=self.head,
             shape=torch.from_numpy(self.motion.shape.copy()),
@@ -225,7 +265,8 @@ class Trainer:
         for name, value in self.parameters.items():
             for key, moment in self.optimizer.state.get(value, {}).items():
                 tensors[f"adam.{name}.{key}"] = moment
-        return tensors | {"step": torch.tensor(self.step)}
+        trust = {} if self.trust is None else {"trust": self.trust}
+        return tensors | trust | {"step": torch.tensor(self.step)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError or RuntimeError where it is of another fit."""
@@ -234,6 +275,7 @@ class Trainer:
             moments = {key: state[f"adam.{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state}
             if moments:
                 self.optimizer.state[value] = moments
+        self.trust = state.get("trust")
         self.step = int(state["step"])
 
 

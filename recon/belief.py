@@ -1,0 +1,125 @@
+"""How far the frames show each Gaussian, and what holds those that they hardly show.
+
+A frontal video says nothing of the back of the head and little of the cheeks' sides, and gradient descent leaves noise there
+that only other views reveal. A Gaussian is believed as far as it is seen; for the rest it is drawn, a little now and then, to
+its neighbours' colour (those on the mirrored side of the face count too), to the surface, and to solid skin.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from avatar3d.head.model import HeadModel
+
+FULLY_SEEN = 0.02
+"""Share of the pixels that a Gaussian would fill, were it alone and face on, from which on it is believed: in plain view a
+typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
+NEIGHBOURS = 8
+REACH = 0.004
+"""Metres at which a neighbour's word counts half."""
+MIRRORED = 0.3
+"""Weight of a neighbour on the other side of the face."""
+SPREADING_STEPS = 300
+SOLID = 3.0
+"""Opacity before the sigmoid of skin; of what is off the mesh and never seen, its opposite."""
+INSIDE = ("mouth_interior", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye", "lips")
+"""Parts into which and out of which colours do not run."""
+_IDENTITY = (1.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbourhood:
+    """Who stands beside whom, and where everybody started."""
+
+    index: Tensor
+    """[N, 2 NEIGHBOURS] neighbours, those on the mirrored side last; a Gaussian off the mesh has only itself."""
+    weight: Tensor
+    """[N, 2 NEIGHBOURS] rows sum to one."""
+    on_mesh: Tensor
+    """[N] float32, 1 or 0."""
+    log_scale: Tensor
+    """[N, 3] extents that cover the mesh evenly."""
+
+    def mean(self, values: Tensor) -> Tensor:
+        """[N, C] mean of the values [N, C] of each one's neighbours."""
+        return torch.einsum("nk,nkc->nc", self.weight, values[self.index])
+
+    def to(self, device: torch.device) -> "Neighbourhood":
+        """The same on another device."""
+        return Neighbourhood(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def neighbourhood(head: HeadModel, rest: np.ndarray, face: np.ndarray, bary: np.ndarray, log_scale: np.ndarray) -> Neighbourhood:
+    """Neighbours on the neutral mesh.
+
+    Args:
+        head: without carriers.
+        rest: [V, 3] the person's neutral vertices.
+        face: [N] triangle of each Gaussian.
+        bary: [N, 3] its foot.
+        log_scale: [N, 3] as seeded.
+    """
+    N, faces = len(face), head.faces.numpy()
+    on_mesh = face < len(faces)
+    own = np.flatnonzero(on_mesh)
+    points = np.einsum("nc,nck->nk", bary[own], rest[faces[face[own]]])
+    part = np.zeros(len(faces), np.int64)
+    for label, name in enumerate(INSIDE, 1):
+        members = np.zeros(head.num_vertices, bool)
+        members[head.regions.get(name, np.zeros(0, np.int64))] = True
+        part[members[faces].all(axis=1)] = label
+    labels = part[face[own]]
+    index = np.repeat(np.arange(N)[:, None], 2 * NEIGHBOURS, axis=1)
+    weight = np.full(index.shape, 1 / index.shape[1])
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        tree = KDTree(points[members])
+        for side, (mirror, factor) in enumerate((((1, 1, 1), 1.0), ((-1, 1, 1), MIRRORED))):
+            distance, near = tree.query(points[members] * mirror, k=NEIGHBOURS)
+            # A part of fewer Gaussians has fewer neighbours: those missing lie infinitely far and count nothing.
+            block = np.ix_(own[members], np.arange(side * NEIGHBOURS, (side + 1) * NEIGHBOURS))
+            index[block] = own[members[np.minimum(near, len(members) - 1)]]
+            weight[block] = factor / (1 + (distance / REACH) ** 2)
+    weight /= weight.sum(axis=1, keepdims=True)
+    arrays = (index, weight.astype(np.float32), on_mesh.astype(np.float32), log_scale.copy())
+    return Neighbourhood(*(torch.from_numpy(array) for array in arrays))
+
+
+def spread_colours(colour: np.ndarray, seen: np.ndarray, near: Neighbourhood) -> np.ndarray:
+    """Colours [N, 3] in which those not `seen` [N] have taken over what their neighbours are, from where it is known."""
+    known = torch.from_numpy(seen)[:, None]
+    start = torch.from_numpy(np.asarray(colour, np.float32))
+    spread = start.clone()
+    for _ in range(SPREADING_STEPS):
+        spread = torch.where(known, start, near.mean(spread))
+    return spread.numpy()
+
+
+def belief(seen: np.ndarray, log_scale: np.ndarray, opacity_logit: np.ndarray, pixels_per_metre: float) -> Tensor:
+    """[N] 0..1: the pixels `seen` [N] that each Gaussian fills on average, as a part of what it would fill face on and alone."""
+    area = np.sort(np.exp(log_scale), axis=1)[:, 1:].prod(axis=1)
+    alone = 2 * np.pi * area * pixels_per_metre**2 / (1 + np.exp(-opacity_logit))
+    return torch.from_numpy(np.clip(seen / (FULLY_SEEN * np.maximum(alone, 1e-6)), 0, 1).astype(np.float32))
+
+
+def settle(parameters: dict[str, Tensor], trust: Tensor, near: Neighbourhood, rate: float) -> None:
+    """Draw the parameters, in place, by `rate` times their lack of trust towards what is likely.
+
+    Args:
+        parameters: position [N, 3], rotation [N, 4], log_scale [N, 3], opacity_logit [N], colour [N, 3], and the bases [K, ...].
+        trust: [N] from `belief`.
+        near: the neighbours.
+        rate: share of the way that a Gaussian goes that was never seen.
+    """
+    p, doubt = parameters, rate * (1 - trust)
+    by = (doubt * near.on_mesh)[:, None]
+    p["colour"] += by * (near.mean(p["colour"]) - p["colour"])
+    p["position"] -= by * p["position"]
+    p["rotation"] += by * (p["rotation"].new_tensor(_IDENTITY) - p["rotation"])
+    p["log_scale"] += by * (near.log_scale - p["log_scale"])
+    p["opacity_logit"] += doubt * (SOLID * (2 * near.on_mesh - 1) - p["opacity_logit"])
+    for name, width in (("position_basis", 3), ("rotation_basis", 4), ("colour_basis", 3)):
+        p[name] *= 1 - doubt.repeat_interleave(width)

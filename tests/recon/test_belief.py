@@ -1,0 +1,71 @@
+"""What frames do not show follows the neighbours; what they show is left alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from avatar3d.head.store import load_head
+from recon.belief import belief, neighbourhood, settle, spread_colours
+from recon.seeding import seed_mesh
+
+
+@pytest.fixture(scope="module")
+def placed():
+    head = load_head()
+    rest = head.template.numpy()
+    seeds = seed_mesh(head, rest, 1500, seed=0)
+    return head, rest, seeds, neighbourhood(head, rest, seeds.face, seeds.bary, seeds.log_scale)
+
+
+def parameters(count: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    widths = {"position": 3, "rotation": 4, "log_scale": 3, "colour": 3}
+    p = {name: torch.rand(count, width, generator=generator) for name, width in widths.items()}
+    p["opacity_logit"] = torch.rand(count, generator=generator)
+    return p | {f"{name}_basis": torch.rand(2, widths[name] * count, generator=generator) for name in ("position", "rotation", "colour")}
+
+
+def test_believed_gaussians_stay_as_they_are(placed):
+    *_, near = placed
+    p = parameters(1500)
+    before = {name: value.clone() for name, value in p.items()}
+    settle(p, torch.ones(1500), near, rate=0.5)
+    assert all(torch.equal(p[name], before[name]) for name in p)
+
+
+def test_unseen_gaussians_come_to_the_surface_solid_and_still(placed):
+    *_, near = placed
+    p = parameters(1500)
+    for _ in range(200):
+        settle(p, torch.zeros(1500), near, rate=0.2)
+    assert p["position"].abs().max() < 1e-4 and p["position_basis"].abs().max() < 1e-4
+    assert (torch.sigmoid(p["opacity_logit"]) > 0.9).all()
+    assert p["colour"].std(dim=0).max() < 0.2
+
+
+def test_unseen_colours_come_from_the_nearest_seen(placed):
+    head, rest, seeds, near = placed
+    points = np.einsum("nc,nck->nk", seeds.bary, rest[head.faces.numpy()[seeds.face]])
+    front = points[:, 2] > np.median(points[:, 2])
+    colour = np.where(points[:, 1:2] > points[:, 1].mean(), 1.0, 0.0) * np.ones((1, 3))
+    colour[~front] = 0.5
+    spread = spread_colours(colour, front, near)
+    assert np.allclose(spread[front], colour[front])
+    high = ~front & (points[:, 1] > np.percentile(points[:, 1], 95))
+    assert spread[high].mean() > 0.6
+
+
+def test_colours_do_not_run_into_the_eyes(placed):
+    head, _, seeds, near = placed
+    faces = head.faces.numpy()
+    inside = np.zeros(head.num_vertices, bool)
+    inside[head.regions["left_eye"]] = True
+    eye = inside[faces[seeds.face]].all(axis=1)
+    assert eye[near.index.numpy()[eye]].all()
+
+
+def test_belief_is_the_share_of_what_a_gaussian_could_fill():
+    log_scale = np.log(np.full((2, 3), 0.002))
+    alone = 2 * np.pi * (0.002 * 1000) ** 2 / 2
+    trust = belief(np.array([alone, 0.001 * alone]), log_scale, np.zeros(2), 1000.0)
+    assert trust[0] == 1 and 0 < trust[1] < 0.1
