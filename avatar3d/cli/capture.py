@@ -21,7 +21,7 @@ def track(
     """Turn a video of one person into a capture folder: frames, sound, mattes, landmarks, tracked motion, camera, overlay.
 
     Args:
-        video: of one person, face and shoulders.
+        video: of one person, face and shoulders; or a data set of VHAP or INSTA, whose pictures are tracked anew.
         out: the capture folder to write.
         size: side of the square crop, pixels.
         fps: frames per second of the capture; default the video's.
@@ -59,8 +59,8 @@ def fit(
     """Fit an avatar to a video or to a capture folder.
 
     Args:
-        source: a video, or a capture folder that `track` wrote.
-        out: the .avatar file to write; a video's capture is kept beside it as NAME.capture.
+        source: a video, a capture folder that `track` wrote, or a data set of VHAP or INSTA with its own tracking (give its --head).
+        out: the .avatar file to write; a video's or data set's capture is kept beside it as NAME.capture.
         preset: fast (minutes), balanced, or quality.
         holdout: share of the frames, at the end, that are kept out to measure on.
         size: side of the square crop for a video, pixels.
@@ -84,6 +84,10 @@ def fit(
         folder = out.with_suffix(".capture")
         if not (resume and _is_capture_of(folder, source, size)):
             _track(source, folder, size, fps, focal, holdout, head)
+    elif _is_data_set(source):
+        folder = out.with_suffix(".capture")
+        if not (resume and _is_capture_of(folder, source, size)):
+            _import(source, folder, size, fps, head)
     fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, subject=subject, consent=consent)
 
 
@@ -157,13 +161,18 @@ def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float
 
     from avatar3d.progress import console
     from recon.capture import load_capture, make_capture
+    from recon.importers import import_capture
     from recon.occlusion import find_occlusions, save_occlusions
     from recon.report_card import write_report_card
     from recon.tracking_files import track_capture
 
     rig = open_head(head)
+    rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     with console("capture") as progress:
-        make_capture(video, folder, size=size, fps=None if fps is None else Fraction(fps).limit_denominator(1001), progress=progress)
+        if video.is_dir():
+            import_capture(video, folder, fps=rate, size=size, progress=progress)
+        else:
+            make_capture(video, folder, size=size, fps=rate, progress=progress)
     capture = load_capture(folder)
     with console("occlusions") as progress:
         occlusions = find_occlusions(capture, progress)
@@ -176,8 +185,36 @@ def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float
     return tracking
 
 
+def _is_data_set(folder: Path) -> bool:
+    from recon.importers import layout_of
+
+    return layout_of(folder) is not None
+
+
+def _import(source: Path, folder: Path, size: int, fps: float | None, head: Path | None) -> None:
+    """A data set with its own tracking as a capture folder, and what there is to say about it."""
+    from fractions import Fraction
+
+    from avatar3d.progress import console
+    from recon.importers import import_capture
+    from recon.occlusion import find_occlusions, save_occlusions
+    from recon.report_card import write_report_card
+
+    rate = None if fps is None else Fraction(fps).limit_denominator(1001)
+    with console("import") as progress:
+        found = import_capture(source, folder, open_head(head), fps=rate, size=size, progress=progress)
+    with console("occlusions") as progress:
+        occlusions = find_occlusions(found.capture, progress)
+    save_occlusions(occlusions, folder)
+    tested = f"; the last {found.tested} are its tests, --holdout {found.tested / len(found.capture):.3f} leaves them out" if found.tested else ""
+    say(f"{folder}: {len(found.capture)} frames at {float(found.capture.fps):g} a second, landmark error {found.error_px:.2f} px{tested}")
+    assert found.motion is not None and found.camera is not None
+    for line in write_report_card(found.capture, found.motion, found.camera, occluded=occlusions.flagged(len(found.capture))).lines():
+        say(line)
+
+
 def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
-    """Whether the folder holds the capture of this video already."""
+    """Whether the folder holds the capture of this video or data set already."""
     from avatar3d.errors import UserError
     from recon.capture import load_capture
 
