@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from recon.foreign_files import named, read_numbers
 from recon.recording import Coefficients, Recording
-from recon.transforms_file import Shot, read_shots, recording_of
+from recon.transforms_file import PosedPicture, read_pictures, recording_of
 
 _ADVICE = "export the data set again"
 _SUFFIXES = (".txt", ".npy")
@@ -32,15 +32,15 @@ def read_insta(folder: Path) -> Recording:
     Raises:
         UserError: damaged files.
     """
-    shots, tested = read_shots(folder)
-    coefficients, lacking = _coefficients(folder, shots)
-    return recording_of(folder, "INSTA", shots, tested, coefficients, lacking)
+    pictures, tested = read_pictures(folder)
+    coefficients, lacking = _coefficients(folder, pictures)
+    return recording_of(folder, "INSTA", pictures, tested, coefficients, lacking)
 
 
-def _coefficients(folder: Path, shots: list[Shot]) -> tuple[Coefficients | None, str]:
+def _coefficients(folder: Path, pictures: list[PosedPicture]) -> tuple[Coefficients | None, str]:
     flame = folder / "flame"
     missing = [name for name in ("exp", "jaw", "eyes") if not (flame / name).is_dir()]
-    shape = _shape(folder, shots[0])
+    shape = _shape(folder, pictures[0])
     if missing or shape is None:
         names = [f"flame/{name}" for name in missing] + ([] if shape is not None else ["an identity (flame/shape or identity.npy)"])
         return None, f"lacks {', '.join(names)}, without which its tracking is not whole"
@@ -49,8 +49,8 @@ def _coefficients(folder: Path, shots: list[Shot]) -> tuple[Coefficients | None,
         if not (flame / name).is_dir():
             continue
         rows = []
-        for shot in shots:
-            path = _file(flame / name, shot)
+        for picture in pictures:
+            path = _file(flame / name, picture)
             with named(path, _ADVICE):
                 rows.append(read_numbers(path))
                 if rows[-1].size != rows[0].size or not 1 <= rows[-1].size <= 1000:
@@ -81,15 +81,15 @@ def rotations_of_rows(values: np.ndarray) -> np.ndarray:
     return Rotation.from_matrix(matrices).as_rotvec().reshape(len(values), -1)
 
 
-def _file(folder: Path, shot: Shot) -> Path:
-    stem = Path(shot.record["file_path"]).stem
+def _file(folder: Path, picture: PosedPicture) -> Path:
+    stem = Path(picture.record["file_path"]).stem
     paths = [folder / f"{stem}{suffix}" for suffix in _SUFFIXES]
     return next((path for path in paths if path.is_file()), paths[0])
 
 
-def _shape(folder: Path, shot: Shot) -> np.ndarray | None:
+def _shape(folder: Path, picture: PosedPicture) -> np.ndarray | None:
     flame = folder / "flame"
-    candidates = [_file(flame / "shape", shot), flame / "shape.txt", flame / "shape.npy", folder / "identity.npy"]
+    candidates = [_file(flame / "shape", picture), flame / "shape.txt", flame / "shape.npy", folder / "identity.npy"]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         return None

@@ -19,7 +19,7 @@ from avatar3d.errors import UserError
 from avatar3d.motion import CHANNELS
 from recon.foreign_files import finite, named, read_arrays
 from recon.recording import Coefficients, Recording
-from recon.transforms_file import Shot, read_shots, recording_of
+from recon.transforms_file import PosedPicture, read_pictures, recording_of
 
 NEEDED = ("translation", "rotation", "neck_pose", "jaw_pose", "eyes_pose")
 _ADVICE = "export the data set again with VHAP"
@@ -35,11 +35,11 @@ def read_vhap(folder: Path, camera: int | None = None) -> Recording:
     Raises:
         UserError: damaged or incomplete files.
     """
-    shots, tested = read_shots(folder)
-    cameras = sorted({shot.camera for shot in shots})
+    pictures, tested = read_pictures(folder)
+    cameras = sorted({picture.camera for picture in pictures})
     if camera is not None and camera not in cameras:
         raise UserError(f"{folder}: has no camera {camera}; choose one of {', '.join(map(str, cameras[:20]))}")
-    by_camera = {index: [shot for shot in shots if shot.camera == index] for index in cameras}
+    by_camera = {index: [picture for picture in pictures if picture.camera == index] for index in cameras}
     most = max(len(seen) for seen in by_camera.values())
     rivals = [index for index in cameras if len(by_camera[index]) == most] if camera is None else [camera]
     chosen = by_camera[rivals[0] if len(rivals) == 1 else min(rivals, key=lambda index: _sideways(folder, by_camera[index]))]
@@ -47,14 +47,14 @@ def read_vhap(folder: Path, camera: int | None = None) -> Recording:
     return recording_of(folder, "VHAP", chosen, tested, coefficients, lacking)
 
 
-def _coefficients(folder: Path, shots: list[Shot]) -> tuple[Coefficients | None, str]:
-    if any("flame_param_path" not in shot.record for shot in shots):
+def _coefficients(folder: Path, pictures: list[PosedPicture]) -> tuple[Coefficients | None, str]:
+    if any("flame_param_path" not in picture.record for picture in pictures):
         return None, "has frames without flame_param_path"
     frames: dict[str, list[np.ndarray]] = {}
     shape = np.zeros(0)
     vertices, offset, changed = None, 0.0, False
-    for index, shot in enumerate(shots):
-        path = shot.path("flame_param_path")
+    for index, picture in enumerate(pictures):
+        path = picture.path("flame_param_path")
         with named(path, _ADVICE):
             arrays = read_arrays(path)
             known = {name: width for name, width in CHANNELS.items() if name in NEEDED or name in arrays}
@@ -87,13 +87,13 @@ def _row(value: np.ndarray, name: str, width: int | None) -> np.ndarray:
     return row
 
 
-def _sideways(folder: Path, shots: list[Shot]) -> float:
+def _sideways(folder: Path, pictures: list[PosedPicture]) -> float:
     """How far a camera looks past the front of the head of its first frame, radians."""
     from scipy.spatial.transform import Rotation
 
-    found, _ = _coefficients(folder, shots[:1])
+    found, _ = _coefficients(folder, pictures[:1])
     if found is None:
         return 0.0
     turn = Rotation.from_rotvec(found.channels["rotation"][0]) * Rotation.from_rotvec(found.channels["neck_pose"][0])
     # OpenGL's camera looks along its -z: its +z points back at the head's front.
-    return float(np.arccos(np.clip(turn.apply([0.0, 0.0, 1.0]) @ shots[0].pose[:3, 2], -1, 1)))
+    return float(np.arccos(np.clip(turn.apply([0.0, 0.0, 1.0]) @ pictures[0].pose[:3, 2], -1, 1)))

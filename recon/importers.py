@@ -158,7 +158,8 @@ def _write_frames(recording: Recording, folder: Path, size: int, progress: Progr
             if points is not None:
                 landmarks[i], valid[i] = points, True
             cuts.see(rgb, points)
-            write_frame(folder, i, rgb, matter.matte(rgb) if opacity is None else largest_component(crop.cut(opacity)))
+            face = home if points is None else box_of(points)
+            write_frame(folder, i, rgb, matter.matte(rgb, face) if opacity is None else largest_component(crop.cut(opacity)))
             progress(i + 1, len(recording))
     return crop, landmarks, valid, cuts.found()
 

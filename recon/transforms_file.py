@@ -16,7 +16,7 @@ _LENS = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class PosedPicture:
     """One frame of one camera."""
 
     folder: Path
@@ -46,7 +46,7 @@ def transforms_files(folder: Path) -> list[Path]:
     return [whole] if whole.is_file() else [path for path in parts if path.is_file()]
 
 
-def read_shots(folder: Path) -> tuple[list[Shot], int]:
+def read_pictures(folder: Path) -> tuple[list[PosedPicture], int]:
     """All frames of a folder in order of time, each once, and how many of them are in transforms_test.json.
 
     Raises:
@@ -60,34 +60,34 @@ def read_shots(folder: Path) -> tuple[list[Shot], int]:
     if test.is_file():
         with named(test, _ADVICE):
             tested = {str(frame["file_path"]) for frame in _frames(read_json(test))}
-    shots: dict[tuple, Shot] = {}
+    pictures: dict[tuple, PosedPicture] = {}
     for file in files:
         with named(file, _ADVICE):
             record = read_json(file)
             for order, frame in enumerate(_frames(record)):
-                shot = _shot(folder, record, frame, order, str(frame.get("file_path")) in tested)
+                picture = _posed(folder, record, frame, order, str(frame.get("file_path")) in tested)
                 # A frame may be in several parts: INSTA's val repeats some of test.
-                shots.setdefault((shot.camera, str(frame["file_path"])), shot)
-    if not shots:
+                pictures.setdefault((picture.camera, str(frame["file_path"])), picture)
+    if not pictures:
         raise UserError(f"{files[0]}: lists no frames; {_ADVICE}")
-    ordered = sorted(shots.values(), key=lambda shot: (shot.timestep, str(shot.record["file_path"])))
-    return ordered, sum(shot.tested for shot in ordered)
+    ordered = sorted(pictures.values(), key=lambda picture: (picture.timestep, str(picture.record["file_path"])))
+    return ordered, sum(picture.tested for picture in ordered)
 
 
-def recording_of(folder: Path, layout: str, shots: list[Shot], tested: int, coefficients: Coefficients | None, lacking: str) -> Recording:
-    """Shots of one camera as a recording.
+def recording_of(folder: Path, layout: str, pictures: list[PosedPicture], tested: int, coefficients: Coefficients | None, lacking: str) -> Recording:
+    """The pictures of one camera as a recording.
 
     Raises:
         UserError: unreadable pictures, or intrinsics that are missing, change, or are those of a distorting lens.
     """
-    pictures = tuple(shot.path("file_path", ".png") for shot in shots)
-    mattes = tuple(_matte(shot) for shot in shots)
-    with named(pictures[0], _ADVICE):
-        size = picture_size(pictures[0])
+    paths = tuple(picture.path("file_path", ".png") for picture in pictures)
+    mattes = tuple(_matte(picture) for picture in pictures)
+    with named(paths[0], _ADVICE):
+        size = picture_size(paths[0])
     with named(folder, _ADVICE):
-        if any(shot.size is not None and shot.size != size for shot in shots):
+        if any(picture.size is not None and picture.size != size for picture in pictures):
             raise ValueError(f"its pictures are {size[0]}x{size[1]} pixels, its transforms say otherwise")
-        intrinsics = np.stack([shot.intrinsics for shot in shots])
+        intrinsics = np.stack([picture.intrinsics for picture in pictures])
         intrinsics = np.where(np.isfinite(intrinsics), intrinsics, [np.nan, np.nan, size[0] / 2, size[1] / 2])
         if not np.isfinite(intrinsics).all():
             raise ValueError("its transforms have neither fl_x nor camera_angle_x")
@@ -95,10 +95,10 @@ def recording_of(folder: Path, layout: str, shots: list[Shot], tested: int, coef
         if np.abs(intrinsics - middle).max() > 1e-3 * max(size):
             raise ValueError("the camera zooms or shifts from frame to frame")
     # Tests of several cameras or in the middle say nothing about the end of this recording.
-    ends = [shot.tested for shot in shots]
+    ends = [picture.tested for picture in pictures]
     kept = sum(ends) if tested and ends == sorted(ends) else 0
-    poses = np.stack([shot.pose for shot in shots])
-    return Recording(folder, layout, pictures, mattes, poses, middle, size, coefficients, lacking, kept)
+    poses = np.stack([picture.pose for picture in pictures])
+    return Recording(folder, layout, paths, mattes, poses, middle, size, coefficients, lacking, kept)
 
 
 def _frames(record: dict) -> list[dict]:
@@ -114,7 +114,7 @@ def _frames(record: dict) -> list[dict]:
     return frames
 
 
-def _shot(folder: Path, record: dict, frame: dict, order: int, tested: bool) -> Shot:
+def _posed(folder: Path, record: dict, frame: dict, order: int, tested: bool) -> PosedPicture:
     shared = {key: value for key, value in record.items() if key != "frames"} | frame
     if any(number(shared, key, -1e3, 1e3, 0.0) != 0 for key in _LENS):
         raise ValueError("its lens distorts; undistort the pictures")
@@ -130,7 +130,7 @@ def _shot(folder: Path, record: dict, frame: dict, order: int, tested: bool) -> 
     focal = [value if np.isfinite(value) else other for value, other in zip(focal, reversed(focal), strict=True)]
     centre = [number(shared, key, -1e5, 1e5, np.nan) for key in ("cx", "cy")]
     stem = PurePosixPath(frame["file_path"]).stem
-    return Shot(
+    return PosedPicture(
         folder=folder,
         record=frame,
         pose=matrix(frame["transform_matrix"]),
@@ -142,10 +142,10 @@ def _shot(folder: Path, record: dict, frame: dict, order: int, tested: bool) -> 
     )
 
 
-def _matte(shot: Shot) -> Path | None:
-    if "fg_mask_path" in shot.record:
-        return shot.path("fg_mask_path", ".png")
+def _matte(picture: PosedPicture) -> Path | None:
+    if "fg_mask_path" in picture.record:
+        return picture.path("fg_mask_path", ".png")
     # INSTA keeps what Robust Video Matting found beside the pictures, as their alpha.
-    path = shot.path("file_path", ".png")
-    beside = shot.folder / "matted" / path.with_suffix(".png").name
+    path = picture.path("file_path", ".png")
+    beside = picture.folder / "matted" / path.with_suffix(".png").name
     return beside if beside.is_file() else None
