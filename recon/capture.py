@@ -1,6 +1,6 @@
-"""The capture folder: what the tracker and the fit see of a video.
+"""The capture folder: what the tracker and the fit see of a video, or of several one after the other.
 
-capture.json      rate, size, crop, flags, source
+capture.json      rate, size, shots and their crops, flags, sources
 images/00000.jpg  the crop, sRGB            mattes/00000.png  opacity of the person
 sound.wav         mono, starting with frame 0, if the video has sound
 landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
@@ -9,10 +9,11 @@ landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
 import json
 import warnings
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -27,15 +28,17 @@ from recon.cuts import CutDetector
 from recon.lag import estimate_lag
 from recon.landmarks import COUNT, LandmarkDetector, box_of
 from recon.matte import Matter
-from recon.person import find_person
+from recon.person import Person, find_person
 from recon.prefetch import prefetch
-from recon.video import VideoInfo, probe, read_aligned_sound, read_frames, sample_frames
+from recon.shots import FEWEST_FACES, SHORTEST, Shot, Shots, reframed
+from recon.sound_track import joined_sound
+from recon.video import VideoInfo, probe, read_frames, sample_frames
 
 SCHEMA = 1
 SOUND_RATE = 16000
 MIN_FACES = 10
 """Frames with a face below which there is nothing to track."""
-_SAMPLES = 24
+_SAMPLES, _SHOT_SAMPLES = 24, 8
 _ADVICE = "film one person's head and shoulders from the front, in good light, for 20 seconds or more"
 
 
@@ -54,17 +57,26 @@ class Capture:
     """[T] bool: a face was seen."""
     cuts: np.ndarray
     """[K] int: frames that do not continue the frame before."""
-    crop: Crop
+    shots: Shots
+    """What was filmed without a break, and the window that each is seen through."""
     source: dict
-    """name, width, height, fps, faces (people seen at once)."""
+    """name (of all videos), and of the first: width, height, fps, faces (people seen at once)."""
     lag: float | None
     """Seconds by which the sound comes after the lips, estimated, not applied."""
     sound: np.ndarray | None
     """[samples] mono float32; sample 0 is heard with frame 0."""
     sound_rate: int
 
+    focal: float | None
+    """Pixels of the pictures, where it was given."""
+
     def __len__(self) -> int:
         return len(self.valid)
+
+    @property
+    def crop(self) -> Crop:
+        """The window of the first shot."""
+        return self.shots.shots[0].crop
 
     def image(self, index: int) -> np.ndarray:
         """[size, size, 3] uint8 sRGB of a frame. Raises UserError where the file is missing or damaged."""
@@ -83,48 +95,103 @@ class Capture:
 
 
 def make_capture(
-    video: Path | str,
+    videos: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
     size: int = 512,
     fps: Fraction | None = None,
+    focal: float | None = None,
     progress: Progress = silent,
 ) -> Capture:
-    """Make a capture folder of a video: find the person, choose the crop, then landmarks, matte and picture of every frame.
+    """Make a capture folder of videos of one person: find the person, choose the crop, then landmarks, matte and picture of every frame.
 
-    Streams: the memory needed does not grow with the length of the video, but for the landmarks (5.7 kB a frame) and the sound.
+    Shots in another framing get a crop of their own. The memory needed does not grow with the length of the videos, but for
+    the landmarks (5.7 kB a frame) and the sound.
 
     Args:
-        video: any video that FFmpeg reads.
+        videos: one or several that FFmpeg reads; they are put one after the other.
         out: the folder; an older capture of that name is replaced.
         size: pixels of the square crop.
-        fps: frames per second of the capture; None takes the video's.
+        fps: frames per second of the capture; None takes the first video's.
+        focal: focal length in pixels of the first crop, where it is known: then all crops have one scale, as the same
+            camera shows them.
         progress: told how many frames are done.
 
     Raises:
         UserError: unusable video or output path, no face, or fewer than `MIN_FACES` frames with one.
     """
+    paths = [Path(videos)] if isinstance(videos, (str, Path)) else [Path(video) for video in videos]
     out = check_folder(out)
-    info = probe(video)
+    infos = [probe(path) for path in paths]
+    people = [_find(path) for path in paths]
+    rate = Fraction(fps) if fps is not None else infos[0].fps
+    expected = sum(max(1, round(info.duration * rate)) for info in infos)
+    first_crop = choose_crop(people[0].landmarks, infos[0].width, infos[0].height, size)
+    with atomic_folder(out) as folder, _single_threaded_opencv():
+        for name in ("images", "mattes"):
+            (folder / name).mkdir()
+        landmarks, valid, shots, lengths = [], [], [], []
+        for source, (info, person) in enumerate(zip(infos, people, strict=True)):
+            side = None if focal is None else 2 * round(first_crop.side * info.width / infos[0].width / 2)
+            crop = choose_crop(person.landmarks, info.width, info.height, size, side)
+            start = len(valid)
+            film = Film(folder, info, rate, person)
+            points, seen, cuts = film.take(crop, start, lambda done, start=start: progress(start + done, max(expected, start + done)))
+            for first, last in pairwise([0, *cuts, len(seen)]):
+                shots.append(Shot(start + first, source, film.retake(points, seen, crop, start, range(first, last), keep_scale=focal is not None)))
+            landmarks += points
+            valid += seen
+            lengths.append(len(seen))
+        if sum(valid) < MIN_FACES:
+            names = ", ".join(map(str, paths))
+            raise UserError(f"{names}: a face was seen in {sum(valid)} of {len(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
+        if not all(valid):
+            warnings.warn(f"{out}: no face was seen in {len(valid) - sum(valid)} of {len(valid)} frames; they will be bridged", stacklevel=2)
+        several = max(person.faces for person in people)
+        _write_rest(folder, infos, lengths, rate, Shots(tuple(shots)), np.stack(landmarks), np.array(valid), several, focal)
+    return load_capture(out)
+
+
+def _find(video: Path) -> Person:
     person = find_person(sample_frames(video, _SAMPLES))
     if person is None:
         raise UserError(f"{video}: no face was found; {_ADVICE}")
     if person.faces > 1:
         warnings.warn(f"{video}: {person.faces} people were seen; the largest face that stays in view is followed", stacklevel=2)
-    crop = choose_crop(person.landmarks, info.width, info.height, size)
-    rate = Fraction(fps) if fps is not None else info.fps
-    expected = max(1, round(info.duration * rate))
-    with atomic_folder(out) as folder:
-        (folder / "images").mkdir()
-        (folder / "mattes").mkdir()
+    return person
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One video on its way into a capture folder."""
+
+    folder: Path
+    info: VideoInfo
+    rate: Fraction
+    person: Person
+
+    def take(
+        self, crop: Crop, start: int, tell: Callable[[int], None] = lambda done: None, frames: range | None = None, faces: np.ndarray | None = None
+    ) -> tuple[list[np.ndarray], list[bool], list[int]]:
+        """Write the video's frames, or some of them, as the capture's from `start` on.
+
+        Args:
+            crop: the window.
+            start: number of the first.
+            tell: told how many are done.
+            frames: of the video.
+            faces: [N, 478, 3] landmarks of the person in source pixels; None takes those that were sampled.
+
+        Returns:
+            of every frame landmarks [478, 3] in crop pixels, zero without a face, and whether there is one; and the cuts.
+        """
         landmarks, valid, cuts = [], [], CutDetector()
-        home = np.median([box_of(crop.to_crop(points)) for points in person.landmarks], axis=0)
+        home = np.median([box_of(crop.to_crop(points)) for points in (self.person.landmarks if faces is None else faces)], axis=0)
         # Decoding, mattes and landmarks run side by side; the threads end before the networks they use are closed.
         with (
-            _single_threaded_opencv(),
-            LandmarkDetector(several=person.faces > 1, home=home) as detector,
+            LandmarkDetector(several=self.person.faces > 1, home=home) as detector,
             Matter() as matter,
-            closing(prefetch(read_frames(video, rate, crop))) as crops,
+            closing(prefetch(read_frames(self.info.path, self.rate, crop, frames))) as crops,
             closing(prefetch((rgb, matter.matte(rgb, home)) for rgb in crops)) as matted,
         ):
             for i, (rgb, matte) in enumerate(matted):
@@ -132,14 +199,36 @@ def make_capture(
                 landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)
                 valid.append(points is not None)
                 cuts.see(rgb, points)
-                write_frame(folder, i, rgb, matte)
-                progress(i + 1, max(expected, i + 1))
-        if sum(valid) < MIN_FACES:
-            raise UserError(f"{video}: a face was seen in {sum(valid)} of {len(valid)} frames, tracking needs at least {MIN_FACES}; {_ADVICE}")
-        if not all(valid):
-            warnings.warn(f"{video}: no face was seen in {len(valid) - sum(valid)} of {len(valid)} frames; they will be bridged", stacklevel=2)
-        _write_rest(folder, info, rate, crop, np.stack(landmarks), np.array(valid), cuts.found(), person.faces)
-    return load_capture(out)
+                write_frame(self.folder, start + i, rgb, matte)
+                tell(i + 1)
+        return landmarks, valid, cuts.found()
+
+    def retake(self, landmarks: list[np.ndarray], valid: list[bool], crop: Crop, start: int, frames: range, keep_scale: bool) -> Crop:
+        """Take a shot again where its framing asks for another window; returns its window.
+
+        Args:
+            landmarks: of all frames of the video; those of the shot are replaced, as in `valid`.
+            valid: whether there is a face.
+            crop: the window that all were seen through.
+            start: number of the video's first frame in the capture.
+            frames: of the shot.
+            keep_scale: the window may only move.
+        """
+        if len(frames) < SHORTEST * self.rate:
+            return crop
+        faces = np.array([crop.to_source(landmarks[i]) for i in frames if valid[i]])
+        if len(faces) < FEWEST_FACES * len(frames):
+            spread = range(frames.start, frames.stop, max(1, len(frames) // _SHOT_SAMPLES))
+            person = find_person(read_frames(self.info.path, self.rate, None, spread))
+            if person is None:
+                return crop
+            faces = person.landmarks
+        own = reframed(faces, crop, self.info.width, self.info.height, keep_scale)
+        if own != crop:
+            landmarks[frames.start : frames.stop], valid[frames.start : frames.stop], _ = self.take(
+                own, start + frames.start, frames=frames, faces=faces
+            )
+        return own
 
 
 def load_capture(path: Path | str) -> Capture:
@@ -166,9 +255,10 @@ def load_capture(path: Path | str) -> Capture:
             landmarks=landmarks,
             valid=valid,
             cuts=np.array(record["cuts"], np.int64),
-            crop=Crop(**record["crop"]),
+            shots=_shots(record),
             source=record["source"],
             lag=record["lag"],
+            focal=record.get("focal"),
             sound=read_sound(sound, SOUND_RATE) if sound.is_file() else None,
             sound_rate=SOUND_RATE if sound.is_file() else 0,
         )
@@ -176,6 +266,13 @@ def load_capture(path: Path | str) -> Capture:
         raise UserError(f"{folder}: is not a capture folder; {again}") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, ZeroDivisionError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder}: is a damaged capture folder ({error}); {again}") from error
+
+
+def _shots(record: dict) -> Shots:
+    """The shots of capture.json; where it has none they all share its one crop."""
+    if "shots" in record:
+        return Shots.from_json(record["shots"])
+    return Shots(tuple(Shot(int(first), 0, Crop(**record["crop"])) for first in [0, *record["cuts"]]))
 
 
 def iterate(capture: Capture) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
@@ -214,35 +311,42 @@ def write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) ->
 
 
 def _write_rest(
-    folder: Path, info: VideoInfo, fps: Fraction, crop: Crop, landmarks: np.ndarray, valid: np.ndarray, cuts: list[int], faces: int
+    folder: Path,
+    infos: Sequence[VideoInfo],
+    lengths: Sequence[int],
+    fps: Fraction,
+    shots: Shots,
+    landmarks: np.ndarray,
+    valid: np.ndarray,
+    faces: int,
+    focal: float | None,
 ) -> None:
     np.savez_compressed(folder / "landmarks.npz", landmarks=landmarks, valid=valid)
-    lag = sound = None
-    try:
-        sound = read_aligned_sound(info.path, SOUND_RATE)
-    except UserError as error:
-        warnings.warn(f"{error} (the capture goes without sound)", stacklevel=2)
-    if sound is not None and len(sound):
-        sound = sound[: round(len(valid) / fps * SOUND_RATE)]
+    sound, lag = joined_sound([info.path for info in infos], lengths, fps, SOUND_RATE), None
+    if sound is not None:
         write_wav(folder / "sound.wav", sound, SOUND_RATE)
         lag = estimate_lag(landmarks, valid, fps, sound, SOUND_RATE)
+    first = infos[0]
     record = {
         "schema": SCHEMA,
         "fps": [fps.numerator, fps.denominator],
-        "size": crop.size,
+        "size": shots.shots[0].crop.size,
         "frames": len(valid),
         "no_face": np.flatnonzero(~valid).tolist(),
-        "cuts": cuts,
-        "crop": crop.to_json(),
+        "cuts": [shot.first for shot in shots.shots[1:]],
+        "crop": shots.shots[0].crop.to_json(),
+        "shots": shots.to_json(),
+        "focal": focal,
         "source": {
-            "name": info.path.name,
-            "width": info.width,
-            "height": info.height,
-            "fps": [info.fps.numerator, info.fps.denominator],
+            "name": " + ".join(info.path.name for info in infos),
+            "names": [info.path.name for info in infos],
+            "width": first.width,
+            "height": first.height,
+            "fps": [first.fps.numerator, first.fps.denominator],
             "faces": faces,
-            "sound_offset": float(info.sound_offset),
-            "matrix": info.matrix,
-            "full_range": info.full_range,
+            "sound_offset": float(first.sound_offset),
+            "matrix": first.matrix,
+            "full_range": first.full_range,
         },
         "lag": None if lag is None else round(lag[0], 3),
         "lag_correlation": None if lag is None else round(lag[1], 3),

@@ -90,7 +90,7 @@ class Crop:
         return np.array([self.x, self.y, 0][: points.shape[-1]], np.float64)
 
 
-def choose_crop(faces: np.ndarray, width: int, height: int, size: int = 512) -> Crop:
+def choose_crop(faces: np.ndarray, width: int, height: int, size: int = 512, side: int | None = None) -> Crop:
     """The window that holds the head in every sampled frame, with hair above and bust below.
 
     Args:
@@ -98,6 +98,7 @@ def choose_crop(faces: np.ndarray, width: int, height: int, size: int = 512) -> 
         width: of the source picture.
         height: of the source picture.
         size: wanted pixels of the crop.
+        side: source pixels of the window, where they are given.
     """
     face_height = np.linalg.norm(faces[:, FOREHEAD, :2] - faces[:, CHIN, :2], axis=1)
     # The outermost tenths may be misdetections or somebody who leans in once.
@@ -106,12 +107,13 @@ def choose_crop(faces: np.ndarray, width: int, height: int, size: int = 512) -> 
     left, right = np.percentile(centre[:, 0], (5, 95)) + np.array([-0.5, 0.5]) * _WIDTH_PER_FACE * tallest
     chin, crown = np.percentile(faces[:, CHIN, 1], 95), np.percentile(faces[:, CHIN, 1] - _HEAD_PER_FACE * face_height, 5)
     head_extent = max(right - left, chin - crown)
-    side = max(_HEAD_PER_FACE * typical / _HEAD_SHARE, 1.1 * head_extent)
-    shorter = min(width, height)
-    if side > _NEARLY_WHOLE * shorter:
-        # Only a head that fills the picture's narrow side needs a window wider than the picture.
-        side = max(shorter, min(side, 1.05 * head_extent))
-    side = _even(side)
+    if side is None:
+        wanted = max(_HEAD_PER_FACE * typical / _HEAD_SHARE, 1.1 * head_extent)
+        shorter = min(width, height)
+        if wanted > _NEARLY_WHOLE * shorter:
+            # Only a head that fills the picture's narrow side needs a window wider than the picture.
+            wanted = max(shorter, min(wanted, 1.05 * head_extent))
+        side = _even(wanted)
     x, y = round((left + right - side) / 2), round(crown - _ROOM_ABOVE * side)
     return Crop(_even(_inside(x, side, width)), _even(_inside(y, side, height)), side, size)
 

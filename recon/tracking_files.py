@@ -59,7 +59,7 @@ def track_capture(
     Args:
         folder: a capture folder (`recon.capture`).
         head: a head with a landmark embedding.
-        focal: focal length in pixels of the crop, where it is known.
+        focal: focal length in pixels of the crop, where it is known; by default what the capture was made with.
         holdout: share of the frames, at the end, from which identity, camera and landmark offsets are not learned.
         progress: told how many frames are done, of three rounds: poses, shoulders, overlay.
 
@@ -68,6 +68,7 @@ def track_capture(
     """
     folder = Path(folder)
     capture = load_capture(folder)
+    focal = capture.focal if focal is None else focal
     T = len(capture)
     learned_before = first_held_out(T, holdout)
     shared = np.arange(T) < learned_before

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -85,13 +86,14 @@ def probe(path: Path | str) -> VideoInfo:
         )
 
 
-def read_frames(path: Path | str, fps: Fraction | None = None, crop: Crop | None = None) -> Iterator[np.ndarray]:
+def read_frames(path: Path | str, fps: Fraction | None = None, crop: Crop | None = None, frames: range | None = None) -> Iterator[np.ndarray]:
     """Stream the frames at a constant rate: frame i is the one nearest in time to i / fps after the first.
 
     Args:
         path: the video.
         fps: wanted rate; None takes the video's own (`VideoInfo.fps`).
         crop: read only this window, scaled to its size; None reads whole frames.
+        frames: which of them; None for all.
 
     Yields:
         [height, width, 3] uint8 sRGB, not to be written to; may be the same array again where the video holds a frame.
@@ -99,7 +101,10 @@ def read_frames(path: Path | str, fps: Fraction | None = None, crop: Crop | None
     Raises:
         UserError: as `probe`; also a video that claims to be longer than `MAX_SECONDS`.
     """
-    for frame in _at_constant_rate(path, fps):
+    wanted = _at_constant_rate(path, fps)
+    if frames is not None:
+        wanted = islice(wanted, frames.start, frames.stop, frames.step)
+    for frame in wanted:
         yield frame(crop)
 
 

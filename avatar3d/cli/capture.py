@@ -9,7 +9,7 @@ from avatar3d.cli.common import check_range, open_head, say
 
 
 def track(
-    video: Positional[Path],
+    videos: Positional[tuple[Path, ...]],
     /,
     out: Annotated[Path, arg(aliases=["-o"])],
     size: int = 512,
@@ -21,28 +21,30 @@ def track(
     """Turn a video of one person into a capture folder: frames, sound, mattes, landmarks, tracked motion, camera, overlay.
 
     Args:
-        video: of one person, face and shoulders; or a data set of VHAP or INSTA, whose pictures are tracked anew.
+        videos: of one person, face and shoulders, one or several; or a data set of VHAP or INSTA, whose pictures are tracked anew.
         out: the capture folder to write.
         size: side of the square crop, pixels.
-        fps: frames per second of the capture; default the video's.
-        focal: focal length in pixels of the crop, where it is known; landmarks cannot tell it.
+        fps: frames per second of the capture; default the first video's.
+        focal: focal length in pixels of the first crop, where it is known; landmarks cannot tell it.
         holdout: share of the frames, at the end, from which identity is not learned.
         head: a FLAME file of your own instead of the embedded head.
     """
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
 
-    check_output(out, video)
+    _check_sources(videos)
+    for video in videos:
+        check_output(out, video)
     _check_options(size, fps, focal, holdout, seed=0)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; give the name of a folder")
-    tracking = _track(video, out, size, fps, focal, holdout, head)
+    tracking = _track(videos, out, size, fps, focal, holdout, head)
     say(f"{out}: {len(tracking.motion)} frames tracked, landmark error {tracking.report['error_px']['mean']:.2f} px; look at {out / 'overlay.mp4'}")
     say(f"next: avatar3d fit {out} -o {out.name.removesuffix('.capture')}.avatar")
 
 
 def fit(
-    source: Positional[Path],
+    sources: Positional[tuple[Path, ...]],
     /,
     out: Annotated[Path, arg(aliases=["-o"])],
     preset: Literal["fast", "balanced", "quality"] = "balanced",
@@ -56,16 +58,16 @@ def fit(
     consent: str = "",
     head: Path | None = None,
 ) -> None:
-    """Fit an avatar to a video or to a capture folder.
+    """Fit an avatar to a video, to several of the same person, or to a capture folder.
 
     Args:
-        source: a video, a capture folder that `track` wrote, or a data set of VHAP or INSTA with its own tracking (give its --head).
+        sources: a video or several, a capture folder that `track` wrote, or a data set of VHAP or INSTA with its own tracking (give its --head).
         out: the .avatar file to write; a video's or data set's capture is kept beside it as NAME.capture.
         preset: fast (minutes), balanced, or quality.
         holdout: share of the frames, at the end, that are kept out to measure on.
         size: side of the square crop for a video, pixels.
-        fps: frames per second of the capture; default the video's.
-        focal: focal length in pixels of the crop, where it is known.
+        fps: frames per second of the capture; default the first video's.
+        focal: focal length in pixels of the first crop, where it is known.
         seed: of everything random.
         resume: continue where a killed run stopped.
         subject: whose head this is; recorded in the avatar.
@@ -78,16 +80,18 @@ def fit(
     _check_options(size, fps, focal, holdout, seed)
     if out.suffix != ".avatar" or out.is_dir():
         raise UserError(f"{out}: cannot be an avatar file; give a name that ends in .avatar")
-    check_output(out, source)
-    folder = source
-    if not source.is_dir():
+    _check_sources(sources)
+    for source in sources:
+        check_output(out, source)
+    folder = sources[0]
+    if not folder.is_dir():
         folder = out.with_suffix(".capture")
-        if not (resume and _is_capture_of(folder, source, size)):
-            _track(source, folder, size, fps, focal, holdout, head)
-    elif _is_data_set(source):
+        if not (resume and _is_capture_of(folder, sources, size)):
+            _track(sources, folder, size, fps, focal, holdout, head)
+    elif _is_data_set(folder):
         folder = out.with_suffix(".capture")
-        if not (resume and _is_capture_of(folder, source, size)):
-            _import(source, folder, size, fps, head)
+        if not (resume and _is_capture_of(folder, sources, size)):
+            _import(sources[0], folder, size, fps, head)
     fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, subject=subject, consent=consent)
 
 
@@ -156,7 +160,18 @@ def _check_options(size: int, fps: float | None, focal: float | None, holdout: f
     check_range("--seed", seed, 0, 2**31 - 1)
 
 
-def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float | None, holdout: float, head: Path | None):
+def _check_sources(sources: tuple[Path, ...]) -> None:
+    """Several videos go together; several folders do not."""
+    from avatar3d.errors import UserError
+
+    if not sources:
+        raise UserError("give the name of a video")
+    for source in sources:
+        if len(sources) > 1 and source.is_dir():
+            raise UserError(f"{source}: is a folder; give several videos, or one folder")
+
+
+def _track(videos: tuple[Path, ...], folder: Path, size: int, fps: float | None, focal: float | None, holdout: float, head: Path | None):
     from fractions import Fraction
 
     from avatar3d.progress import console
@@ -169,10 +184,10 @@ def _track(video: Path, folder: Path, size: int, fps: float | None, focal: float
     rig = open_head(head)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     with console("capture") as progress:
-        if video.is_dir():
-            import_capture(video, folder, fps=rate, size=size, progress=progress)
+        if videos[0].is_dir():
+            import_capture(videos[0], folder, fps=rate, size=size, progress=progress)
         else:
-            make_capture(video, folder, size=size, fps=rate, progress=progress)
+            make_capture(videos, folder, size=size, fps=rate, focal=focal, progress=progress)
     capture = load_capture(folder)
     with console("occlusions") as progress:
         occlusions = find_occlusions(capture, progress)
@@ -213,8 +228,8 @@ def _import(source: Path, folder: Path, size: int, fps: float | None, head: Path
         say(line)
 
 
-def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
-    """Whether the folder holds the capture of this video or data set already."""
+def _is_capture_of(folder: Path, sources: tuple[Path, ...], size: int) -> bool:
+    """Whether the folder holds the capture of these videos or this data set already."""
     from avatar3d.errors import UserError
     from recon.capture import load_capture
 
@@ -222,7 +237,7 @@ def _is_capture_of(folder: Path, video: Path, size: int) -> bool:
         capture = load_capture(folder)
     except UserError:
         return False
-    return capture.source.get("name") == video.name and capture.size == size
+    return capture.source.get("name") == " + ".join(source.name for source in sources) and capture.size == size
 
 
 def _shown(train, test) -> tuple:

@@ -127,7 +127,7 @@ def test_unreadable_sound_does_not_cost_the_capture(face_video, tmp_path, monkey
     def broken(path, rate):
         raise UserError(f"{path}: the sound track holds no sample; record it again")
 
-    monkeypatch.setattr("recon.capture.read_aligned_sound", broken)
+    monkeypatch.setattr("recon.sound_track.read_aligned_sound", broken)
     with pytest.warns(UserWarning, match="without sound"):
         assert make_capture(face_video, tmp_path / "c", size=192).sound is None
 
