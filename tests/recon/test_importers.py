@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -379,9 +380,11 @@ def test_matrices_are_rigid_or_refused(values):
 
 def test_the_command_line_recognises_data_sets(vhap, tmp_path, monkeypatch):
     from avatar3d.cli import capture as verbs
+    from avatar3d.cli.main import main
 
     seen = {}
     monkeypatch.setattr(verbs, "fit_capture", lambda folder, out, **options: seen.update(folder=folder))
-    verbs.fit(vhap[0], tmp_path / "me.avatar")
+    monkeypatch.setattr(sys, "argv", ["avatar3d", "fit", str(vhap[0]), "-o", str(tmp_path / "me.avatar")])
+    main()
     assert seen["folder"] == tmp_path / "me.capture" and load_tracking(seen["folder"], HEAD) is not None
     assert (seen["folder"] / "report.json").is_file()
