@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,17 @@ from avatar3d.camera import Camera
 from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
+from recon.belief import belief
 from recon.device_frames import DeviceFrames
 from recon.loss import LossWeights
 from recon.torch_loss import photometric_losses
-from recon.trainer import Trainer
+from recon.trainer import LOOKS, Trainer
 from recon.training_frames import FrameStore
 
 _PER_GAUSSIAN = ("position", "rotation", "log_scale", "opacity_logit", "colour")
 _WITH_BASES = ("position", "rotation", "colour")
+_RESIDENT = ("masks", "near", "trust")
+"""What else of a trainer's state is used together with its parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +63,16 @@ class TorchTrainer(Trainer):
             packed: see `rasterize_frames`.
             frame_bytes: memory of the device that frames may take; default a share of what is free.
         """
-        self.__dict__.update(trainer.__dict__)
         self._device, self._rasterizer, self._packed = torch.device(device), rasterizer, packed
+        self.__dict__.update({name: self._moved(value) if name in _RESIDENT else value for name, value in trainer.__dict__.items()})
         self.parameters = {name: value.detach().to(self._device, copy=True) for name, value in trainer.parameters.items()}
         options = [{key: value for key, value in group.items() if key != "params"} for group in trainer.optimizer.param_groups]
         groups = [option | {"params": [self.parameters[option["name"]]]} for option in options]
         defaults = trainer.optimizer.defaults
         self.optimizer = torch.optim.Adam(groups, betas=defaults["betas"], eps=defaults["eps"], fused=True)
         self.restore(trainer.state())
+        self.near = trainer.near.to(self._device)
+        self.masks = {name: mask.to(self._device) for name, mask in trainer.masks.items()}
         self._frames = DeviceFrames(self._device, frame_bytes)
         shape = torch.from_numpy(self.motion.shape)
         self._torch_rig = torch_rig(self.rig, shape, self._device)
@@ -74,6 +80,16 @@ class TorchTrainer(Trainer):
         self._channels = motion_channels(self.motion, self._device)
         self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
         self._inputs, self._mean, self._std = (tensor.to(self._device) for tensor in (self.inputs, self.input_mean, self.input_std))
+
+    def _moved(self, value: Any) -> Any:
+        """A tensor, or what holds tensors, on the device."""
+        if isinstance(value, dict):
+            return {name: part.to(self._device) for name, part in value.items()}
+        return None if value is None else value.to(self._device)
+
+    def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
+        super()._split(given_up, chosen)
+        self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
 
     def draw(self, step: int, frames: np.ndarray, probabilities: np.ndarray) -> Draw:
         """The frames and everything random of a step."""
@@ -95,31 +111,65 @@ class TorchTrainer(Trainer):
             self._frames.request(store, later.batch, later.shrink, pool)
         leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in _PER_GAUSSIAN}
         background = torch.from_numpy(drawn.backgrounds).to(self._device)
-        rgb, alpha = rasterize_frames(self._pose(leaves, drawn), drawn.camera, background, backend=self._rasterizer, packed=self._packed)
+        posed = self._pose(self._surface(drawn.batch), self._local(leaves, drawn))
+        rgb, alpha = rasterize_frames(posed, drawn.camera, background, backend=self._rasterizer, packed=self._packed)
         target, matte = truth.over(background)
         loss = photometric_losses(rgb, alpha, target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
         found = torch.autograd.grad(loss, list(leaves.values()))
         self._descend(dict(zip(leaves, found, strict=True)), self.step / self.preset.steps)
+        self._tend(store, frames)
+        self._tend(store, frames)
         self.step += 1
         error = (rgb.detach() - target).square().mean((1, 2, 3))
         # One look at the device a step, after everything has been set going.
         mean_loss, psnr = torch.stack([loss.detach(), (-10 * torch.log10(error.clamp_min(1e-10))).mean()]).tolist()
         return mean_loss, psnr
 
-    def _pose(self, leaves: dict[str, Tensor], drawn: Draw) -> GaussianFrames:
-        """The Gaussians of the batch in world space."""
-        batch = torch.from_numpy(drawn.batch).to(self._device)
+    def _local(self, leaves: dict[str, Tensor], drawn: Draw) -> dict[str, Tensor]:
+        """Of every Gaussian in the frames of a batch, [B or 1, N, *] by name, in the triangles' frames."""
         local = {name: leaves[name][None] for name in _PER_GAUSSIAN}
         if drawn.with_bases:
             layers = tuple((leaves[f"network.{i}.weight"], leaves[f"network.{i}.bias"]) for i in range(len(self.layers)))
-            noise = torch.from_numpy(drawn.noise).to(self._device)
+            batch, noise = (torch.from_numpy(array).to(self._device) for array in (drawn.batch, drawn.noise))
             weights = basis_weights(self._inputs[batch] + noise * self._std, self._mean, self._std, layers)
             for name in _WITH_BASES:
                 local[name] = local[name] + (weights @ leaves[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
+        return local
+
+    def _surface(self, frames: np.ndarray) -> Tensor:
+        """[B, V, 3] posed vertices of some frames, on the device."""
+        batch = torch.from_numpy(frames).to(self._device)
         channels = {name: track[batch] for name, track in self._channels.items()}
-        vertices = posed_vertices(self._torch_rig, rig_poses(self.rig, self._joints, channels))
+        return posed_vertices(self._torch_rig, rig_poses(self.rig, self._joints, channels))
+
+    def _pose(self, vertices: Tensor, local: dict[str, Tensor]) -> GaussianFrames:
+        """The Gaussians in world space, bound to posed vertices."""
         position, rotation, log_scale = bind(vertices, self._bound, local["position"], local["rotation"], local["log_scale"])
-        return GaussianFrames(position, rotation, log_scale, leaves["opacity_logit"], local["colour"].expand(len(batch), -1, -1))
+        return GaussianFrames(position, rotation, log_scale, local["opacity_logit"][0], local["colour"].expand(len(vertices), -1, -1))
+
+    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor]:
+        """As the trainer on the CPU looks, drawn on the device."""
+        chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
+        N, camera = len(self.mesh.face), self.camera
+        seen, error = torch.zeros(N, device=self._device), torch.zeros(N, device=self._device)
+        for first in range(0, len(chosen), self.preset.batch):
+            part = chosen[first : first + self.preset.batch]
+            rows = torch.from_numpy(part).to(self._device)
+            weights = basis_weights(self._inputs[rows], self._mean, self._std, self.layers)
+            local = {name: self.parameters[name].detach()[None] for name in _PER_GAUSSIAN}
+            for name in _WITH_BASES:
+                local[name] = local[name] + (weights @ self.parameters[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
+            local["colour"] = local["colour"].detach().requires_grad_()
+            posed = self._pose(self._surface(part), local)
+            rgb, _ = rasterize_frames(posed, camera, torch.zeros(3, device=self._device), backend=self._rasterizer, packed=self._packed)
+            truth = torch.stack([torch.from_numpy(store.get(int(i), 1).over(np.zeros(3, np.float32))[0]) for i in part]).to(self._device)
+            # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
+            seen += torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0].sum(0)
+            error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs())[0].sum((0, 2))
+        depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
+        extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
+        pixels = seen.cpu().numpy() / len(chosen)
+        return pixels, error.cpu().numpy(), belief(pixels, extents, opacity, camera.fx / depth).to(self._device)
 
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands, on the CPU; `seen` are the frames whose motion its statistics describe."""
@@ -136,7 +186,8 @@ class TorchTrainer(Trainer):
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state` of any kind of trainer. Raises KeyError or RuntimeError where it is of another fit."""
-        super().restore({name: value.to(self._device) for name, value in state.items()})
+        fitted = ("parameter.", "adam.")
+        super().restore({name: value.to(self._device) if name.startswith(fitted) else value for name, value in state.items()})
 
 
 def on_device(trainer: Trainer, device: str) -> Trainer:

@@ -70,6 +70,14 @@ def test_several_steps_stay_beside_the_trainer_on_the_cpu_and_reduce_the_loss():
     assert np.mean([loss for loss, _ in ours[-3:]]) < 0.95 * np.mean([loss for loss, _ in ours[:3]])
 
 
+def test_what_the_frames_show_is_what_the_trainer_on_the_cpu_sees(monkeypatch):
+    monkeypatch.setattr("recon.belief.FULLY_SEEN", 1.0)
+    scene = Scene()
+    ours, truth = (trainer._look(scene.frames) for trainer in (TorchTrainer(scene.trainer, "cpu", rasterizer="reference"), scene.trainer))
+    assert 0.2 < float(truth.mean()) < 0.8 and float(truth.std()) > 0.1
+    np.testing.assert_allclose(ours.numpy(), truth.numpy(), atol=1e-3)
+
+
 def test_a_fit_may_change_trainers_half_way():
     scene = Scene()
     first = TorchTrainer(scene.trainer, "cpu", rasterizer="cpu")
