@@ -135,8 +135,7 @@ def triangle_frames(vertices: Tensor, faces: Tensor, rest_area: Tensor) -> Torch
     first, normal = u / torch.linalg.vector_norm(u, dim=-1, keepdim=True), cross / twice[..., None]
     rotation = torch.stack([first, torch.linalg.cross(normal, first), normal], dim=-1)
     stretch = (0.5 * twice / rest_area.clamp_min(posing._AREA_FLOOR)).sqrt().clamp(posing.MIN_STRETCH, posing.MAX_STRETCH)
-    stretch = torch.where(collapsed, posing.MIN_STRETCH, stretch)
-    return TorchFrames(rotation, matrix_to_quaternion(rotation), stretch)
+    return TorchFrames(rotation, matrix_to_quaternion(rotation), stretch.masked_fill(collapsed, posing.MIN_STRETCH))
 
 
 def matrix_to_quaternion(R: Tensor) -> Tensor:
