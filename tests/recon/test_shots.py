@@ -6,13 +6,16 @@ from itertools import islice
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from avatar3d.data import data_path
+from avatar3d.head.store import load_head
 from recon.capture import Capture, load_capture, make_capture
 from recon.crop import Crop
 from recon.landmarks import CHIN, FOREHEAD
 from recon.shots import Shot, Shots, reframed
+from recon.tracking_files import track_capture
 from recon.video import read_frames
 from tests.recon.tiny_video import write_video
 
@@ -136,3 +139,18 @@ def test_a_little_closer_is_the_same_framing():
     assert reframed((faces - middle) * 1.1 + middle, crop, 640, 480) == crop
     assert reframed((faces - middle) * 1.5 + middle, crop, 640, 480).side > 1.2 * crop.side
     assert reframed((faces - middle) * 0.6 + middle, crop, 640, 480, keep_scale=True).side == crop.side
+
+
+def test_the_same_performance_is_tracked_alike_through_both_windows(zoomed):
+    result = track_capture(zoomed.path, load_head())
+    motion, near, far = result.motion, slice(0, 16), slice(16, 32)
+    assert result.report["error_px"]["mean"] < 1.5 and not result.report["shoulders_lost"]
+    jaw = np.degrees(motion.jaw_pose[:, 0])
+    assert np.abs(jaw[near] - jaw[far]).mean() < 1.0
+    head = Rotation.from_rotvec(motion.rotation) * Rotation.from_rotvec(motion.neck_pose)
+    turn = head.as_rotvec(degrees=True)
+    # The person stands elsewhere before the camera, so all angles may differ, but by the same in all frames.
+    difference = turn[near] - turn[far]
+    assert np.abs(difference - difference.mean(0)).max() < 1.5
+    step = np.linalg.norm(np.diff(motion.translation, axis=0), axis=1)
+    assert step[15] > 5 * np.median(step), "nothing is smoothed across the cut"
