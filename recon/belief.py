@@ -2,7 +2,7 @@
 
 A frontal video says nothing of the back of the head and little of the cheeks' sides, and gradient descent leaves noise there
 that only other views reveal. A Gaussian is believed as far as it is seen; for the rest it is drawn, a little now and then, to
-its neighbours' colour (those on the mirrored side of the face count too), to the surface, and to solid skin.
+its neighbours (those on the mirrored side of the face count too), which carry on what is known into what is not.
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from avatar3d.head.model import HeadModel
 
-FULLY_SEEN = 0.02
+FULLY_SEEN = 0.004
 """Share of the pixels that a Gaussian would fill, were it alone and face on, from which on it is believed: in plain view a
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
 NEIGHBOURS = 8
@@ -23,8 +23,8 @@ REACH = 0.004
 MIRRORED = 0.3
 """Weight of a neighbour on the other side of the face."""
 SPREADING_STEPS = 300
-SOLID = 3.0
-"""Opacity before the sigmoid of skin; of what is off the mesh and never seen, its opposite."""
+CLEAR = -3.0
+"""Opacity before the sigmoid of what is off the mesh and never seen."""
 INSIDE = ("mouth_interior", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye", "lips")
 """Parts into which and out of which colours do not run."""
 _IDENTITY = (1.0, 0.0, 0.0, 0.0)
@@ -117,9 +117,10 @@ def settle(parameters: dict[str, Tensor], trust: Tensor, near: Neighbourhood, ra
     p, doubt = parameters, rate * (1 - trust)
     by = (doubt * near.on_mesh)[:, None]
     p["colour"] += by * (near.mean(p["colour"]) - p["colour"])
-    p["position"] -= by * p["position"]
+    p["position"] += by * (near.mean(p["position"]) - p["position"])
     p["rotation"] += by * (p["rotation"].new_tensor(_IDENTITY) - p["rotation"])
     p["log_scale"] += by * (near.log_scale - p["log_scale"])
-    p["opacity_logit"] += doubt * (SOLID * (2 * near.on_mesh - 1) - p["opacity_logit"])
+    beside = near.mean(p["opacity_logit"][:, None])[:, 0]
+    p["opacity_logit"] += doubt * (torch.where(near.on_mesh > 0, beside, CLEAR) - p["opacity_logit"])
     for name, width in (("position_basis", 3), ("rotation_basis", 4), ("colour_basis", 3)):
         p[name] *= 1 - doubt.repeat_interleave(width)

@@ -30,8 +30,12 @@ class FitPreset:
     rotation_basis_rate: float = 1e-3
     colour_basis_rate: float = 2e-3
     network_rate: float = 1e-3
-    surface: float = 1e-3
+    surface: float = 2e-4
     """How strongly Gaussians are held to the mesh: loss, if all were `ON_SURFACE` away from it, times two."""
+    relocations: tuple[float, ...] = (0.42, 0.5, 0.58, 0.66, 0.74)
+    """Shares of the steps at which Gaussians are moved to where most error is left."""
+    relocated: float = 0.06
+    """Share of the Gaussians that are moved each time."""
     settling: float = 0.1
     """Share of the way by which a Gaussian that no frame shows is drawn to its neighbours, each time."""
     input_noise: float = 0.1
@@ -39,7 +43,7 @@ class FitPreset:
 
 
 PRESETS: dict[str, FitPreset] = {
-    "fast": FitPreset(gaussians=16000, loose=2000, bases=10, steps=1100),
-    "balanced": FitPreset(gaussians=20000, loose=2500, bases=10, steps=1800, input_noise=0.4),
-    "quality": FitPreset(gaussians=30000, loose=4000, bases=16, steps=4000, input_noise=0.4),
+    "fast": FitPreset(gaussians=16000, loose=2000, bases=9, steps=1100),
+    "balanced": FitPreset(gaussians=20000, loose=2500, bases=9, steps=1800, input_noise=0.2),
+    "quality": FitPreset(gaussians=30000, loose=4000, bases=12, torso_bases=4, steps=4000, input_noise=0.2),
 }

@@ -1,7 +1,7 @@
 """Fitting the Gaussians on a torch device: the trainer's step by autograd, all frames of a batch at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,20 +65,18 @@ class TorchTrainer(Trainer):
         """
         self._device, self._rasterizer, self._packed = torch.device(device), rasterizer, packed
         self.__dict__.update({name: self._moved(value) if name in _RESIDENT else value for name, value in trainer.__dict__.items()})
+        self.mesh = replace(trainer.mesh, face=trainer.mesh.face.copy(), bary=trainer.mesh.bary.copy())
         self.parameters = {name: value.detach().to(self._device, copy=True) for name, value in trainer.parameters.items()}
         options = [{key: value for key, value in group.items() if key != "params"} for group in trainer.optimizer.param_groups]
         groups = [option | {"params": [self.parameters[option["name"]]]} for option in options]
         defaults = trainer.optimizer.defaults
         self.optimizer = torch.optim.Adam(groups, betas=defaults["betas"], eps=defaults["eps"], fused=True)
         self.restore(trainer.state())
-        self.near = trainer.near.to(self._device)
-        self.masks = {name: mask.to(self._device) for name, mask in trainer.masks.items()}
         self._frames = DeviceFrames(self._device, frame_bytes)
         shape = torch.from_numpy(self.motion.shape)
         self._torch_rig = torch_rig(self.rig, shape, self._device)
         self._joints = self.rig.joints(shape).to(self._device)
         self._channels = motion_channels(self.motion, self._device)
-        self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
         self._inputs, self._mean, self._std = (tensor.to(self._device) for tensor in (self.inputs, self.input_mean, self.input_std))
 
     def _moved(self, value: Any) -> Any:
@@ -117,7 +115,6 @@ class TorchTrainer(Trainer):
         loss = photometric_losses(rgb, alpha, target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
         found = torch.autograd.grad(loss, list(leaves.values()))
         self._descend(dict(zip(leaves, found, strict=True)), self.step / self.preset.steps)
-        self._tend(store, frames)
         self._tend(store, frames)
         self.step += 1
         error = (rgb.detach() - target).square().mean((1, 2, 3))
@@ -188,6 +185,8 @@ class TorchTrainer(Trainer):
         """Continue from a `state` of any kind of trainer. Raises KeyError or RuntimeError where it is of another fit."""
         fitted = ("parameter.", "adam.")
         super().restore({name: value.to(self._device) if name.startswith(fitted) else value for name, value in state.items()})
+        self.trust = self._moved(self.trust)
+        self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
 
 
 def on_device(trainer: Trainer, device: str) -> Trainer:

@@ -22,6 +22,7 @@ from recon.belief import Neighbourhood, belief, neighbourhood, settle
 from recon.loss import LossWeights, photometric_loss
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
+from recon.relocation import choose, split
 from recon.seeding import Seeds
 from recon.training_frames import FrameStore, TrainingFrame
 
@@ -111,7 +112,8 @@ class Trainer:
         shape = torch.from_numpy(motion.shape)
         faces = np.ascontiguousarray(rig.faces.numpy().astype(np.int32))
         rest = np.ascontiguousarray(rig.shaped(shape).numpy())
-        self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face, seeds.bary)
+        self._rest = rest
+        self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face.copy(), seeds.bary.copy())
         N, K = len(seeds.face), preset.bases + preset.torso_bases
         self.near: Neighbourhood = neighbourhood(head, rest[: head.num_vertices], seeds.face, seeds.bary, seeds.log_scale)
         self.trust: Tensor | None = None
@@ -191,7 +193,7 @@ class Trainer:
             for index in range(len(layers)):
                 gradients |= {f"network.{index}.weight": found[2 * index], f"network.{index}.bias": found[2 * index + 1]}
         self._descend(gradients, share)
-        self._settle(frames)
+        self._tend(store, frames)
         self.step += 1
         return float(np.mean([r.loss for r in results])), float(np.mean([r.psnr for r in results]))
 
@@ -214,29 +216,53 @@ class Trainer:
         middle = log_scale.median(dim=1, keepdim=True).values
         torch.minimum(log_scale, middle + np.log(MOST_ELONGATED), out=log_scale)
 
-    def _settle(self, frames: np.ndarray) -> None:
-        """Now and then, draw what the frames hardly show towards what is likely."""
-        if self.preset.settling == 0 or self.step % SETTLING_INTERVAL:
-            return
-        if self.trust is None or self.step % LOOKING_INTERVAL == 0:
-            self.trust = self._look(frames).to(self.near.on_mesh.device)
-        settle(self.parameters, self.trust, self.near, self.preset.settling)
+    def _tend(self, store: FrameStore, frames: np.ndarray) -> None:
+        """Now and then, look at some frames: move Gaussians to where they are needed, and draw what hardly shows to its neighbours."""
+        preset = self.preset
+        relocate = self.step in [round(share * preset.steps) for share in preset.relocations]
+        settling = preset.settling > 0 and self.step % SETTLING_INTERVAL == 0
+        if relocate or (settling and (self.trust is None or self.step % LOOKING_INTERVAL == 0)):
+            seen, error, self.trust = self._look(store, frames)
+            if relocate:
+                # Head and torso keep their numbers: clothes may be full of errors that no Gaussian could mend.
+                part = (self.masks["colour_basis"][-1, ::3].cpu().numpy() if self.masks else np.zeros(len(seen))).astype(int)
+                given_up, chosen = choose(error, seen, self.trust.cpu().numpy(), part, preset.relocated)
+                self._split(given_up, chosen)
+        if settling and self.trust is not None:
+            settle(self.parameters, self.trust, self.near, preset.settling)
 
-    def _look(self, frames: np.ndarray) -> Tensor:
-        """[N] how far some of the frames show each Gaussian."""
+    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor]:
+        """What some frames show of each Gaussian: the pixels it fills on average [N], the error under it [N], the trust [N] in it."""
         chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
-        p = {name: self.parameters[name].cpu().numpy() for name in ("position", "rotation", "log_scale", "opacity_logit")}
-        camera, black = self.camera, np.zeros(3, np.float32)
-        ones, sh = np.ones((camera.height, camera.width, 3), np.float32), np.zeros((len(self.mesh.face), 1, 3), np.float32)
-        total, depth = np.zeros(len(self.mesh.face)), 1.0
-        for vertices in self.vertices(chosen):
-            depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
+        p = {name: value.cpu() for name, value in self.parameters.items()}
+        N, camera, black = len(self.mesh.face), self.camera, np.zeros(3, np.float32)
+        layers = tuple((weight.cpu(), bias.cpu()) for weight, bias in self.layers)
+        weights = basis_weights(self.inputs[chosen], self.input_mean, self.input_std, layers)
+        ones, seen, error, depth = np.ones((camera.height, camera.width, 3), np.float32), np.zeros(N), np.zeros(N), 1.0
+        for row, vertices in enumerate(self.vertices(chosen)):
+            local = {name: (p[name] + (weights[row] @ p[f"{name}_basis"]).view(N, -1)).numpy() for name in ("position", "rotation", "colour")}
             triangles = posing.triangle_frames(vertices, self.mesh.faces, self.mesh.rest_area)
-            posed = posing.bind(vertices, self.mesh.faces, triangles, self.mesh.face, self.mesh.bary, p["position"], p["rotation"], p["log_scale"])
-            render_arrays(*posed, p["opacity_logit"], sh, camera, black, workspace=workspace())
-            # The derivative of the picture's sum with respect to a colour is the sum of its blending weights.
-            total += backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0
-        return belief(total / len(chosen), p["log_scale"], p["opacity_logit"], camera.fx / depth)
+            posed = posing.bind(
+                vertices, self.mesh.faces, triangles, self.mesh.face, self.mesh.bary, local["position"], local["rotation"], p["log_scale"].numpy()
+            )
+            sh = ((local["colour"] - np.float32(0.5)) / np.float32(SH_C0))[:, None]
+            drawn = render_arrays(*posed, p["opacity_logit"].numpy(), sh, camera, black, workspace=workspace())
+            target, _ = store.get(int(chosen[row]), 1).over(black)
+            # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
+            error += backward_arrays(workspace(), np.abs(drawn.rgb - target)).sh[:, 0].sum(axis=1) / SH_C0
+            seen += backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
+            depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
+        trust = belief(seen, p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
+        return seen, error, trust.to(self.near.on_mesh.device)
+
+    def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
+        """Put what is given up where what is chosen is, on the same triangle."""
+        moments = {group["name"]: self.optimizer.state.get(group["params"][0], {}) for group in self.optimizer.param_groups}
+        split(self.parameters, moments, given_up, chosen)
+        self.mesh.face[given_up], self.mesh.bary[given_up] = self.mesh.face[chosen], self.mesh.bary[chosen]
+        self.near = neighbourhood(
+            self.head, self._rest[: self.head.num_vertices], self.mesh.face, self.mesh.bary, self.near.log_scale.cpu().numpy()
+        ).to(self.near.on_mesh.device)
 
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands; `seen` are the frames whose motion its statistics describe."""
@@ -266,7 +292,8 @@ class Trainer:
             for key, moment in self.optimizer.state.get(value, {}).items():
                 tensors[f"adam.{name}.{key}"] = moment
         trust = {} if self.trust is None else {"trust": self.trust}
-        return tensors | trust | {"step": torch.tensor(self.step)}
+        binding = {"face": torch.from_numpy(self.mesh.face.copy()), "bary": torch.from_numpy(self.mesh.bary.copy())}
+        return tensors | trust | binding | {"step": torch.tensor(self.step)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError or RuntimeError where it is of another fit."""
@@ -276,6 +303,11 @@ class Trainer:
             if moments:
                 self.optimizer.state[value] = moments
         self.trust = state.get("trust")
+        if not np.array_equal(state["face"].cpu().numpy(), self.mesh.face):
+            self.mesh.face[:], self.mesh.bary[:] = state["face"].cpu().numpy(), state["bary"].cpu().numpy()
+            self.near = neighbourhood(
+                self.head, self._rest[: self.head.num_vertices], self.mesh.face, self.mesh.bary, self.near.log_scale.cpu().numpy()
+            ).to(self.near.on_mesh.device)
         self.step = int(state["step"])
 
 

@@ -33,14 +33,13 @@ def test_believed_gaussians_stay_as_they_are(placed):
     assert all(torch.equal(p[name], before[name]) for name in p)
 
 
-def test_unseen_gaussians_come_to_the_surface_solid_and_still(placed):
+def test_unseen_gaussians_become_alike_and_still(placed):
     *_, near = placed
     p = parameters(1500)
     for _ in range(200):
         settle(p, torch.zeros(1500), near, rate=0.2)
-    assert p["position"].abs().max() < 1e-4 and p["position_basis"].abs().max() < 1e-4
-    assert (torch.sigmoid(p["opacity_logit"]) > 0.9).all()
-    assert p["colour"].std(dim=0).max() < 0.2
+    assert p["position_basis"].abs().max() < 1e-4
+    assert all(p[name].std(dim=0).max() < 0.2 for name in ("colour", "position", "opacity_logit"))
 
 
 def test_unseen_colours_come_from_the_nearest_seen(placed):
@@ -67,5 +66,5 @@ def test_colours_do_not_run_into_the_eyes(placed):
 def test_belief_is_the_share_of_what_a_gaussian_could_fill():
     log_scale = np.log(np.full((2, 3), 0.002))
     alone = 2 * np.pi * (0.002 * 1000) ** 2 / 2
-    trust = belief(np.array([alone, 0.001 * alone]), log_scale, np.zeros(2), 1000.0)
+    trust = belief(np.array([alone, 0.0002 * alone]), log_scale, np.zeros(2), 1000.0)
     assert trust[0] == 1 and 0 < trust[1] < 0.1

@@ -62,7 +62,8 @@ def test_a_step_has_the_gradients_of_the_trainer_on_the_cpu(shares):
 
 
 def test_several_steps_stay_beside_the_trainer_on_the_cpu_and_reduce_the_loss():
-    scene = Scene()
+    # Which Gaussians are moved is decided by a hair's breadth: two ways of summing need not agree on it.
+    scene = Scene(replace(PRESET, relocations=()))
     moved = TorchTrainer(scene.trainer, "cpu", rasterizer="cpu")
     ours, truth = scene.advance(moved, 12), scene.advance(scene.trainer, 12)
     np.testing.assert_allclose(np.array(ours)[:5], np.array(truth)[:5], rtol=2e-3)
@@ -73,9 +74,11 @@ def test_several_steps_stay_beside_the_trainer_on_the_cpu_and_reduce_the_loss():
 def test_what_the_frames_show_is_what_the_trainer_on_the_cpu_sees(monkeypatch):
     monkeypatch.setattr("recon.belief.FULLY_SEEN", 1.0)
     scene = Scene()
-    ours, truth = (trainer._look(scene.frames) for trainer in (TorchTrainer(scene.trainer, "cpu", rasterizer="reference"), scene.trainer))
-    assert 0.2 < float(truth.mean()) < 0.8 and float(truth.std()) > 0.1
-    np.testing.assert_allclose(ours.numpy(), truth.numpy(), atol=1e-3)
+    trainers = (TorchTrainer(scene.trainer, "cpu", rasterizer="reference"), scene.trainer)
+    ours, truth = (trainer._look(scene.store, scene.frames) for trainer in trainers)
+    assert 0.2 < float(truth[2].mean()) < 0.8 and float(truth[2].std()) > 0.1
+    for mine, theirs in zip(ours, truth, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), atol=1e-3 * float(np.abs(np.asarray(theirs)).max()))
 
 
 def test_a_fit_may_change_trainers_half_way():
@@ -92,6 +95,18 @@ def test_a_fit_may_change_trainers_half_way():
     back = Scene().trainer
     back.restore(resumed.state())
     assert back.step == 8 and torch.equal(back.parameters["position"], resumed.parameters["position"])
+
+
+def test_a_fit_that_moved_gaussians_goes_on_with_them_where_they_are():
+    scene = Scene()
+    moved = TorchTrainer(scene.trainer, "cpu", rasterizer="cpu")
+    scene.advance(moved)
+    moved._split(np.array([3, 7, 9]), np.array([20, 30, 40]))
+    assert not np.array_equal(moved.mesh.bary, scene.trainer.mesh.bary)
+    resumed = TorchTrainer(scene.trainer, "cpu", rasterizer="cpu")
+    resumed.restore(moved.state())
+    assert np.array_equal(resumed.mesh.face, moved.mesh.face)
+    np.testing.assert_allclose(scene.advance(resumed), scene.advance(moved), rtol=1e-5)
 
 
 def test_the_trainer_that_was_taken_over_is_left_as_it_is():
