@@ -22,6 +22,9 @@ _CLOSED = 0.7
 """Eyes open by less than this part of their usual opening count as closed."""
 _STILL = 0.012
 """A head that moves by less than this part of the face's height from one frame to the next is still enough to judge its outline."""
+_LIT = 160.0
+"""Highlights of a well lit face."""
+_NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -40,6 +43,8 @@ class FrameMeasures:
     """[N] 95th percentile of the face's luma."""
     burnt: np.ndarray
     """[N] share of the face that is clipped."""
+    grain: np.ndarray
+    """[N] standard deviation of the noise on the face, of 255, in pixels of the crop."""
     side: np.ndarray
     """[N] log2 of the brightness of the picture's left half of the face over its right half."""
     teeth: np.ndarray
@@ -76,24 +81,26 @@ def measure_frames(capture: Capture) -> FrameMeasures:
         shift = _shift(background, small) * (512 / capture.size)
         background = (small, free)
         if not capture.valid[i]:
-            rows.append([np.nan] * 9 + [*shift])
+            rows.append([np.nan] * 10 + [*shift])
             continue
         points = capture.landmarks[i]
         after = capture.landmarks[i + 1] if i + 1 < T and capture.valid[i + 1] and not (cuts == i + 1).any() else None
         gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        scale = capture.shots.at(i).crop.scale
+        light = _light(gray, rgb, points)
         rows.append(
             [
-                np.nan if closed[i] else sharpness(gray, points, capture.crop.scale),
-                *_light(gray, rgb, points),
+                np.nan if closed[i] else sharpness(gray, points, scale),
+                *light,
                 teeth_share(rgb, points),
-                camouflage(rgb, matte, points),
+                camouflage(rgb, matte, points, light[1]),
                 np.nan if after is None else _flutter(matte, following, points, after) * (512 / capture.size),
                 float((matte[0] > 127).mean()),
                 *shift,
             ]
         )
     values = np.array(rows, np.float64)
-    return FrameMeasures(index, *(np.ascontiguousarray(values[:, k]) for k in range(9)), shift=np.ascontiguousarray(values[:, 9:]))
+    return FrameMeasures(index, *(np.ascontiguousarray(values[:, k]) for k in range(10)), shift=np.ascontiguousarray(values[:, 10:]))
 
 
 def sharpness(gray: np.ndarray, points: np.ndarray, scale: float) -> float:
@@ -155,17 +162,25 @@ def teeth_share(rgb: np.ndarray, points: np.ndarray) -> float:
     return float(((inside @ _LUMA > 0.6 * skin) & (chroma < 0.45)).mean())
 
 
-def camouflage(rgb: np.ndarray, matte: np.ndarray, points: np.ndarray, near: float = 12.0) -> float:
+def camouflage(rgb: np.ndarray, matte: np.ndarray, points: np.ndarray, highlight: float = 255.0, near: float = 12.0) -> float:
     """Share of the outline of head and hair, above the chin, where the colours on its two sides differ by less than `near` (CIE 1976).
 
     Hair against a wall of its own colour is what mattes fail on. Two colours 12 apart are told apart at a glance, but less than
-    that drowns in the noise and compression of ordinary video.
+    that drowns in the noise and compression of ordinary video. A dark picture is brightened first: darkness is another complaint.
+
+    Args:
+        rgb: [size, size, 3] uint8.
+        matte: [size, size] uint8.
+        points: [478, 3] landmarks.
+        highlight: luma of the face's highlights.
+        near: distance in CIE L*a*b*.
     """
     shrink = 2 * _HALF
     opaque = (_shrunk(matte, shrink) > 127).astype(np.float32)
     bottom = int(np.clip(points[CHIN, 1] / shrink, 8, len(opaque)))
     opaque = opaque[:bottom]
-    small = cv2.cvtColor(_shrunk(rgb, shrink)[:bottom].astype(np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2Lab)
+    gain = np.float32(min(max(_LIT / max(highlight, 1.0), 1.0), 8.0) / 255)
+    small = cv2.cvtColor(np.minimum(_shrunk(rgb, shrink)[:bottom].astype(np.float32) * gain, 1), cv2.COLOR_RGB2Lab)
     reach = (7, 7)
     weight_in, weight_out = cv2.blur(opaque, reach), cv2.blur(1 - opaque, reach)
     inside = cv2.blur(small * opaque[..., None], reach) / np.maximum(weight_in, 1e-3)[..., None]
@@ -176,9 +191,13 @@ def camouflage(rgb: np.ndarray, matte: np.ndarray, points: np.ndarray, near: flo
     return float((np.linalg.norm(inside[edge] - outside[edge], axis=1) < near).mean())
 
 
-def _light(gray: np.ndarray, rgb: np.ndarray, points: np.ndarray) -> tuple[float, float, float, float]:
-    """Median and 95th percentile of the face's luma, clipped share, log2 of left over right."""
-    unknown = (float("nan"), float("nan"), float("nan"), float("nan"))
+def _light(gray: np.ndarray, rgb: np.ndarray, points: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Median and 95th percentile of the face's luma, clipped share, grain, log2 of left over right.
+
+    Grain: what a mask without response to planes and edges leaves of white noise (Immerkaer, Fast noise variance estimation,
+    1996), its median, so that wrinkles and lashes do not count.
+    """
+    unknown = (float("nan"), float("nan"), float("nan"), float("nan"), float("nan"))
     oval = np.round(points[list(OVAL), :2]).astype(np.int32)
     x0, y0 = np.maximum(oval.min(axis=0), 0)
     x1, y1 = np.minimum(oval.max(axis=0) + 1, gray.shape[::-1])
@@ -193,13 +212,16 @@ def _light(gray: np.ndarray, rgb: np.ndarray, points: np.ndarray) -> tuple[float
         return unknown
     median, highlight = np.percentile(window[inside], (50, 95))
     burnt = (colour.max(axis=2)[inside] >= 253).mean()
+    height, width = y1 - y0, x1 - x0
+    middle = gray[y0 + height // 4 : y1 - height // 4, x0 + width // 4 : x1 - width // 4].astype(np.float32)
+    grain = 1.4826 * float(np.median(np.abs(cv2.filter2D(middle, -1, _NOISE)))) / 6
     # Which side of the line from forehead to chin a pixel lies on.
     top, bottom = (points[k, :2] - [x0, y0] for k in (FOREHEAD, CHIN))
     rows, columns = np.nonzero(inside)
     right = (bottom[1] - top[1]) * (2 * columns - top[0]) - (bottom[0] - top[0]) * (2 * rows - top[1]) > 0
     values = window[inside]
     halves = [float(values[half].mean()) if half.any() else float("nan") for half in (~right, right)]
-    return float(median), float(highlight), float(burnt), float(np.log2((halves[0] + 1) / (halves[1] + 1)))
+    return float(median), float(highlight), float(burnt), grain, float(np.log2((halves[0] + 1) / (halves[1] + 1)))
 
 
 def _flutter(matte: np.ndarray, following: np.ndarray, points: np.ndarray, after: np.ndarray) -> float:

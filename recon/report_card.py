@@ -106,7 +106,7 @@ def report_card(
     rows = [
         rows_of.length(T / fps),
         rows_of.face_seen(valid),
-        rows_of.face_size(capture.landmarks[valid], capture.crop.scale),
+        rows_of.face_size(capture.landmarks[valid], np.array([capture.shots.at(int(i)).crop.scale for i in np.flatnonzero(valid)])),
         rows_of.framing(frames),
         rows_of.sharpness(frames),
         rows_of.exposure(frames),

@@ -53,16 +53,16 @@ def face_seen(valid: np.ndarray) -> Row:
     )
 
 
-def face_size(landmarks: np.ndarray, scale: float) -> Row:
+def face_size(landmarks: np.ndarray, scales: np.ndarray) -> Row:
     """A 512 crop gives the face 198 pixels from forehead to chin: with that many in the source nothing is enlarged. Below 110,
     where the mouth is 40 wide, teeth and lids are a few pixels each.
 
     Args:
         landmarks: [N, 478, 3] in crop pixels.
-        scale: crop pixels per source pixel.
+        scales: [N] crop pixels per source pixel.
     """
-    height = np.linalg.norm(landmarks[:, FOREHEAD, :2] - landmarks[:, CHIN, :2], axis=1)
-    pixels = float(np.median(height)) / scale if len(height) else 0.0
+    height = np.linalg.norm(landmarks[:, FOREHEAD, :2] - landmarks[:, CHIN, :2], axis=1) / scales
+    pixels = float(np.median(height)) if len(height) else 0.0
     grade = _at_least(pixels, 190, 110)
     advice = _unless_good(grade, "come closer to the camera or film at a higher resolution")
     return Row("face size", grade, f"{pixels:.0f} pixels from forehead to chin", advice, {"pixels": round(pixels, 1)})
@@ -93,19 +93,20 @@ def exposure(frames: FrameMeasures) -> Row:
     """Judged by the highlights of the face, since those are bright on dark skin too: below 70 of 255 few levels are left for
     shadows, 105 is a sixth of full light. Clipped skin has lost its colour. Halves of the face that differ by 0.6 (1.5 times
     the value, 2.5 times the light) put the shadow of the nose into the avatar for good. Highlights that wander by 8 % are an
-    automatic exposure at work, or a head that turns into and out of the light."""
-    light, highlight, burnt, side = (_median(x) for x in (frames.light, frames.highlight, frames.burnt, frames.side))
+    automatic exposure at work, or a head that turns into and out of the light. Grain of 6 hides the pores, of 12 the wrinkles."""
+    light, highlight, burnt, grain, side = (_median(x) for x in (frames.light, frames.highlight, frames.burnt, frames.grain, frames.side))
     seen = frames.highlight[np.isfinite(frames.highlight)]
     wander = float(np.ptp(np.percentile(seen, (10, 90)))) / 2 / max(highlight, 1.0) if len(seen) else float("nan")
     complaints = [
         (_at_least(highlight, 105, 70), "brighter light from the front"),
         (_at_most(burnt, 0.03, 0.1), "less light on the face or a shorter exposure"),
+        (_at_most(grain, 6.0, 12.0), "more light, the picture is grainy"),
         (_at_most(abs(side), 0.6, 1.2), f"light from the {'right' if side > 0 else 'left'} of the picture as well"),
         (_at_most(wander, 0.08, 0.25), "lock the exposure of the camera"),
     ]
     advice = ", ".join(words for grade, words in complaints if grade != GOOD)
     value = f"face {light:.0f}, highlights {highlight:.0f} of 255" + (f", {100 * burnt:.1f} % clipped" if burnt >= 0.001 else "")
-    measures = {"light": light, "highlight": highlight, "burnt": burnt, "side": side, "wander": wander}
+    measures = {"light": light, "highlight": highlight, "burnt": burnt, "grain": grain, "side": side, "wander": wander}
     return Row("exposure", _worst(grade for grade, _ in complaints), value, advice, {name: _number(v) for name, v in measures.items()})
 
 

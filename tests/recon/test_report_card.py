@@ -15,6 +15,7 @@ from recon.face_coverage import find_blinks, head_angles, mouth_shapes
 from recon.frame_meter import measure_frames
 from recon.report_card import report_card, write_report_card
 from recon.report_rows import AGAIN, FAIR, GOOD, Row
+from recon.shots import Shot, Shots
 from tests.recon.spoiled import Spoiled
 
 HEAD = load_head()
@@ -79,6 +80,14 @@ def test_burnt_skin(capture):
     assert row.grade == AGAIN and "less light" in row.advice
 
 
+def test_grain(capture):
+    def grainy(rgb, index):
+        return np.clip(rgb + np.random.default_rng(index).normal(0, 15, rgb.shape), 0, 255).astype(np.uint8)
+
+    row = _row(Spoiled(capture, grainy), "exposure")
+    assert row.grade == FAIR and "grainy" in row.advice and 7 < row.measures["grain"] < 12
+
+
 def test_light_from_one_side(capture):
     falloff = np.linspace(2.2, -0.3, capture.size).clip(0.1)[None, :, None]
     row = _row(Spoiled(capture, lambda rgb, _: np.clip(rgb * falloff, 0, 255).astype(np.uint8)), "exposure")
@@ -91,8 +100,8 @@ def test_automatic_exposure(capture):
 
 
 def test_small_face(capture):
-    far = replace(capture.crop, side=capture.crop.side // 3)
-    row = _row(Spoiled(capture, crop=far), "face size")
+    far = Shots((Shot(0, 0, replace(capture.crop, side=capture.crop.side // 3)),))
+    row = _row(Spoiled(capture, shots=far), "face size")
     assert row.grade == AGAIN and "closer" in row.advice and 60 < row.measures["pixels"] < 110
 
 
