@@ -33,6 +33,9 @@ FREE_SIZE, SIZE_WEIGHT = 0.6, 1.0
 DENSIFY_FROM, DENSIFY_EVERY, RESET_EVERY = (1 / 60, 500), (1 / 300, 100), (1 / 10, 3000)
 """(share of the run, least iterations). The shares are the paper's 10k, 2k and 60k of 600k iterations. In a short run they would multiply
 Gaussians before these have taken on a colour, so that they never come closer than the iterations of 3D Gaussian splatting's own schedule."""
+DENSIFY_UNTIL = 0.8
+"""Share of the run. The paper goes on to the end, which needs the 2k iterations between its events to settle; 3D Gaussian splatting stops
+half-way, which leaves a run of a few minutes with too few Gaussians."""
 
 Step = Callable[[float], tuple[float, float]]
 """From the share of the run that is over to the loss and the PSNR of one step."""
@@ -61,7 +64,7 @@ def gaussian_avatars_step(
         rng = np.random.default_rng((seed, iterations))
         expected = iterations / share if share > 0 else np.inf
         since, every, between = (max(part * expected, least) for part, least in (DENSIFY_FROM, DENSIFY_EVERY, RESET_EVERY))
-        if iterations >= since and iterations - densified >= every:
+        if iterations >= since and iterations - densified >= every and share < DENSIFY_UNTIL:
             splats.densify(rng)
             densified = iterations
         # As in the paper, a whole interval is left after the last reset.
