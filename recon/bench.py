@@ -64,7 +64,7 @@ class _OneFrame:
         picture = rng.integers(0, 255, (size, size, 3), np.uint8)
         matte = np.zeros((size, size), np.uint8)
         matte[size // 16 :, size // 6 : -size // 6] = 255
-        self.frame = TrainingFrame(picture, matte, np.ones((size, size), np.float32), (size // 16, size // 6, size, size - size // 6))
+        self.frame = TrainingFrame(picture, matte, np.ones((size, size), np.float32), None, (size // 16, size // 6, size, size - size // 6))
 
     def get(self, index: int, shrink: int) -> TrainingFrame:
         return self.frame

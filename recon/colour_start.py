@@ -38,6 +38,8 @@ def start_colours(
         posed = posing.bind(vertices, mesh.faces, frames, mesh.face, mesh.bary, *(seeds_local[k] for k in ("position", "rotation", "log_scale")))
         render_arrays(*posed, logit, sh, camera, black, workspace=workspace())
         pixels, matte = frame.over(black)
+        if frame.shown is not None:
+            pixels, matte = pixels * frame.shown[..., None], matte * frame.shown
         weighted += backward_arrays(workspace(), pixels).sh[:, 0] / SH_C0
         total += backward_arrays(workspace(), np.repeat(matte[..., None], 3, axis=2)).sh[:, 0, :1] / SH_C0
     seen = total[:, 0] > _LEAST_WEIGHT

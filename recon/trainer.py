@@ -95,6 +95,9 @@ def frame_gradients(
     drawn = render_arrays(position, rotation, log_scale, local["opacity_logit"], sh, camera, background, workspace=workspace())
     target, matte = frame.over(background)
     loss, g_rgb, g_alpha = photometric_loss(drawn.rgb, drawn.alpha, target, matte, frame.importance, frame.box, weights)
+    if frame.shown is not None:
+        g_rgb *= frame.shown[..., None]
+        g_alpha *= frame.shown
     psnr = -10 * np.log10(max(float(np.square(drawn.rgb - target).mean()), 1e-10))
     g = backward_arrays(workspace(), g_rgb, g_alpha)
     g_position, g_rotation = posing.bind_backward(frames, mesh.face, g.position, g.rotation)
@@ -247,9 +250,12 @@ class Trainer:
             )
             sh = ((local["colour"] - np.float32(0.5)) / np.float32(SH_C0))[:, None]
             drawn = render_arrays(*posed, p["opacity_logit"].numpy(), sh, camera, black, workspace=workspace())
-            target, _ = store.get(int(chosen[row]), 1).over(black)
+            frame = store.get(int(chosen[row]), 1)
+            difference = np.abs(drawn.rgb - frame.over(black)[0])
+            if frame.shown is not None:
+                difference *= frame.shown[..., None]
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
-            error += backward_arrays(workspace(), np.abs(drawn.rgb - target)).sh[:, 0].sum(axis=1) / SH_C0
+            error += backward_arrays(workspace(), difference).sh[:, 0].sum(axis=1) / SH_C0
             seen += backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
             depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         trust = belief(seen, p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)

@@ -9,6 +9,7 @@ import numpy as np
 from avatar3d.motion import Motion
 from recon.capture import Capture
 from recon.face_regions import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from recon.occlusion import Occlusions, load_occlusions
 
 MOUTH_IMPORTANCE, EYE_IMPORTANCE = 5.0, 4.0
 """Weight of a pixel of the mouth or an eye in the L1 term; elsewhere 1."""
@@ -28,6 +29,8 @@ class TrainingFrame:
     """[H, W] uint8."""
     importance: np.ndarray
     """[H, W] float32."""
+    shown: np.ndarray | None
+    """[H, W] float32: 0 where something is in front of the person, 1 elsewhere; None where nothing is."""
     box: tuple[int, int, int, int]
     """(top, left, bottom, right) around the subject."""
 
@@ -42,7 +45,7 @@ class FrameStore:
     """Frames of a capture at full and half resolution; frames beyond the memory budget are decoded again when drawn."""
 
     def __init__(self, capture: Capture):
-        self._capture = capture
+        self._capture, self._occlusions = capture, load_occlusions(capture.path, len(capture))
         self._kept: dict[tuple[int, int], TrainingFrame] = {}
         self._bytes = 0
         self._lock = threading.Lock()
@@ -52,7 +55,7 @@ class FrameStore:
         key = (index, shrink)
         frame = self._kept.get(key)
         if frame is None:
-            frame = _load(self._capture, index, shrink)
+            frame = _load(self._capture, self._occlusions, index, shrink)
             size = frame.rgb.nbytes + frame.matte.nbytes + frame.importance.nbytes
             with self._lock:
                 if key not in self._kept and self._bytes + size <= CACHE_BYTES:
@@ -61,7 +64,7 @@ class FrameStore:
         return frame
 
 
-def _load(capture: Capture, index: int, shrink: int) -> TrainingFrame:
+def _load(capture: Capture, occlusions: Occlusions, index: int, shrink: int) -> TrainingFrame:
     rgb, matte = capture.image(index), capture.matte(index)
     points = capture.landmarks[index, :, :2] if capture.valid[index] else None
     if shrink > 1:
@@ -74,7 +77,8 @@ def _load(capture: Capture, index: int, shrink: int) -> TrainingFrame:
             hull = cv2.convexHull(points[list(region)].astype(np.float32))
             centre = hull.mean(axis=0, keepdims=True)
             cv2.fillConvexPoly(importance, np.round(centre + 1.35 * (hull - centre)).astype(np.int32), (weight,))
-    return TrainingFrame(rgb, matte, importance, _subject_box(matte))
+    shown = occlusions.weight(index, matte.shape[0])
+    return TrainingFrame(rgb, matte, importance if shown is None else importance * shown, shown, _subject_box(matte))
 
 
 def _subject_box(matte: np.ndarray, margin: int = 8) -> tuple[int, int, int, int]:

@@ -7,6 +7,7 @@ import torch
 from avatar3d.errors import UserError
 from recon.evaluation import evaluate
 from recon.fit import fit, split_frames
+from recon.occlusion import CELLS, Occlusions, save_occlusions
 from recon.presets import PRESETS
 from tests.recon.memory_capture import small_scene
 
@@ -83,3 +84,18 @@ def test_too_few_frames_are_refused():
     capture.valid[3:] = False
     with pytest.raises(UserError, match="only 3 frames show a face"):
         split_frames(capture, motion, 0.0)
+
+
+def test_what_is_in_front_of_the_person_teaches_nothing(tmp_path):
+    capture, motion, camera, avatar = small_scene(path=tmp_path)
+    masks = np.zeros((8, CELLS, CELLS), bool)
+    masks[:, 8:, :] = True
+    save_occlusions(Occlusions(np.arange(8, dtype=np.int32), masks, np.ones(8, np.float32)), tmp_path)
+    spoiled = replace(capture, images=capture.images.copy())
+    spoiled.images[:8, 8:] = 255
+    frames = np.arange(8, len(capture))
+    good, kept = (fit(c, motion, camera, avatar.head, PRESET) for c in (capture, spoiled))
+    (tmp_path / "occlusions.npz").unlink()
+    fooled = fit(spoiled, motion, camera, avatar.head, PRESET)
+    clean, same, worse = (evaluate(a, capture, motion, camera, frames).psnr_full for a in (good, kept, fooled))
+    assert same > clean - 1.5 and worse < same - 0.5
