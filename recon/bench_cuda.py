@@ -21,7 +21,7 @@ from avatar3d.motion import Motion, load_motion
 from avatar3d.threads import one_torch_thread
 from recon.bench import bench_avatar, bench_camera, bench_motion
 from recon.capture import Capture
-from recon.fit import _trainer, split_frames
+from recon.fit import make_trainer, split_frames
 from recon.landmarks import COUNT
 from recon.overlay import pose_frames
 from recon.presets import PRESETS, FitPreset
@@ -178,7 +178,7 @@ def fitting_figures(
     seen = cast(Capture, capture)
     split, store, spans = split_frames(seen, motion, _HOLDOUT), FrameStore(seen), []
     probabilities = draw_weights(motion, split.train)
-    trainer = TorchTrainer(_trainer(seen, motion, camera, head, preset, split, store, 0), device, rasterizer=backend)
+    trainer = TorchTrainer(make_trainer(seen, motion, camera, head, preset, split, store, 0), device, rasterizer=backend)
     with one_torch_thread(), ThreadPoolExecutor() as pool:
         while trainer.step < preset.steps:
             before = time.perf_counter()

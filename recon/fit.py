@@ -28,6 +28,7 @@ from recon.colour_start import start_colours
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
 from recon.seeding import face_detail, seed_loose, seed_mesh
+from recon.torch_trainer import on_device
 from recon.trainer import Mesh, Trainer
 from recon.training_frames import FrameStore, draw_weights
 
@@ -72,6 +73,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     threads: int | None = None,
+    device: str = "cpu",
     progress: Progress = progress_module.silent,
 ) -> Avatar:
     """Fit Gaussians to a tracked capture.
@@ -88,15 +90,16 @@ def fit(
         checkpoint: file that is renewed every half minute, and left for the caller to remove once the avatar is safe; None for no checkpoints.
         resume: continue from the checkpoint where there is one of this very fit.
         threads: frames that are worked on at once; default the number of cores.
+        device: where the steps are taken, "cpu" or "cuda".
         progress: called after every step.
 
     Raises:
-        UserError: too few frames, or a checkpoint of another fit.
+        UserError: too few frames, a checkpoint of another fit, or a device that this machine does not have.
     """
     start = time.monotonic()
     split = split_frames(capture, motion, holdout)
     store = FrameStore(capture)
-    trainer = _trainer(capture, motion, camera, head, preset, split, store, seed)
+    trainer = on_device(make_trainer(capture, motion, camera, head, preset, split, store, seed), device)
     identity = _identity(motion, preset, split, seed, capture)
     if resume and checkpoint is not None and checkpoint.exists():
         _restore(trainer, checkpoint, identity)
@@ -129,9 +132,10 @@ def fit(
     return avatar
 
 
-def _trainer(
+def make_trainer(
     capture: Capture, motion: Motion, camera: Camera, head: HeadModel, preset: FitPreset, split: Split, store: FrameStore, seed: int
 ) -> Trainer:
+    """The trainer of a fit, on the CPU, before its first step."""
     rig = with_carriers(head)
     rest = np.ascontiguousarray(rig.shaped(torch.from_numpy(motion.shape)).numpy())
     views = split.train[np.linspace(0, len(split.train) - 1, min(_START_VIEWS, len(split.train))).astype(int)]

@@ -1,7 +1,7 @@
 """Fitting the Gaussians on a torch device: the trainer's step by autograd, all frames of a batch at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,38 +10,19 @@ from torch import Tensor
 
 from avatar3d.avatar import Avatar
 from avatar3d.basis_network import basis_weights
-from avatar3d.camera import Camera
 from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
 from recon.belief import belief
 from recon.device_frames import DeviceFrames
-from recon.loss import LossWeights
 from recon.torch_loss import photometric_losses
-from recon.trainer import LOOKS, Trainer
+from recon.trainer import LOOKS, Draw, Trainer
 from recon.training_frames import FrameStore
 
 _PER_GAUSSIAN = ("position", "rotation", "log_scale", "opacity_logit", "colour")
 _WITH_BASES = ("position", "rotation", "colour")
 _RESIDENT = ("masks", "near", "trust")
 """What else of a trainer's state is used together with its parameters."""
-
-
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """What a step works on; depends on the seed and the step's number only."""
-
-    batch: np.ndarray
-    """[B] frames."""
-    backgrounds: np.ndarray
-    """[B, 3] float32 colours behind them."""
-    noise: np.ndarray
-    """[B, D] float32 on the network's normalised inputs."""
-    shrink: int
-    camera: Camera
-    """At the step's resolution."""
-    weights: LossWeights
-    with_bases: bool
 
 
 class TorchTrainer(Trainer):
@@ -88,17 +69,6 @@ class TorchTrainer(Trainer):
     def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
         super()._split(given_up, chosen)
         self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
-
-    def draw(self, step: int, frames: np.ndarray, probabilities: np.ndarray) -> Draw:
-        """The frames and everything random of a step."""
-        preset, rng = self.preset, np.random.default_rng((self.seed, step))
-        share = step / preset.steps
-        shrink = 2 if share < preset.half_share else 1
-        batch = np.sort(rng.choice(frames, preset.batch, p=probabilities, replace=len(frames) < preset.batch))
-        backgrounds = rng.uniform(size=(preset.batch, 3)).astype(np.float32)
-        noise = rng.normal(size=(preset.batch, self.inputs.shape[1]), scale=preset.input_noise).astype(np.float32)
-        camera = self.camera.resized(self.camera.width // shrink, self.camera.height // shrink)
-        return Draw(batch, backgrounds, noise, shrink, camera, LossWeights(dssim=0.2 if shrink == 1 else 0.0), share >= preset.free_share)
 
     def advance(self, store: FrameStore, frames: np.ndarray, probabilities: np.ndarray, pool: ThreadPoolExecutor) -> tuple[float, float]:
         """One optimizer step over a batch of frames; returns mean loss and PSNR. The pool decodes the frames of this step and of the next."""

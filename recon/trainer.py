@@ -73,6 +73,23 @@ class FrameGradients:
     colour: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What a step works on; depends on the seed and the step's number only, so that a resumed fit goes on as if never stopped."""
+
+    batch: np.ndarray
+    """[B] frames."""
+    backgrounds: np.ndarray
+    """[B, 3] float32 colours behind them."""
+    noise: np.ndarray
+    """[B, D] float32 on the network's normalised inputs."""
+    shrink: int
+    camera: Camera
+    """At the step's resolution."""
+    weights: LossWeights
+    with_bases: bool
+
+
 def frame_gradients(
     mesh: Mesh, vertices: np.ndarray, local: dict[str, np.ndarray], frame: TrainingFrame, camera: Camera, background: np.ndarray, weights: LossWeights
 ) -> FrameGradients:
@@ -149,22 +166,23 @@ class Trainer:
         count = sum(name.endswith(".weight") for name in self.parameters)
         return tuple((self.parameters[f"network.{i}.weight"], self.parameters[f"network.{i}.bias"]) for i in range(count))
 
-    def advance(self, store: FrameStore, frames: np.ndarray, probabilities: np.ndarray, pool: ThreadPoolExecutor) -> tuple[float, float]:
-        """One optimizer step over a batch of frames; returns mean loss and PSNR.
-
-        What is drawn depends on the seed and the step's number only, so that a resumed fit goes on as if never stopped.
-        """
-        preset, rng = self.preset, np.random.default_rng((self.seed, self.step))
-        share = self.step / preset.steps
+    def draw(self, step: int, frames: np.ndarray, probabilities: np.ndarray) -> Draw:
+        """What a step works on: `frames` [F] may be drawn with `probabilities` [F]."""
+        preset, rng = self.preset, np.random.default_rng((self.seed, step))
+        share = step / preset.steps
         shrink = 2 if share < preset.half_share else 1
-        with_bases = share >= preset.free_share
-        # Structure is compared only at full resolution: the first part of the way is colour and shape.
-        weights = LossWeights(dssim=0.2 if shrink == 1 else 0.0)
-        camera = self.camera.resized(self.camera.width // shrink, self.camera.height // shrink)
         batch = np.sort(rng.choice(frames, preset.batch, p=probabilities, replace=len(frames) < preset.batch))
         backgrounds = rng.uniform(size=(preset.batch, 3)).astype(np.float32)
-        noise = torch.from_numpy(rng.normal(size=(preset.batch, self.inputs.shape[1]), scale=preset.input_noise).astype(np.float32))
+        noise = rng.normal(size=(preset.batch, self.inputs.shape[1]), scale=preset.input_noise).astype(np.float32)
+        camera = self.camera.resized(self.camera.width // shrink, self.camera.height // shrink)
+        # Structure is compared only at full resolution: the first part of the way is colour and shape.
+        weights = LossWeights(dssim=0.2 if shrink == 1 else 0.0)
+        return Draw(batch, backgrounds, noise, shrink, camera, weights, share >= preset.free_share)
 
+    def advance(self, store: FrameStore, frames: np.ndarray, probabilities: np.ndarray, pool: ThreadPoolExecutor) -> tuple[float, float]:
+        """One optimizer step over a batch of frames; returns mean loss and PSNR."""
+        preset, drawn, share = self.preset, self.draw(self.step, frames, probabilities), self.step / self.preset.steps
+        batch, with_bases, noise = drawn.batch, drawn.with_bases, torch.from_numpy(drawn.noise)
         p, N = self.parameters, len(self.mesh.face)
         vertices = self.vertices(batch)
         names = ("position", "rotation", "colour")
@@ -177,7 +195,9 @@ class Trainer:
             local = {name: p[name].numpy() for name in ("position", "rotation", "log_scale", "opacity_logit", "colour")}
             for name, delta in deltas.items():
                 local[name] = (p[name] + delta[index].view(N, -1)).numpy()
-            return frame_gradients(self.mesh, vertices[index], local, store.get(int(batch[index]), shrink), camera, backgrounds[index], weights)
+            return frame_gradients(
+                self.mesh, vertices[index], local, store.get(int(batch[index]), drawn.shrink), drawn.camera, drawn.backgrounds[index], drawn.weights
+            )
 
         results = list(pool.map(work, range(preset.batch)))
         scale = 1 / preset.batch

@@ -54,6 +54,7 @@ def fit(
     focal: float | None = None,
     seed: int = 0,
     resume: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
     subject: str = "",
     consent: str = "",
     head: Path | None = None,
@@ -70,6 +71,7 @@ def fit(
         focal: focal length in pixels of the first crop, where it is known.
         seed: of everything random.
         resume: continue where a killed run stopped.
+        device: where to fit; cuda needs the extra of that name.
         subject: whose head this is; recorded in the avatar.
         consent: how the person agreed; recorded in the avatar.
         head: a FLAME file of your own instead of the embedded head.
@@ -78,6 +80,10 @@ def fit(
     from avatar3d.files import check_output
 
     _check_options(size, fps, focal, holdout, seed)
+    if device == "cuda":
+        from avatar3d.render.cuda import require_cuda
+
+        require_cuda()
     if out.suffix != ".avatar" or out.is_dir():
         raise UserError(f"{out}: cannot be an avatar file; give a name that ends in .avatar")
     _check_sources(sources)
@@ -92,11 +98,21 @@ def fit(
         folder = out.with_suffix(".capture")
         if not (resume and _is_capture_of(folder, sources, size)):
             _import(sources[0], folder, size, fps, head)
-    fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, subject=subject, consent=consent)
+    fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, device=device, subject=subject, consent=consent)
 
 
 def fit_capture(
-    folder: Path, out: Path, *, preset: str, holdout: float, seed: int, resume: bool, head: Path | None, subject: str = "", consent: str = ""
+    folder: Path,
+    out: Path,
+    *,
+    preset: str,
+    holdout: float,
+    seed: int,
+    resume: bool,
+    head: Path | None,
+    device: str = "cpu",
+    subject: str = "",
+    consent: str = "",
 ) -> dict:
     """Fit a tracked capture, write the avatar and its comparison picture, and return the record of the fit."""
     import numpy as np
@@ -125,7 +141,8 @@ def fit_capture(
     with console("fit") as progress:
         avatar = fit_gaussians(
             capture, motion, camera, rig, PRESETS[preset],
-            holdout=holdout, seed=seed, metadata=metadata | {"preset": preset}, checkpoint=checkpoint, resume=resume, progress=progress,
+            holdout=holdout, seed=seed, metadata=metadata | {"preset": preset}, checkpoint=checkpoint, resume=resume, device=device,
+            progress=progress,
         )  # fmt: skip
     split = split_frames(capture, motion, holdout)
     record = avatar.metadata["fit"]
