@@ -39,9 +39,9 @@ class ReportCard:
     pitch: np.ndarray
     """[T] degrees from the capture's median, positive upwards."""
     opening: np.ndarray
-    """[T] distance of the inner lips over the height of the face."""
+    """[T] distance of the inner lips over the height of the face; not a number where it is not seen."""
     aperture: np.ndarray
-    """[T] mean opening of the eyes over their width."""
+    """[T] mean opening of the eyes over their width; likewise."""
     blinks: np.ndarray
     """[B] frames in which the lids are closest."""
     occluded: np.ndarray
@@ -98,10 +98,12 @@ def report_card(
     valid, fps, T = np.asarray(capture.valid, bool), float(capture.fps), len(capture)
     yaw, pitch = (np.where(valid, angles, np.nan) for angles in head_angles(motion, camera))
     pitch = pitch - np.nanmedian(pitch) if valid.any() else pitch
-    opening = np.where(valid, mouth_opening(capture.landmarks), np.nan)
-    aperture = np.where(valid, eye_aperture(capture.landmarks).mean(axis=1), np.nan)
-    blinks = find_blinks(aperture, fps)
     hidden = np.zeros(T, bool) if occluded is None else np.asarray(occluded, bool)
+    # Landmarks behind a hand are guesses.
+    opening = np.where(valid & ~hidden, mouth_opening(capture.landmarks), np.nan)
+    aperture = np.where(valid & ~hidden, eye_aperture(capture.landmarks).mean(axis=1), np.nan)
+    teeth = np.where(hidden[frames.index], 0.0, frames.teeth)
+    blinks = find_blinks(aperture, fps)
     spacing = float(np.median(np.diff(frames.index))) if len(frames) > 1 else 1.0
     rows = [
         rows_of.length(T / fps),
@@ -112,7 +114,7 @@ def report_card(
         rows_of.exposure(frames),
         rows_of.turns(yaw),
         rows_of.nods(pitch),
-        rows_of.mouth(mouth_shapes(capture.landmarks, opening, yaw, fps, frames.teeth, spacing)),
+        rows_of.mouth(mouth_shapes(capture.landmarks, opening, yaw, fps, teeth, spacing)),
         rows_of.blinks(len(blinks), T / fps),
         *([] if occluded is None else [rows_of.occlusions(hidden)]),
         rows_of.outline(frames),

@@ -13,7 +13,7 @@ from avatar3d.files import atomic_path
 from recon.capture import Capture
 from recon.face_coverage import SHAPES
 from recon.landmarks import box_of
-from recon.report_card import EXAMPLES, ReportCard
+from recon.report_card import ReportCard
 from recon.report_rows import AGAIN, FAIR, GOOD
 
 _COLOURS = {GOOD: "#2e9e5b", FAIR: "#e0a100", AGAIN: "#d2453d"}
@@ -29,9 +29,11 @@ def draw_report_card(card: ReportCard, capture: Capture, path: Path) -> None:
     Raises:
         UserError: the file cannot be written, or a picture of the capture cannot be read.
     """
-    figure = Figure(figsize=(15, 13), dpi=100, facecolor="white")
+    examples = [pair for pair in (("best", card.best), ("worst", card.worst)) if pair[1]]
+    figure = Figure(figsize=(15, 7.2 + 3.1 * len(examples)), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = GridSpec(5, 8, figure=figure, left=0.03, right=0.985, top=0.95, bottom=0.03, hspace=0.42, wspace=0.45, height_ratios=[1, 1, 1, 1.7, 1.7])
+    heights = [1, 1, 1, *[1.7] * len(examples)]
+    grid = GridSpec(len(heights), 8, figure=figure, left=0.03, right=0.985, top=0.95, bottom=0.04, hspace=0.42, wspace=0.45, height_ratios=heights)
     name = str(capture.source.get("name", capture.path.name))
     figure.suptitle(f"{name}   {len(capture) / card.fps:.1f} s   {card.lines()[0]}", x=0.03, ha="left", fontsize=14, color=_INK, weight="bold")
     _table(figure.add_subplot(grid[:3, :4]), card)
@@ -42,16 +44,12 @@ def draw_report_card(card: ReportCard, capture: Capture, path: Path) -> None:
     _pose_curve(curves[0], card, seconds)
     _face_curve(curves[1], card, seconds)
     _picture_curve(curves[2], card)
-    for row, (words, frames) in enumerate((("best", card.best), ("worst", card.worst))):
-        for k in range(EXAMPLES):
+    for row, (words, frames) in enumerate(examples):
+        for k, (index, reason) in enumerate(frames):
             axes = figure.add_subplot(grid[3 + row, 2 * k : 2 * k + 2])
             axes.axis("off")
-            if k < len(frames):
-                index, reason = frames[k]
-                axes.imshow(_window(capture, index))
-                axes.set_title(f"{words}: {index / card.fps:.1f} s, {reason}", fontsize=9, color=_INK)
-            elif k == 0:
-                axes.text(0.5, 0.5, f"no {words} frames", ha="center", color=_FAINT)
+            axes.imshow(_window(capture, index))
+            axes.set_title(f"{words}: {index / card.fps:.1f} s, {reason}", fontsize=9, color=_INK)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
 
