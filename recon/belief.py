@@ -12,11 +12,14 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel
 
 FULLY_SEEN = 0.004
 """Share of the pixels that a Gaussian would fill, were it alone and face on, from which on it is believed: in plain view a
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
+GRAZING = 0.1
+"""Cosine of the angle between a triangle's normal and the direction to the camera below which it shows nothing of itself."""
 NEIGHBOURS = 8
 REACH = 0.004
 """Metres at which a neighbour's word counts half."""
@@ -96,6 +99,14 @@ def spread_colours(colour: np.ndarray, seen: np.ndarray, near: Neighbourhood) ->
     for _ in range(SPREADING_STEPS):
         spread = torch.where(known, start, near.mean(spread))
     return spread.numpy()
+
+
+def front(position: np.ndarray, normal: np.ndarray, camera: Camera, near: Neighbourhood) -> np.ndarray:
+    """[N] float32, 1 for Gaussians at `position` [N, 3] whose triangles, with `normal` [N, 3], face the camera; always for those off the mesh."""
+    centre = -camera.T_cam_world[:3, :3].T @ camera.T_cam_world[:3, 3]
+    towards = centre.astype(np.float32) - position
+    cosine = (towards * normal).sum(axis=1) / np.linalg.norm(towards, axis=1)
+    return ((cosine > GRAZING) | (near.on_mesh.cpu().numpy() == 0)).astype(np.float32)
 
 
 def belief(seen: np.ndarray, log_scale: np.ndarray, opacity_logit: np.ndarray, pixels_per_metre: float) -> Tensor:

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avatar3d import posing
 from avatar3d.avatar import Avatar
 from avatar3d.basis_network import basis_weights
 from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
-from recon.belief import belief
+from recon.belief import belief, front
 from recon.device_frames import DeviceFrames
 from recon.torch_loss import photometric_losses
 from recon.trainer import LOOKS, Draw, Trainer
@@ -127,16 +128,23 @@ class TorchTrainer(Trainer):
             for name in _WITH_BASES:
                 local[name] = local[name] + (weights @ self.parameters[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
             local["colour"] = local["colour"].detach().requires_grad_()
-            posed = self._pose(self._surface(part), local)
+            surface = self._surface(part)
+            posed = self._pose(surface, local)
+            facing = torch.from_numpy(np.stack([self._front(v, x) for v, x in zip(surface, posed.position.detach(), strict=True)])).to(self._device)
             rgb, _ = rasterize_frames(posed, camera, torch.zeros(3, device=self._device), backend=self._rasterizer, packed=self._packed)
             truth = torch.stack([torch.from_numpy(store.get(int(i), 1).over(np.zeros(3, np.float32))[0]) for i in part]).to(self._device)
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
-            seen += torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0].sum(0)
+            seen += (facing * torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0]).sum(0)
             error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs())[0].sum((0, 2))
         depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
         pixels = seen.cpu().numpy() / len(chosen)
         return pixels, error.cpu().numpy(), belief(pixels, extents, opacity, camera.fx / depth).to(self._device)
+
+    def _front(self, vertices: Tensor, position: Tensor) -> np.ndarray:
+        """[N] which Gaussians of a frame face the camera."""
+        triangles = posing.triangle_frames(vertices.cpu().numpy(), self.mesh.faces, self.mesh.rest_area)
+        return front(position.cpu().numpy(), triangles.rotation[self.mesh.face, :, 2], self.camera, self.near)
 
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands, on the CPU; `seen` are the frames whose motion its statistics describe."""

@@ -18,7 +18,7 @@ from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace, backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
 from recon.basis_groups import basis_masks
-from recon.belief import Neighbourhood, belief, neighbourhood, settle
+from recon.belief import Neighbourhood, belief, front, neighbourhood, settle
 from recon.loss import LossWeights, photometric_loss
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
@@ -276,7 +276,8 @@ class Trainer:
                 difference *= frame.shown[..., None]
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
             error += backward_arrays(workspace(), difference).sh[:, 0].sum(axis=1) / SH_C0
-            seen += backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
+            facing = front(posed[0], triangles.rotation[self.mesh.face, :, 2], camera, self.near)
+            seen += facing * backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
             depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         trust = belief(seen, p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
         return seen, error, trust.to(self.near.on_mesh.device)
