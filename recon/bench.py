@@ -45,7 +45,7 @@ def _trainer(head: HeadModel, count: int, size: int) -> Trainer:
     rest = rig.shaped(torch.from_numpy(motion.shape)).numpy()[: head.num_vertices]
     seeds = seed_mesh(head, np.ascontiguousarray(rest), count, 0)
     colour = np.random.default_rng(0).uniform(0.2, 0.9, (count, 3)).astype(np.float32)
-    preset = replace(PRESETS["balanced"], steps=10_000, half_share=0.0, free_share=0.0)
+    preset = replace(PRESETS["balanced"], steps=10_000, half_share=0.0, free_share=0.0, refined_from=0.0)
     trainer = Trainer(head, rig, motion, bench_camera(size), seeds, colour, preset, 0)
     trainer.parameters["opacity_logit"].fill_(2.2)
     return trainer

@@ -30,8 +30,10 @@ class FitPreset:
     rotation_basis_rate: float = 1e-3
     colour_basis_rate: float = 2e-3
     network_rate: float = 1e-3
-    surface: float = 2e-4
+    surface: float = 3e-3
     """How strongly Gaussians are held to the mesh: loss, if all were `ON_SURFACE` away from it, times two."""
+    refined_from: float = 0.45
+    """Share of the steps from which on the tracked motion is corrected along; 1 for never."""
     relocations: tuple[float, ...] = (0.42, 0.5, 0.58, 0.66, 0.74)
     """Shares of the steps at which Gaussians are moved to where most error is left."""
     relocated: float = 0.06

@@ -80,12 +80,18 @@ class TorchTrainer(Trainer):
             self._frames.request(store, later.batch, later.shrink, pool)
         leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in _PER_GAUSSIAN}
         background = torch.from_numpy(drawn.backgrounds).to(self._device)
-        posed = self._pose(self._surface(drawn.batch), self._local(leaves, drawn))
+        share = self.step / self.preset.steps
+        refiner = self._refiner(share)
+        surface = self._surface(drawn.batch).requires_grad_(refiner is not None)
+        posed = self._pose(surface, self._local(leaves, drawn))
         rgb, alpha = rasterize_frames(posed, drawn.camera, background, backend=self._rasterizer, packed=self._packed)
         target, matte = truth.over(background)
         loss = photometric_losses(rgb, alpha, target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
-        found = torch.autograd.grad(loss, list(leaves.values()))
-        self._descend(dict(zip(leaves, found, strict=True)), self.step / self.preset.steps)
+        found = torch.autograd.grad(loss, [*leaves.values(), *([] if refiner is None else [surface])])
+        self._descend(dict(zip(leaves, found, strict=False)), share)
+        if refiner is not None:
+            # The loss is the mean over the batch, a frame's correction goes by its own.
+            refiner.apply(drawn.batch, (len(drawn.batch) * found[-1]).cpu().numpy(), rate=0.1**share)
         self._tend(store, frames)
         self.step += 1
         error = (rgb.detach() - target).square().mean((1, 2, 3))
@@ -106,6 +112,8 @@ class TorchTrainer(Trainer):
 
     def _surface(self, frames: np.ndarray) -> Tensor:
         """[B, V, 3] posed vertices of some frames, on the device."""
+        if self.refiner is not None:
+            return torch.from_numpy(self.vertices(frames)).to(self._device)
         batch = torch.from_numpy(frames).to(self._device)
         channels = {name: track[batch] for name, track in self._channels.items()}
         return posed_vertices(self._torch_rig, rig_poses(self.rig, self._joints, channels))

@@ -20,14 +20,15 @@ from avatar3d.statistics import motion_statistics
 from recon.basis_groups import basis_masks
 from recon.belief import Neighbourhood, belief, front, neighbourhood, settle
 from recon.loss import LossWeights, photometric_loss
+from recon.motion_refiner import MotionRefiner
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
 from recon.relocation import choose, split
 from recon.seeding import Seeds
 from recon.training_frames import FrameStore, TrainingFrame
 
-START_OPACITY = 0.6
-SMALLEST, LARGEST = 2e-4, 1.2e-2
+START_OPACITY = 0.9
+SMALLEST, LARGEST = 2e-4, 6e-3
 """Metres: bounds of a Gaussian's standard deviations."""
 MOST_ELONGATED = 6.0
 """Bound of the largest over the middle standard deviation: needles show as spikes from new viewpoints."""
@@ -71,6 +72,8 @@ class FrameGradients:
     log_scale: np.ndarray
     opacity_logit: np.ndarray
     colour: np.ndarray
+    vertices: np.ndarray
+    """[V, 3] of the posed mesh; empty where nobody asked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,14 @@ class Draw:
 
 
 def frame_gradients(
-    mesh: Mesh, vertices: np.ndarray, local: dict[str, np.ndarray], frame: TrainingFrame, camera: Camera, background: np.ndarray, weights: LossWeights
+    mesh: Mesh,
+    vertices: np.ndarray,
+    local: dict[str, np.ndarray],
+    frame: TrainingFrame,
+    camera: Camera,
+    background: np.ndarray,
+    weights: LossWeights,
+    of_vertices: bool = False,
 ) -> FrameGradients:
     """Pose, draw, compare and differentiate one frame on the calling thread.
 
@@ -103,6 +113,7 @@ def frame_gradients(
         camera: at the frame's resolution.
         background: [3] colour that fills what is transparent.
         weights: of the loss.
+        of_vertices: whether the mesh's gradient is wanted as well.
     """
     frames = posing.triangle_frames(vertices, mesh.faces, mesh.rest_area)
     position, rotation, log_scale = posing.bind(
@@ -118,7 +129,12 @@ def frame_gradients(
     psnr = -10 * np.log10(max(float(np.square(drawn.rgb - target).mean()), 1e-10))
     g = backward_arrays(workspace(), g_rgb, g_alpha)
     g_position, g_rotation = posing.bind_backward(frames, mesh.face, g.position, g.rotation)
-    return FrameGradients(loss, psnr, g_position, g_rotation, g.log_scale, g.opacity_logit, g.sh[:, 0, :] / np.float32(SH_C0))
+    g_vertices = np.zeros((0, 3), np.float32)
+    if of_vertices:
+        g_vertices = posing.vertices_backward(
+            vertices, mesh.faces, frames, mesh.rest_area, mesh.face, mesh.bary, local["position"], rotation, g.position, g.rotation, g.log_scale
+        )
+    return FrameGradients(loss, psnr, g_position, g_rotation, g.log_scale, g.opacity_logit, g.sh[:, 0, :] / np.float32(SH_C0), g_vertices)
 
 
 class Trainer:
@@ -137,6 +153,7 @@ class Trainer:
         N, K = len(seeds.face), preset.bases + preset.torso_bases
         self.near: Neighbourhood = neighbourhood(head, rest[: head.num_vertices], seeds.face, seeds.bary, seeds.log_scale)
         self.trust: Tensor | None = None
+        self.refiner: MotionRefiner | None = None
         self.masks = basis_masks(rig, motion, seeds.face, preset.bases, preset.torso_bases)
         self.inputs = network_inputs(motion)
         self.input_mean, self.input_std = self.inputs.mean(0), self.inputs.std(0).clamp_min(_input_floor(motion))
@@ -184,6 +201,7 @@ class Trainer:
         preset, drawn, share = self.preset, self.draw(self.step, frames, probabilities), self.step / self.preset.steps
         batch, with_bases, noise = drawn.batch, drawn.with_bases, torch.from_numpy(drawn.noise)
         p, N = self.parameters, len(self.mesh.face)
+        refiner = self._refiner(share)
         vertices = self.vertices(batch)
         names = ("position", "rotation", "colour")
         layers = tuple((w.detach().requires_grad_(), b.detach().requires_grad_()) for w, b in self.layers)
@@ -195,9 +213,9 @@ class Trainer:
             local = {name: p[name].numpy() for name in ("position", "rotation", "log_scale", "opacity_logit", "colour")}
             for name, delta in deltas.items():
                 local[name] = (p[name] + delta[index].view(N, -1)).numpy()
-            return frame_gradients(
-                self.mesh, vertices[index], local, store.get(int(batch[index]), drawn.shrink), drawn.camera, drawn.backgrounds[index], drawn.weights
-            )
+            frame = store.get(int(batch[index]), drawn.shrink)
+            view = (drawn.camera, drawn.backgrounds[index], drawn.weights, refiner is not None)
+            return frame_gradients(self.mesh, vertices[index], local, frame, *view)
 
         results = list(pool.map(work, range(preset.batch)))
         scale = 1 / preset.batch
@@ -216,13 +234,21 @@ class Trainer:
             for index in range(len(layers)):
                 gradients |= {f"network.{index}.weight": found[2 * index], f"network.{index}.bias": found[2 * index + 1]}
         self._descend(gradients, share)
+        if refiner is not None:
+            refiner.apply(batch, np.stack([result.vertices for result in results]), rate=0.1**share)
         self._tend(store, frames)
         self.step += 1
         return float(np.mean([r.loss for r in results])), float(np.mean([r.psnr for r in results]))
 
     def vertices(self, frames: np.ndarray) -> np.ndarray:
-        """[B, V, 3] posed vertices of some frames of the motion."""
-        return pose_frames(self.rig, self.motion, frames)
+        """[B, V, 3] posed vertices of some frames of the motion, as far as it has been corrected."""
+        return pose_frames(self.rig, self.motion, frames) if self.refiner is None else self.refiner.vertices(frames)
+
+    def _refiner(self, share: float) -> MotionRefiner | None:
+        """What corrects the motion, from the time on when the Gaussians are good enough to tell."""
+        if self.refiner is None and share >= self.preset.refined_from:
+            self.refiner = MotionRefiner(self.motion, self.rig, self.camera, np.arange(len(self.motion)))
+        return self.refiner
 
     def _descend(self, gradients: dict[str, Tensor], share: float) -> None:
         N, mesh = len(self.mesh.face), self.near.on_mesh[:, None]
@@ -320,7 +346,8 @@ class Trainer:
                 tensors[f"adam.{name}.{key}"] = moment
         trust = {} if self.trust is None else {"trust": self.trust}
         binding = {"face": torch.from_numpy(self.mesh.face.copy()), "bary": torch.from_numpy(self.mesh.bary.copy())}
-        return tensors | trust | binding | {"step": torch.tensor(self.step)}
+        corrections = {} if self.refiner is None else self.refiner.state()
+        return tensors | trust | binding | corrections | {"step": torch.tensor(self.step)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError or RuntimeError where it is of another fit."""
@@ -330,6 +357,9 @@ class Trainer:
             if moments:
                 self.optimizer.state[value] = moments
         self.trust = state.get("trust")
+        if "refiner.correction" in state:
+            self.refiner = MotionRefiner(self.motion, self.rig, self.camera, np.arange(len(self.motion)))
+            self.refiner.restore(state)
         if not np.array_equal(state["face"].cpu().numpy(), self.mesh.face):
             self.mesh.face[:], self.mesh.bary[:] = state["face"].cpu().numpy(), state["bary"].cpu().numpy()
             self.near = neighbourhood(

@@ -121,16 +121,17 @@ def _open_others(paths: tuple[Path, ...], person: "Avatar") -> "dict[str, Avatar
 
 
 def _open_source(source: Path, avatar: Path, person: "Avatar") -> "tuple[Capture, TrackedCapture]":
-    """The tracked capture to measure on; a video is tracked first, unless its capture lies beside the avatar.
+    """The tracked capture to measure on; a video is tracked and a data set imported first, unless its capture lies beside the avatar.
 
     Raises:
         UserError: neither a tracked capture nor a usable video.
     """
     from avatar3d.errors import UserError
     from recon.capture import load_capture
+    from recon.importers import layout_of
     from recon.tracking_files import load_tracking
 
-    folder = source if source.is_dir() else _capture_of(source, avatar, person)
+    folder = _capture_of(source, avatar, person) if not source.is_dir() or layout_of(source) is not None else source
     capture, tracking = load_capture(folder), load_tracking(folder, person.head)
     if tracking is None:
         raise UserError(f"{folder}: has not been tracked to the end; run `avatar3d track` on its video again")
@@ -140,18 +141,23 @@ def _open_source(source: Path, avatar: Path, person: "Avatar") -> "tuple[Capture
 
 
 def _capture_of(video: Path, avatar: Path, person: "Avatar") -> Path:
-    """The capture folder of a video: the one that lies beside the avatar, or a new one there."""
+    """The capture folder of a video or data set: the one that lies beside the avatar, or a new one there."""
     from avatar3d.errors import UserError
     from avatar3d.progress import console
     from recon.capture import load_capture, make_capture
+    from recon.importers import import_capture
     from recon.tracking_files import load_tracking, track_capture
 
-    if not video.is_file():
+    if not video.exists():
         raise UserError(f"{video}: no such file; give a video or a capture folder")
     own, other = avatar.with_suffix(".capture"), avatar.with_name(f"{video.stem}.capture")
     for folder in (own, other):
         if (folder / "capture.json").is_file() and load_capture(folder).source.get("name") == video.name and load_tracking(folder):
             return folder
+    if video.is_dir():
+        with console("import") as progress:
+            import_capture(video, other, person.head, progress=progress)
+        return other
     size = person.metadata.get("camera", {}).get("width", 512)
     same = person.metadata.get("source") == video.name
     holdout = person.metadata.get("fit", {}).get("holdout", 0.0) if same else 0.0

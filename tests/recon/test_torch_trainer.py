@@ -63,12 +63,12 @@ def test_a_step_has_the_gradients_of_the_trainer_on_the_cpu(shares):
 
 def test_several_steps_stay_beside_the_trainer_on_the_cpu_and_reduce_the_loss():
     # Which Gaussians are moved is decided by a hair's breadth: two ways of summing need not agree on it.
-    scene = Scene(replace(PRESET, relocations=()))
+    scene = Scene(replace(PRESET, relocations=(), refined_from=1.0, surface=0.0, steps=60))
     moved = TorchTrainer(scene.trainer, "cpu", rasterizer="cpu")
-    ours, truth = scene.advance(moved, 12), scene.advance(scene.trainer, 12)
+    ours, truth = scene.advance(moved, 50), scene.advance(scene.trainer, 12)
     np.testing.assert_allclose(np.array(ours)[:5], np.array(truth)[:5], rtol=2e-3)
-    np.testing.assert_allclose(np.array(ours)[-1], np.array(truth)[-1], rtol=0.03)
-    assert np.mean([loss for loss, _ in ours[-3:]]) < 0.95 * np.mean([loss for loss, _ in ours[:3]])
+    np.testing.assert_allclose(np.array(ours)[11], np.array(truth)[11], rtol=0.03)
+    assert np.mean([loss for loss, _ in ours[-8:]]) < 0.95 * np.mean([loss for loss, _ in ours[:8]])
 
 
 def test_what_the_frames_show_is_what_the_trainer_on_the_cpu_sees(monkeypatch):
@@ -76,7 +76,7 @@ def test_what_the_frames_show_is_what_the_trainer_on_the_cpu_sees(monkeypatch):
     scene = Scene()
     trainers = (TorchTrainer(scene.trainer, "cpu", rasterizer="reference"), scene.trainer)
     ours, truth = (trainer._look(scene.store, scene.frames) for trainer in trainers)
-    assert 0.2 < float(truth[2].mean()) < 0.8 and float(truth[2].std()) > 0.1
+    assert 0.05 < float(truth[2].mean()) < 0.8 and float(truth[2].std()) > 0.1
     for mine, theirs in zip(ours, truth, strict=True):
         np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), atol=1e-3 * float(np.abs(np.asarray(theirs)).max()))
 
