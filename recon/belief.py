@@ -15,10 +15,10 @@ from torch import Tensor
 from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel
 
-FULLY_SEEN = 0.02
+FULLY_SEEN = 0.01
 """Share of the pixels that a Gaussian would fill, were it alone and face on, from which on it is believed: in plain view a
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
-GRAZING = 0.15
+GRAZING = 0.0
 """Cosine of the angle between a triangle's normal and the direction to the camera below which it shows nothing of itself."""
 NEIGHBOURS = 8
 REACH = 0.004
