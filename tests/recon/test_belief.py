@@ -66,5 +66,5 @@ def test_colours_do_not_run_into_the_eyes(placed):
 def test_belief_is_the_share_of_what_a_gaussian_could_fill():
     log_scale = np.log(np.full((2, 3), 0.002))
     alone = 2 * np.pi * (0.002 * 1000) ** 2 / 2
-    trust = belief(np.array([alone, 0.001 * alone]), log_scale, np.zeros(2), 1000.0)
+    trust = belief(np.array([alone, 0.0005 * alone]), log_scale, np.zeros(2), 1000.0)
     assert trust[0] == 1 and 0 < trust[1] < 0.1
