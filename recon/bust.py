@@ -140,11 +140,9 @@ def _face_height(landmarks: np.ndarray) -> float:
     return float(np.linalg.norm(landmarks[CHIN, :2] - landmarks[FOREHEAD, :2]))
 
 
-def picture(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> Picture:
-    """A frame [H, H, 3] uint8 with its matte [H, H] uint8 and landmarks [478, 2 or more] at all sizes."""
-    size = rgb.shape[0]
-    grey, alpha = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), matte
-    values = []
+def picture(grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> Picture:
+    """A frame [H, H] uint8 with its matte [H, H] uint8 and landmarks [478, 2 or more] at all sizes."""
+    size, alpha, values = len(grey), matte, []
     for side, blur in zip(reversed(LEVELS), reversed(BLUR), strict=True):
         grey, alpha = _resized(grey, side), _resized(alpha, side)
         share = alpha * np.float32(1 / 255)
@@ -156,11 +154,13 @@ def _resized(channel: np.ndarray, side: int) -> np.ndarray:
     return channel if len(channel) == side else cv2.resize(channel, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def make_template(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, depth: np.ndarray, camera: Camera, known: np.ndarray) -> Template | None:
+def make_template(
+    grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, depth: np.ndarray, camera: Camera, known: np.ndarray
+) -> Template | None:
     """The bust of a frame, or of an average of frames placed like it, as a template.
 
     Args:
-        rgb: [H, H, 3] uint8.
+        grey: [H, H] uint8.
         matte: [H, H] uint8.
         landmarks: [478, 2 or more] of the frame.
         depth: [H, H] metres, `bust_depth`.
@@ -170,8 +170,8 @@ def make_template(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, dep
     Returns:
         None where too little of a bust is in the picture.
     """
-    size = rgb.shape[0]
-    look = picture(rgb, matte, landmarks)
+    size = len(grey)
+    look = picture(grey, matte, landmarks)
     below = landmarks[CHIN, 1] + 0.06 * _face_height(landmarks)
     chosen = []
     for side, values, seen in zip(LEVELS, look.values, look.seen, strict=True):
@@ -301,25 +301,25 @@ def average(pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], place
     """Mean of frames as the template's frame would show them.
 
     Args:
-        pictures: (rgb, matte, landmarks) of the frames.
+        pictures: (grey, matte, landmarks) of the frames.
         places: where the bust is in each.
         depth: [H, H] of the template.
         camera: that took them.
 
     Returns:
-        rgb [H, H, 3] uint8, matte [H, H] uint8, and [H, H] uint8 whether at least half of the frames show a pixel.
+        grey [H, H] uint8, matte [H, H] uint8, and [H, H] uint8 whether at least half of the frames show a pixel.
     """
     size = len(depth)
     pixels = (np.arange(size, dtype=np.float32) + 0.5 - np.float32(camera.cx)) / np.float32(camera.fx)
     rays = np.dstack([*np.meshgrid(pixels, pixels), np.ones_like(depth)]) * depth[..., None]
-    total, opacity, count = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
-    for (rgb, matte, landmarks), place in zip(pictures, places, strict=True):
+    total, opacity, count = (np.zeros((size, size), np.float32) for _ in range(3))
+    for (grey, matte, landmarks), place in zip(pictures, places, strict=True):
         moved = rays @ place.R.T.astype(np.float32) + place.t.astype(np.float32)
         column, row = (moved[..., axis] / moved[..., 2] * np.float32(camera.fx) + np.float32(camera.cx - 0.5) for axis in range(2))
         shown = cv2.remap(head_mask(landmarks, size, size), column, row, cv2.INTER_NEAREST).astype(np.float32)
-        total += cv2.remap(rgb, column, row, cv2.INTER_CUBIC) * (shown / np.float32(place.gain))[..., None]
+        total += cv2.remap(grey, column, row, cv2.INTER_CUBIC) * (shown / np.float32(place.gain))
         opacity += cv2.remap(matte, column, row, cv2.INTER_LINEAR) * shown
         count += shown
     share = 1 / np.maximum(count, 1)
-    rgb = np.clip(total * share[..., None] + 0.5, 0, 255).astype(np.uint8)
-    return rgb, (opacity * share + 0.5).astype(np.uint8), (2 * count >= len(pictures)).astype(np.uint8)
+    mean = np.clip(total * share + 0.5, 0, 255).astype(np.uint8)
+    return mean, (opacity * share + 0.5).astype(np.uint8), (2 * count >= len(pictures)).astype(np.uint8)

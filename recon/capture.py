@@ -9,8 +9,7 @@ landmarks.npz     landmarks [T, 478, 3] float32 in crop pixels, valid [T] bool
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -24,21 +23,20 @@ from avatar3d.files import atomic_folder, check_output
 from avatar3d.progress import Progress, silent
 from avatar3d.sound import read_sound, write_wav
 from recon.crop import Crop, choose_crop
-from recon.cuts import CutDetector
+from recon.filming import Film, single_threaded_opencv
 from recon.lag import estimate_lag
-from recon.landmarks import COUNT, LandmarkDetector, box_of
-from recon.matte import Matter
+from recon.landmarks import COUNT
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
-from recon.shots import FEWEST_FACES, SHORTEST, Shot, Shots, reframed
+from recon.shots import Shot, Shots
 from recon.sound_track import joined_sound
-from recon.video import VideoInfo, probe, read_frames, sample_frames
+from recon.video import VideoInfo, probe, sample_frames
 
 SCHEMA = 1
 SOUND_RATE = 16000
 MIN_FACES = 10
 """Frames with a face below which there is nothing to track."""
-_SAMPLES, _SHOT_SAMPLES = 24, 8
+_SAMPLES = 24
 _ADVICE = "film one person's head and shoulders from the front, in good light, for 20 seconds or more"
 
 
@@ -81,6 +79,10 @@ class Capture:
     def image(self, index: int) -> np.ndarray:
         """[size, size, 3] uint8 sRGB of a frame. Raises UserError where the file is missing or damaged."""
         return cv2.cvtColor(self._picture("images", index, ".jpg", cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def grey(self, index: int) -> np.ndarray:
+        """[size, size] uint8 luma of a frame; read in half the time. Raises UserError where the file is missing or damaged."""
+        return self._picture("images", index, ".jpg", cv2.IMREAD_GRAYSCALE)
 
     def matte(self, index: int) -> np.ndarray:
         """[size, size] uint8 opacity of the person. Raises UserError where the file is missing or damaged."""
@@ -127,7 +129,7 @@ def make_capture(
     rate = Fraction(fps) if fps is not None else infos[0].fps
     expected = sum(max(1, round(info.duration * rate)) for info in infos)
     first_crop = choose_crop(people[0].landmarks, infos[0].width, infos[0].height, size)
-    with atomic_folder(out) as folder, _single_threaded_opencv():
+    with atomic_folder(out) as folder, single_threaded_opencv():
         for name in ("images", "mattes"):
             (folder / name).mkdir()
         landmarks, valid, shots, lengths = [], [], [], []
@@ -159,76 +161,6 @@ def _find(video: Path) -> Person:
     if person.faces > 1:
         warnings.warn(f"{video}: {person.faces} people were seen; the largest face that stays in view is followed", stacklevel=2)
     return person
-
-
-@dataclass(frozen=True, eq=False)
-class Film:
-    """One video on its way into a capture folder."""
-
-    folder: Path
-    info: VideoInfo
-    rate: Fraction
-    person: Person
-
-    def take(
-        self, crop: Crop, start: int, tell: Callable[[int], None] = lambda done: None, frames: range | None = None, faces: np.ndarray | None = None
-    ) -> tuple[list[np.ndarray], list[bool], list[int]]:
-        """Write the video's frames, or some of them, as the capture's from `start` on.
-
-        Args:
-            crop: the window.
-            start: number of the first.
-            tell: told how many are done.
-            frames: of the video.
-            faces: [N, 478, 3] landmarks of the person in source pixels; None takes those that were sampled.
-
-        Returns:
-            of every frame landmarks [478, 3] in crop pixels, zero without a face, and whether there is one; and the cuts.
-        """
-        landmarks, valid, cuts = [], [], CutDetector()
-        home = np.median([box_of(crop.to_crop(points)) for points in (self.person.landmarks if faces is None else faces)], axis=0)
-        # Decoding, mattes and landmarks run side by side; the threads end before the networks they use are closed.
-        with (
-            LandmarkDetector(several=self.person.faces > 1, home=home) as detector,
-            Matter() as matter,
-            closing(prefetch(read_frames(self.info.path, self.rate, crop, frames))) as crops,
-            closing(prefetch((rgb, matter.matte(rgb, home)) for rgb in crops)) as matted,
-        ):
-            for i, (rgb, matte) in enumerate(matted):
-                points = detector.detect(rgb)
-                landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)
-                valid.append(points is not None)
-                cuts.see(rgb, points)
-                write_frame(self.folder, start + i, rgb, matte)
-                tell(i + 1)
-        return landmarks, valid, cuts.found()
-
-    def retake(self, landmarks: list[np.ndarray], valid: list[bool], crop: Crop, start: int, frames: range, keep_scale: bool) -> Crop:
-        """Take a shot again where its framing asks for another window; returns its window.
-
-        Args:
-            landmarks: of all frames of the video; those of the shot are replaced, as in `valid`.
-            valid: whether there is a face.
-            crop: the window that all were seen through.
-            start: number of the video's first frame in the capture.
-            frames: of the shot.
-            keep_scale: the window may only move.
-        """
-        if len(frames) < SHORTEST * self.rate:
-            return crop
-        faces = np.array([crop.to_source(landmarks[i]) for i in frames if valid[i]])
-        if len(faces) < FEWEST_FACES * len(frames):
-            spread = range(frames.start, frames.stop, max(1, len(frames) // _SHOT_SAMPLES))
-            person = find_person(read_frames(self.info.path, self.rate, None, spread))
-            if person is None:
-                return crop
-            faces = person.landmarks
-        own = reframed(faces, crop, self.info.width, self.info.height, keep_scale)
-        if own != crop:
-            landmarks[frames.start : frames.stop], valid[frames.start : frames.stop], _ = self.take(
-                own, start + frames.start, frames=frames, faces=faces
-            )
-        return own
 
 
 def load_capture(path: Path | str) -> Capture:
@@ -280,34 +212,12 @@ def iterate(capture: Capture) -> Generator[tuple[np.ndarray, np.ndarray], None, 
     return prefetch((capture.image(i), capture.matte(i)) for i in range(len(capture)))
 
 
-@contextmanager
-def _single_threaded_opencv() -> Iterator[None]:
-    """The stages share the processors among them already: OpenCV's own threads would only get in their way."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
 def check_folder(out: Path | str) -> Path:
     """Refuse to replace a folder that holds anything but a capture."""
     out = check_output(out)
     if out.is_dir() and any(out.iterdir()) and not (out / "capture.json").is_file():
         raise UserError(f"{out}: is a folder with other things in it; give the name of a new folder")
     return out
-
-
-def write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) -> None:
-    """Write a frame's picture [size, size, 3] and matte [size, size], both uint8, into a capture folder."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    # Encoded in memory and written by Python: OpenCV's own writer does not say why it failed.
-    image = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1]
-    (folder / "images" / f"{index:05d}.jpg").write_bytes(image.tobytes())
-    (folder / "mattes" / f"{index:05d}.png").write_bytes(
-        cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1].tobytes()
-    )
 
 
 def _write_rest(

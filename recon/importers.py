@@ -21,10 +21,11 @@ from avatar3d.files import atomic_folder, atomic_path
 from avatar3d.head.model import HeadModel, landmark_positions
 from avatar3d.motion import Motion, save_motion
 from avatar3d.progress import Progress, silent
-from recon.capture import MIN_FACES, SCHEMA, Capture, check_folder, load_capture, write_frame
+from recon.capture import MIN_FACES, SCHEMA, Capture, check_folder, load_capture
 from recon.crop import Crop, choose_crop
 from recon.cuts import CutDetector
 from recon.face_regions import REGIONS
+from recon.filming import write_frame
 from recon.foreign_files import named, read_mask, read_picture
 from recon.import_insta import read_insta
 from recon.import_vhap import read_vhap

@@ -32,7 +32,7 @@ CURVATURE_STD = (0.001, 0.001, 0.001, 0.00015, 0.00015, 0.00015)
 SECOND_DIFFERENCE = (1, -2, 1)
 
 Frames = Callable[[int], tuple[np.ndarray, np.ndarray]]
-"""Number of a frame to its picture [H, H, 3] uint8 and matte [H, H] uint8; may be called in any order and from threads."""
+"""Number of a frame to its grey picture and its matte, [H, H] uint8 both; may be called in any order and from threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +130,16 @@ def _scenes(
         inside = np.zeros(len(usable), bool)
         inside[learned[main]] = True
         reference = choose_reference(landmarks, inside)
-        depth, (rgb, matte) = depth_of(reference), frames(reference)
-        single = make_template(rgb, matte, landmarks[reference], depth, camera, np.ones_like(matte))
+        depth, (grey, matte) = depth_of(reference), frames(reference)
+        single = make_template(grey, matte, landmarks[reference], depth, camera, np.ones_like(matte))
         if single is None:
             yield _Scene([main, *unlearned], reference, None)
             left, unlearned = [shot for shot in left if shot != main], []
             continue
 
         def located(index: int, template=single, reference=reference):
-            rgb, matte = frames(index)
-            return (rgb, matte, landmarks[index]), *_search(template, picture(rgb, matte, landmarks[index]), index, reference, landmarks, camera)
+            grey, matte = frames(index)
+            return (grey, matte, landmarks[index]), *_search(template, picture(grey, matte, landmarks[index]), index, reference, landmarks, camera)
 
         total = sum(len(learned[shot]) for shot in left)
         shots, shown = [], []

@@ -148,7 +148,7 @@ def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadMode
         return bust_depth(torso[seen.face], seen.depth, camera.width)
 
     bust = follow_bust(
-        lambda index: (capture.image(index), capture.matte(index)),
+        lambda index: (capture.grey(index), capture.matte(index)),
         depth_of,
         capture.landmarks,
         capture.valid,

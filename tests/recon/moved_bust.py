@@ -15,20 +15,20 @@ CENTRE = np.array([0.0, 0.2, 0.9])
 
 
 def bust_picture() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A shaded head-and-shoulders picture, its matte, and landmarks of the face's outline."""
+    """A shaded grey head-and-shoulders picture, its matte, and landmarks of the face's outline."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     body = ((x - 256) / 200) ** 2 + ((y - 560) / 210) ** 2 < 1
     face = ((x - 256) / 80) ** 2 + ((y - 200) / 110) ** 2 < 1
-    rgb = np.full((SIZE, SIZE, 3), 40, np.float32)
-    rgb[body] = (60 + 50 * np.sin(x / 23) * np.cos(y / 31) + 0.15 * (y - 350))[body][:, None]
-    rgb[(np.abs(x - 256) < 30) & body] = 210
-    rgb[face] = (190, 150, 130)
+    grey = np.full((SIZE, SIZE), 40, np.float32)
+    grey[body] = (60 + 50 * np.sin(x / 23) * np.cos(y / 31) + 0.15 * (y - 350))[body]
+    grey[(np.abs(x - 256) < 30) & body] = 210
+    grey[face] = 160
     matte = ((body | face) * 255).astype(np.uint8)
     landmarks = np.full((478, 3), 256, np.float32)
     angle = np.linspace(0, 2 * np.pi, len(OVAL), endpoint=False)
     landmarks[list(OVAL), 0], landmarks[list(OVAL), 1] = 256 + 80 * np.sin(angle), 200 - 110 * np.cos(angle)
     landmarks[FOREHEAD, :2], landmarks[CHIN, :2] = (256, 90), (256, 310)
-    return cv2.GaussianBlur(rgb, (0, 0), 2).clip(0, 255).astype(np.uint8), matte, landmarks
+    return cv2.GaussianBlur(grey, (0, 0), 2).clip(0, 255).astype(np.uint8), matte, landmarks
 
 
 def bust_relief() -> np.ndarray:
@@ -51,15 +51,15 @@ def project(place: Placement, pixels: np.ndarray, depth: np.ndarray) -> np.ndarr
 
 def filmed(place: Placement, seed: int = 0, noise: float = 3.0, gain: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Picture and matte after the placement."""
-    rgb, matte, _ = bust_picture()
+    grey, matte, _ = bust_picture()
     target = np.stack(np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5), axis=-1).astype(np.float32)
     source, relief = target.copy(), bust_relief()
     for _ in range(5):
         depth = cv2.remap(relief, *_indices(source), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         source -= (project(place, source, depth) - target).astype(np.float32)
     maps = _indices(source)
-    picture = cv2.remap(rgb, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32) * gain
-    picture += np.random.default_rng(seed).normal(0, noise, rgb.shape)
+    picture = cv2.remap(grey, *maps, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32) * gain
+    picture += np.random.default_rng(seed).normal(0, noise, grey.shape)
     return picture.clip(0, 255).astype(np.uint8), cv2.remap(matte, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

@@ -10,8 +10,8 @@ from tests.recon.moved_bust import CAMERA, CENTRE, SIZE, bust_picture, bust_reli
 
 @pytest.fixture(scope="module")
 def template() -> Template:
-    rgb, matte, landmarks = bust_picture()
-    made = make_template(rgb, matte, landmarks, bust_relief(), CAMERA, np.ones_like(matte))
+    grey, matte, landmarks = bust_picture()
+    made = make_template(grey, matte, landmarks, bust_relief(), CAMERA, np.ones_like(matte))
     assert made is not None
     return made
 
@@ -55,9 +55,9 @@ def test_a_change_of_exposure_is_no_motion(template):
 
 def test_what_hides_a_part_is_ignored(template):
     true = moved((0, 3, 0), (0.01, 0, 0))
-    rgb, matte = filmed(true)
-    rgb[380:, 60:190] = (200, 150, 120)
-    place, _ = align(template, picture(rgb, matte, bust_picture()[2]), AT_REST)
+    grey, matte = filmed(true)
+    grey[380:, 60:190] = 160
+    place, _ = align(template, picture(grey, matte, bust_picture()[2]), AT_REST)
     assert chest_error(place, true) < 1.0
 
 
@@ -68,10 +68,10 @@ def test_information_says_that_places_are_known_better_than_turns(template):
 
 
 def test_without_a_bust_there_is_no_template():
-    rgb, matte, landmarks = bust_picture()
+    grey, matte, landmarks = bust_picture()
     low = landmarks + np.array([0, 190, 0], np.float32)
-    assert make_template(rgb, matte, low, bust_relief(), CAMERA, np.ones_like(matte)) is None
-    assert make_template(rgb, np.zeros_like(matte), landmarks, bust_relief(), CAMERA, np.ones_like(matte)) is None
+    assert make_template(grey, matte, low, bust_relief(), CAMERA, np.ones_like(matte)) is None
+    assert make_template(grey, np.zeros_like(matte), landmarks, bust_relief(), CAMERA, np.ones_like(matte)) is None
 
 
 def test_pose_vectors_are_undone():
@@ -83,14 +83,14 @@ def test_pose_vectors_are_undone():
 
 
 def test_the_average_is_the_template_with_less_noise():
-    rgb, _, landmarks = bust_picture()
+    grey, _, landmarks = bust_picture()
     places = [moved((0, a, 0), (a / 400, 0, 0)) for a in (-3.0, -1.0, 1.0, 3.0)]
     pictures = [(*filmed(place, seed, noise=8.0), landmarks) for seed, place in enumerate(places)]
     mean, matte, known = average(pictures, places, bust_relief(), CAMERA)
     inside = np.zeros((SIZE, SIZE), bool)
     inside[400:480, 150:360] = True
     assert known[inside].all() and matte[inside].min() > 200
-    assert np.abs(mean[inside].astype(float) - rgb[inside]).mean() < 4.5
+    assert np.abs(mean[inside].astype(float) - grey[inside]).mean() < 4.5
     assert not known[200, 256], "the head hides what is behind it"
 
 

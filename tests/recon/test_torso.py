@@ -58,7 +58,7 @@ def test_a_lost_frame_borrows_from_its_neighbours(lean, leaning):
 
 
 def test_an_unrelated_picture_counts_as_lost(leaning):
-    stripes = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 255, (32, 32, 1), np.uint8), 16, 0), 16, 1).repeat(3, 2)
+    stripes = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8), 16, 0), 16, 1)
     pictures = [leaning[0]] * 6
     pictures[2] = (stripes, np.full((SIZE, SIZE), 255, np.uint8))
     bust = _follow(pictures)
@@ -67,7 +67,7 @@ def test_an_unrelated_picture_counts_as_lost(leaning):
 
 
 def test_other_clothes_are_another_bust(lean, leaning):
-    others = [(255 - rgb, matte) for rgb, matte in leaning[:4]]
+    others = [(255 - grey, matte) for grey, matte in leaning[:4]]
     bust = _follow(leaning[:4] + others, cuts=(4,))
     assert bust.valid.all()
     assert len(np.unique(bust.reference[:4])) == 1 and len(np.unique(bust.reference[4:])) == 1
@@ -88,8 +88,8 @@ def test_standing_still_does_not_tremble():
 
 
 def test_without_a_bust_nothing_moves():
-    rgb, _, _ = bust_picture()
-    bust = _follow([(rgb, np.zeros((SIZE, SIZE), np.uint8))] * 2)
+    grey, _, _ = bust_picture()
+    bust = _follow([(grey, np.zeros((SIZE, SIZE), np.uint8))] * 2)
     assert not bust.valid.any()
     np.testing.assert_array_equal(bust.R, np.tile(np.eye(3), (2, 1, 1)))
     np.testing.assert_array_equal(bust.t, 0)
