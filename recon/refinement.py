@@ -31,11 +31,11 @@ DEVIATION = {
     "eyelids": 0.1,
 }  # fmt: skip
 """By how much a channel may be off before the prior speaks up: coefficients, radians, metres."""
-PRIOR = 2e-6
+PRIOR = 1e-6
 """Squared error of the picture that one such deviation is worth."""
-ROBUST = 0.1
+ROBUST = 0.2
 """Differences of colour above this count linearly: they are matte and clothes rather than pose."""
-HEAD_IMPORTANCE = 2.0
+HEAD_IMPORTANCE = 3.0
 """Weight of the head's pixels against those of the clothes, which the rig cannot explain; mouth and eyes have theirs from the frames."""
 CALM = 2e-7
 """Squared error of the picture that an acceleration as large as usual in the tracked motion is worth."""
