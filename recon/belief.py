@@ -28,7 +28,7 @@ MIRRORED = 0.3
 SPREADING_STEPS = 300
 CLEAR = -3.0
 """Opacity before the sigmoid of what is off the mesh and never seen."""
-INSIDE = ("mouth_interior", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye", "lips")
+INSIDE = ("scalp", "mouth_interior", "tongue", "upper_teeth", "lower_teeth", "left_eye", "right_eye", "lips")
 """Parts into which and out of which colours do not run."""
 _IDENTITY = (1.0, 0.0, 0.0, 0.0)
 

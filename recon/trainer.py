@@ -260,6 +260,8 @@ class Trainer:
             floor = 0.01 if name in ("position", "position_basis") else 0.1
             group["lr"] = group["rate"] * floor**share
         self.optimizer.step()
+        # Beyond black and white only sums of several could look right, and from one side only.
+        self.parameters["colour"].clamp_(0, 1)
         log_scale = self.parameters["log_scale"]
         log_scale.clamp_(np.log(SMALLEST), np.log(LARGEST))
         middle = log_scale.median(dim=1, keepdim=True).values
