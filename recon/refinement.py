@@ -39,7 +39,7 @@ HEAD_IMPORTANCE = 3.0
 """Weight of the head's pixels against those of the clothes, which the rig cannot explain; mouth and eyes have theirs from the frames."""
 CALM = 2e-7
 """Squared error of the picture that an acceleration as large as usual in the tracked motion is worth."""
-_LEAST_ACCELERATION = 0.05
+_LEAST_ACCELERATION = 0.02
 """Of a channel that hardly moves, as a part of its deviation."""
 SAMPLES = 3
 """Frames from which the coordinates are measured."""
