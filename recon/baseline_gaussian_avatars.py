@@ -19,9 +19,9 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.statistics import motion_statistics
 from recon.baseline_splats import Splats, screen_gradient
+from recon.frame_gradients import FrameGradients, frame_gradients, workspace
 from recon.loss import LossWeights
 from recon.overlay import pose_frames
-from recon.trainer import FrameGradients, frame_gradients, workspace
 from recon.training_frames import FrameStore
 
 BATCH = 2

@@ -14,7 +14,7 @@ from avatar3d.posing import triangle_areas
 from avatar3d.render.compositing import SLOT_WIDTH
 from avatar3d.render.cpu import Workspace
 from avatar3d.render.projection import CONIC_XX, CONIC_XY, CONIC_YY, HALF_LOG2_E
-from recon.trainer import Mesh
+from recon.frame_gradients import Mesh
 
 RATES = {"position": 5e-3, "rotation": 1e-3, "log_scale": 0.017, "opacity_logit": 0.05, "sh": 2.5e-3}
 """Adam's, in triangle units and, for the colour, per coefficient of the constant spherical harmonic."""

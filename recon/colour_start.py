@@ -7,7 +7,8 @@ from avatar3d.camera import Camera
 from avatar3d.gaussians import SH_C0
 from avatar3d.render.cpu import backward_arrays, render_arrays
 from recon.belief import Neighbourhood, front, spread_colours
-from recon.trainer import START_OPACITY, Mesh, workspace
+from recon.frame_gradients import Mesh, workspace
+from recon.trainer import START_OPACITY
 from recon.training_frames import TrainingFrame
 
 _LEAST_WEIGHT = 0.01

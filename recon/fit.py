@@ -25,11 +25,12 @@ from avatar3d.progress import Progress
 from avatar3d.threads import one_torch_thread
 from recon.capture import Capture
 from recon.colour_start import start_colours
+from recon.frame_gradients import Mesh
 from recon.overlay import pose_frames
 from recon.presets import FitPreset
 from recon.seeding import face_detail, seed_loose, seed_mesh
 from recon.torch_trainer import on_device
-from recon.trainer import Mesh, Trainer
+from recon.trainer import Trainer
 from recon.training_frames import FrameStore, draw_weights
 
 CHECKPOINT_INTERVAL = 30.0
