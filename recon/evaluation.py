@@ -6,7 +6,7 @@ capture, so that figures stay comparable. "Tracked" is a candidate with the moti
 were fitted through the frozen Gaussians.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -169,15 +169,6 @@ def frame_over(capture: Capture, index: int, background: np.ndarray) -> tuple[np
     matte = capture.matte(index).astype(np.float32) * np.float32(1 / 255)
     rgb = capture.image(index).astype(np.float32) * np.float32(1 / 255)
     return background + matte[..., None] * (rgb - background), matte
-
-
-def render_frames(
-    avatar: Avatar, motion: Motion, camera: Camera, frames: np.ndarray, background: np.ndarray, threads: int = 2
-) -> Iterator[np.ndarray]:
-    """Pictures [H, W, 3] float32 of some frames; each is overwritten by the next."""
-    workspace = Workspace()
-    for index in frames:
-        yield draw(avatar, motion, float(index / motion.fps), camera, background, threads=threads, workspace=workspace).rgb
 
 
 def evaluate(avatar: Avatar, capture: Capture, motion: Motion, camera: Camera, frames: np.ndarray) -> Quality:
