@@ -5,7 +5,6 @@ the same function as `head_vertices`. The loops over vertices are numba kernels 
 frames run side by side on threads; sums have a fixed order, so that results do not depend on how many threads there are.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +16,6 @@ from avatar3d import posing
 from avatar3d.camera import Camera
 from avatar3d.head.model import NECK, ROOT, HeadModel
 from avatar3d.motion import CHANNELS, Motion
-
-POSES = ("rotation", "neck_pose", "jaw_pose", "left", "right")
-"""Rotation vectors by joint; `eyes_pose` holds the last two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +33,7 @@ class RigArrays:
     skin_weights: np.ndarray
     """[V, 5]."""
     parents: tuple[int, ...]
+    """Of each joint, every parent before its children; -1 for the root."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +108,7 @@ def pose(rig: RigArrays, channels: dict[str, np.ndarray]) -> Pose:
         points = posing.combine(points, np.ascontiguousarray(channels["eyelids"], np.float32), rig.lids)
     points = points.reshape(-1, 3)
     world, place, shifts = np.empty((5, 3, 3)), np.empty((5, 3)), np.zeros((5, 3))
-    for joint, parent in _outwards(rig.parents):
+    for joint, parent in enumerate(rig.parents):
         if parent < 0:
             world[joint], place[joint] = local[joint], rig.joints[joint] + channels["translation"]
             continue
@@ -140,7 +137,7 @@ def pose_backward(rig: RigArrays, posed: Pose, g_vertices: np.ndarray) -> RigGra
     g_world = g_transforms[:, :, :3] - g_place[:, :, None] * rig.joints[:, None, :]
     g_joints = -np.einsum("jab,ja->jb", posed.world, g_place)
     channels = {"expr": g_coefficients[:E]}
-    for joint, parent in reversed(list(_outwards(rig.parents))):
+    for joint, parent in reversed(list(enumerate(rig.parents))):
         if parent < 0:
             g_local[joint] += g_world[joint]
             g_joints[joint] += g_place[joint]
@@ -183,11 +180,6 @@ def focal_gradient(position: np.ndarray, g_position: np.ndarray, g_log_scale: np
     R, t = camera.T_cam_world[:3, :3], camera.T_cam_world[:3, 3]
     across = (position @ R.T + t)[:, :2]
     return float(((g_position @ R.T)[:, :2] * across).sum(dtype=np.float64) + g_log_scale.sum(dtype=np.float64))
-
-
-def _outwards(parents: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """(joint, parent), every parent before its children."""
-    return iter(enumerate(parents))
 
 
 def _cross_matrix(v: np.ndarray) -> np.ndarray:
