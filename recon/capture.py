@@ -26,6 +26,7 @@ from recon.crop import Crop, choose_crop
 from recon.filming import Film, single_threaded_opencv
 from recon.lag import estimate_lag
 from recon.landmarks import COUNT
+from recon.matte_plate import clean_mattes
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
 from recon.shots import Shot, Shots
@@ -151,6 +152,7 @@ def make_capture(
             warnings.warn(f"{out}: no face was seen in {len(valid) - sum(valid)} of {len(valid)} frames; they will be bridged", stacklevel=2)
         several = max(person.faces for person in people)
         _write_rest(folder, infos, lengths, rate, Shots(tuple(shots)), np.stack(landmarks), np.array(valid), several, focal)
+        clean_mattes(load_capture(folder), list(pairwise([*(shot.first for shot in shots), len(valid)])))
     return load_capture(out)
 
 
