@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from avatar3d.files import atomic_path
 from avatar3d.progress import Progress, silent
 from recon.matte import largest_component
 
@@ -75,29 +74,29 @@ def cleaned(matte: np.ndarray, rgb: np.ndarray, background: Background) -> np.nd
     Between a background colour B and the person's colour F nearby, a pixel I is opaque by (I - B).(F - B) / |F - B|^2
     (the compositing equation I = a F + (1 - a) B, solved for a in least squares); trusted as far as F and B differ.
     """
-    size = len(matte)
-    alpha = matte.astype(np.float32) * np.float32(1 / 255)
-    reach = _odd(2 * RIM, size)
-    core = cv2.erode(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    rim = (alpha > 0) & (core < SURE)
+    reach = _odd(2 * RIM, len(matte))
+    core = cv2.erode(matte, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    rim = (matte > 0) & (core < SURE * 255)
     if not rim.any():
         return matte
     part = _around(rim, reach)
-    a, picture, wall = alpha[part], rgb[part].astype(np.float32), background.rgb[part]
-    sure = (core[part] >= SURE).astype(np.float32)
-    towards = _nearby(picture, sure, reach) - wall
-    square = np.square(towards).sum(axis=2)
-    opaque = ((picture - wall) * towards).sum(axis=2) / np.maximum(square, 1.0)
+    alpha = matte[part].astype(np.float32) * np.float32(1 / 255)
+    at = np.nonzero(rim[part])
+    a, picture, wall = alpha[at], rgb[part][at].astype(np.float32), background.rgb[part][at]
+    towards = _nearby(rgb[part], (core[part] >= SURE * 255).view(np.uint8), reach)[at] - wall
+    square = np.square(towards).sum(axis=1)
+    opaque = ((picture - wall) * towards).sum(axis=1) / np.maximum(square, 1.0)
     # Noise must neither leave a haze of the wall nor bite into the person.
     opaque = np.clip(1.5 * opaque - 0.1, 0, 1)
-    trust = background.known[part] * square / (square + CONTRAST**2)
-    found = np.minimum(a, cv2.GaussianBlur(a + trust * (np.minimum(opaque, a) - a), (0, 0), 0.7))
-    alpha[part] = np.where(rim[part], found, a)
-    return largest_component((alpha * 255 + 0.5).astype(np.uint8))
+    trust = background.known[part][at] * square / (square + CONTRAST**2)
+    alpha[at] = a + trust * (np.minimum(opaque, a) - a)
+    found = matte.copy()
+    found[part][at] = np.minimum(a, cv2.GaussianBlur(alpha, (0, 0), 0.7)[at]) * 255 + 0.5
+    return largest_component(found)
 
 
 def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: int = 2, progress: Progress = silent) -> None:
-    """Clean the mattes of a capture folder in place, shot by shot.
+    """Clean the mattes of a capture folder in place, shot by shot, while it is being made: what breaks off leaves a half-clean folder.
 
     Args:
         capture: whose mattes are rewritten.
@@ -112,8 +111,7 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
         def clean(index: int, background: Background | None = background) -> None:
             if background is not None:
                 matte = cleaned(capture.matte(index), capture.image(index), background)
-                with atomic_path(capture.path / "mattes" / f"{index:05d}.png") as path:
-                    path.write_bytes(cv2.imencode(".png", matte, _PNG)[1].tobytes())
+                (capture.path / "mattes" / f"{index:05d}.png").write_bytes(cv2.imencode(".png", matte, _PNG)[1].tobytes())
 
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(clean, range(first, last)):
@@ -121,13 +119,24 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
 
 
 def _nearby(picture: np.ndarray, sure: np.ndarray, reach: int) -> np.ndarray:
-    """[H, W, 3] the person's colour near each pixel: the mean of what is surely the person, from near if there is any, else from farther off."""
-    colour = np.zeros_like(picture)
-    for radius in (4 * reach, reach):
-        weight = cv2.blur(sure, (radius, radius))
-        mean = cv2.blur(picture * sure[..., None], (radius, radius)) / np.maximum(weight, 1e-6)[..., None]
-        colour = np.where((weight > 1e-3)[..., None], mean, colour)
-    return colour
+    """[H, W, 3] the person's colour near each pixel: the mean of what is surely the person, from near if there is any, else from farther off.
+
+    Args:
+        picture: [H, W, 3] uint8.
+        sure: [H, W] uint8, 1 where the person surely is.
+        reach: pixels that are near; four times as many are farther off.
+    """
+    height, width = sure.shape
+    # Means over so many pixels are smooth: they are taken at a quarter of the size.
+    small = (max(1, width // 4), max(1, height // 4))
+    weight = cv2.resize(sure.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+    masked = cv2.resize(cv2.bitwise_and(picture, picture, mask=sure).astype(np.float32), small, interpolation=cv2.INTER_AREA)
+    colour = np.zeros_like(masked)
+    for radius in (reach, max(1, reach // 8) * 2 + 1):
+        share = cv2.blur(weight, (radius, radius))
+        mean = cv2.blur(masked, (radius, radius)) / np.maximum(share, 1e-6)[..., None]
+        colour = np.where((share > 1e-3)[..., None], mean, colour)
+    return cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _odd(pixels: int, size: int) -> int:
