@@ -13,7 +13,6 @@ import cv2
 import numba
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from recon.landmarks import CHIN, FOREHEAD, OVAL
@@ -21,20 +20,21 @@ from recon.landmarks import CHIN, FOREHEAD, OVAL
 LEVELS = (64, 128, 256, 512)
 """Sides of the pictures that are aligned, coarse to fine."""
 STEPS = (12, 8, 4, 4)
-BLUR = (1.2, 1.2, 1.2, 0.7)
-"""Standard deviation in pixels of each level."""
+BLUR = (1.2, 1.2, 1.2, 0.7)  # pixels of each level
 MAX_POINTS = (1000, 2000, 4000, 8000)
 """Pixels per level that are compared: those with the most contrast, since flat cloth says nothing."""
 MATTE_CONTRAST = 15.0
 """Grey levels between inside and outside in the matte's channel."""
 ROBUST = 30.0
 """Grey levels; Cauchy's scale."""
-SMALL_STEP = (0.01, 1e-4)
+SMALL_STEP = ((0.05, 1e-3), (0.05, 1e-3), (0.05, 5e-4), (0.01, 1e-4))
 """Pixels and radians; a smaller one is the last of its level."""
 PRIOR_STD = (0.15, 0.15, 0.15, 0.1, 0.1, 0.12, 0.1)
 """Of the turn in radians, the shift of the centre in metres, and the logarithm of the exposure."""
 NOISE_PIXELS = 400.0
 """The errors of neighbouring pixels go together: all of them count as this many."""
+MARGIN = 12
+"""Rows of the coarsest size by which the bust may rise."""
 MIN_BUST = 0.01
 """Share of the picture that the bust must fill to be followed."""
 DEPTH_BLUR = 1 / 40
@@ -67,7 +67,7 @@ class Fit:
     residual: float
     """Mean difference in grey levels, clipped; infinite where too little of the bust is seen."""
     information: np.ndarray
-    """[6, 6] inverse covariance of turn and shift about the template's centre."""
+    """[6, 6] inverse covariance of the pose (`pose_vector`)."""
 
 
 NOTHING = Fit(np.inf, np.zeros((6, 6)))
@@ -95,6 +95,8 @@ class Template:
     levels: tuple[Level, ...]
     centre: np.ndarray
     """[3] metres: turns are about this point."""
+    top: int
+    """Row of the coarsest size above which the bust will not be, unless it moves far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +104,11 @@ class Picture:
     """A frame ready to be looked at, per level."""
 
     values: tuple[np.ndarray, ...]
-    """[N, N, 2] float32 blurred, matted grey and matte."""
+    """[rows, N, 2] float32 blurred, matted grey and matte."""
     seen: tuple[np.ndarray, ...]
-    """[N, N] uint8: 0 where the head hides the bust."""
+    """[rows, N] uint8: 0 where the head hides the bust."""
+    top: tuple[int, ...]
+    """Number of the first row."""
 
 
 def bust_depth(points: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
@@ -140,14 +144,24 @@ def _face_height(landmarks: np.ndarray) -> float:
     return float(np.linalg.norm(landmarks[CHIN, :2] - landmarks[FOREHEAD, :2]))
 
 
-def picture(grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> Picture:
-    """A frame [H, H] uint8 with its matte [H, H] uint8 and landmarks [478, 2 or more] at all sizes."""
-    size, alpha, values = len(grey), matte, []
+def picture(grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, top: int = 0) -> Picture:
+    """A frame [H, H] uint8 with its matte [H, H] uint8 and landmarks [478, 2 or more] at all sizes.
+
+    Args:
+        grey: the picture.
+        matte: opacity of the person.
+        landmarks: they say where the head is.
+        top: first row that matters (`Template.top`), of the coarsest size.
+    """
+    size, values, tops = len(grey), [], [top * side // LEVELS[0] for side in LEVELS]
+    grey, alpha = (_resized(channel, LEVELS[-1])[tops[-1] :] for channel in (grey, matte))
     for side, blur in zip(reversed(LEVELS), reversed(BLUR), strict=True):
-        grey, alpha = _resized(grey, side), _resized(alpha, side)
+        if side != LEVELS[-1]:
+            grey, alpha = (cv2.resize(channel, (side, len(channel) // 2), interpolation=cv2.INTER_AREA) for channel in (grey, alpha))
         share = alpha * np.float32(1 / 255)
         values.append(cv2.GaussianBlur(cv2.merge([grey * share, share * np.float32(MATTE_CONTRAST)]), (0, 0), blur))
-    return Picture(tuple(reversed(values)), tuple(head_mask(landmarks, side, size) for side in LEVELS))
+    seen = (head_mask(landmarks, side, size)[first:] for side, first in zip(LEVELS, tops, strict=True))
+    return Picture(tuple(reversed(values)), tuple(seen), tuple(tops))
 
 
 def _resized(channel: np.ndarray, side: int) -> np.ndarray:
@@ -186,7 +200,8 @@ def make_template(
     z = float(cv2.resize(depth, (LEVELS[-1],) * 2, interpolation=cv2.INTER_AREA)[chosen[-1]].mean())
     middle = (np.array([fine_columns.mean(), fine_rows.mean()]) + 0.5) * size / LEVELS[-1]
     centre = np.append((middle - (camera.cx, camera.cy)) / camera.fx * z, z)
-    return Template(tuple(_level(v, m, depth, camera, n, centre) for v, m, n in zip(look.values, chosen, MAX_POINTS, strict=True)), centre)
+    top = max(0, int(np.nonzero(chosen[0])[0].min()) - MARGIN)
+    return Template(tuple(_level(v, m, depth, camera, n, centre) for v, m, n in zip(look.values, chosen, MAX_POINTS, strict=True)), centre, top)
 
 
 def _level(values: np.ndarray, mask: np.ndarray, depth: np.ndarray, camera: Camera, most: int, centre: np.ndarray) -> Level:
@@ -207,93 +222,103 @@ def _level(values: np.ndarray, mask: np.ndarray, depth: np.ndarray, camera: Came
     # Negative, since a step is undone on the template's side while the exposure stays on the frame's.
     by_exposure = np.stack([-values[y, x, 0], zero], axis=1)[..., None]
     steepest = np.concatenate([by_turn, by_shift, by_exposure], axis=2)
-    return Level(_compact(points), _compact(values[y, x]), _compact(steepest), focal, middle)
-
-
-def _compact(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array, np.float32)
+    return Level(points.astype(np.float32), values[y, x], steepest.astype(np.float32), focal, middle)
 
 
 @numba.njit(cache=True, nogil=True)
-def _differences(values, seen, points, expected, R, t, gain, focal, centre, difference, visible):
-    """What the picture shows at the placed points less what the template expects there; returns how many are seen."""
+def _differences(values, seen, top, points, expected, R, t, gain, focal, centre, robust, weight, weighted):
+    """What the picture shows at the placed points less what the template expects there, times robust weights, and these, both [n, 2].
+
+    Returns how many points are seen, the sum of the weights, and that of the clipped differences.
+    """
     height, width = seen.shape
-    count = 0
+    count, total, error = 0, 0.0, 0.0
     for k in range(len(points)):
+        weight[k, 0], weight[k, 1], weighted[k, 0], weighted[k, 1] = 0.0, 0.0, 0.0, 0.0
         x = R[0, 0] * points[k, 0] + R[0, 1] * points[k, 1] + R[0, 2] * points[k, 2] + t[0]
         y = R[1, 0] * points[k, 0] + R[1, 1] * points[k, 1] + R[1, 2] * points[k, 2] + t[1]
         z = R[2, 0] * points[k, 0] + R[2, 1] * points[k, 1] + R[2, 2] * points[k, 2] + t[2]
-        visible[k] = 0.0
-        difference[k, 0], difference[k, 1] = 0.0, 0.0
         if z <= 1e-3:
             continue
-        column, row = focal * x / z + centre, focal * y / z + centre
+        column, row = focal * x / z + centre, focal * y / z + centre - top
         if not (column >= 0.0 and row >= 0.0 and column < width - 1 and row < height - 1):
             continue
         i, j = int(row), int(column)
         if seen[i, j] == 0:
             continue
+        count += 1
         a, b = np.float32(row - i), np.float32(column - j)
         for c in range(2):
             upper = values[i, j, c] + b * (values[i, j + 1, c] - values[i, j, c])
             lower = values[i + 1, j, c] + b * (values[i + 1, j + 1, c] - values[i + 1, j, c])
-            difference[k, c] = upper + a * (lower - upper) - (gain if c == 0 else np.float32(1.0)) * expected[k, c]
-        visible[k] = 1.0
-        count += 1
-    return count
+            difference = upper + a * (lower - upper) - (gain if c == 0 else np.float32(1.0)) * expected[k, c]
+            weight[k, c] = 1 / (1 + (difference / robust) ** 2)
+            weighted[k, c] = weight[k, c] * difference
+            total += weight[k, c]
+            error += min(abs(difference), 2 * robust)
+    return count, total, error
 
 
 def align(template: Template, look: Picture, start: Placement, first: int = 0) -> tuple[Placement, Fit]:
     """Refine a placement of the template in a frame from level `first` on."""
     place, fit = start, NOTHING
-    for level, values, seen, steps in list(zip(template.levels, look.values, look.seen, STEPS, strict=True))[first:]:
-        place, fit = _gauss_newton(level, template.centre, values, seen, place, steps)
+    for number in range(first, len(LEVELS)):
+        place, fit = _gauss_newton(template, look, number, place)
         if not np.isfinite(fit.residual):
             break
     return place, fit
 
 
-def _gauss_newton(level: Level, centre: np.ndarray, values: np.ndarray, seen: np.ndarray, place: Placement, steps: int) -> tuple[Placement, Fit]:
-    precision = np.diag(np.array(PRIOR_STD) ** -2)
+def _gauss_newton(template: Template, look: Picture, number: int, place: Placement) -> tuple[Placement, Fit]:
+    """Steps on one level."""
+    level, centre, precision = template.levels[number], template.centre, np.diag(np.array(PRIOR_STD) ** -2)
     n = len(level.points)
-    difference, visible = np.empty((n, 2), np.float32), np.empty(n, np.float32)
+    weight, weighted = np.empty((n, 2), np.float32), np.empty((n, 2), np.float32)
     columns = level.steepest.reshape(2 * n, 7)
+    pixel, angle = SMALL_STEP[number]
     residual, curvature = np.inf, np.zeros((7, 7))
-    for step_number in range(steps):
+    for step_number in range(STEPS[number]):
         R, t, gain = place.R.astype(np.float32), place.t.astype(np.float32), np.float32(place.gain)
-        count = _differences(values, seen, level.points, level.values, R, t, gain, level.focal, level.centre, difference, visible)
+        count, total, error = _differences(
+            look.values[number], look.seen[number], look.top[number], level.points, level.values,
+            R, t, gain, level.focal, level.centre, np.float32(ROBUST), weight, weighted,
+        )  # fmt: skip
         if count < 0.3 * n:
             return place, NOTHING
-        residual = float(np.minimum(np.abs(difference), 2 * ROBUST).sum() / (2 * count))
-        weight = (visible[:, None] / (1 + np.square(difference * np.float32(1 / ROBUST)))).ravel()
-        norm = NOISE_PIXELS / max(float(weight.sum()), 1.0) / (ROBUST / 4) ** 2
+        residual = error / (2 * count)
+        norm = NOISE_PIXELS / max(total, 1.0) / (ROBUST / 4) ** 2
         if step_number == 0:
             # Weights change little from step to step, and the curvature is what costs.
-            curvature = ((columns * weight[:, None]).T @ columns).astype(np.float64) * norm
-        gradient = ((difference.ravel() * weight) @ columns).astype(np.float64) * norm
+            curvature = ((columns * weight.reshape(-1, 1)).T @ columns).astype(np.float64) * norm
+        gradient = (weighted.ravel() @ columns).astype(np.float64) * norm
         step = np.linalg.solve(curvature + precision, gradient + precision @ np.append(pose_vector(place, centre), np.log(place.gain)))
         place = _without(place, step, centre)
-        if np.abs(step[3:6]).max() * level.focal / centre[2] < SMALL_STEP[0] and np.abs(step[:3]).max() < SMALL_STEP[1]:
+        if np.abs(step[3:6]).max() * level.focal / centre[2] < pixel and np.abs(step[:3]).max() < angle:
             break
     return place, Fit(residual, curvature[:6, :6])
 
 
 def _without(place: Placement, step: np.ndarray, centre: np.ndarray) -> Placement:
     """The placement after the inverse of a small step of the template in motion and exposure."""
-    turn = Rotation.from_rotvec(step[:3]).as_matrix()
+    turn = _turned(step[:3])
     inverse = Placement(turn.T, centre - turn.T @ (centre + step[3:6]))
     moved = place.after(inverse)
     return Placement(moved.R, moved.t, place.gain * float(np.exp(np.clip(-step[6], -0.2, 0.2))))
 
 
+def _turned(rotvec: np.ndarray) -> np.ndarray:
+    """[3, 3] of a rotation vector [3], or the other way round; OpenCV's, because it takes microseconds."""
+    return np.asarray(cv2.Rodrigues(rotvec)[0], np.float64)
+
+
 def pose_vector(place: Placement, centre: np.ndarray) -> np.ndarray:
     """[6] turn as a rotation vector and shift of the template's centre."""
-    return np.concatenate([Rotation.from_matrix(place.R).as_rotvec(), place.R @ centre + place.t - centre])
+    return np.concatenate([_turned(place.R)[:, 0], place.R @ centre + place.t - centre])
 
 
 def placement(pose: np.ndarray, centre: np.ndarray) -> Placement:
     """The inverse of `pose_vector`."""
-    R = Rotation.from_rotvec(pose[:3]).as_matrix()
+    R = _turned(pose[:3])
     return Placement(R, centre + pose[3:6] - R @ centre)
 
 

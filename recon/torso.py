@@ -139,7 +139,9 @@ def _scenes(
 
         def located(index: int, template=single, reference=reference):
             grey, matte = frames(index)
-            return (grey, matte, landmarks[index]), *_search(template, picture(grey, matte, landmarks[index]), index, reference, landmarks, camera)
+            return (grey, matte, landmarks[index]), *_search(
+                template, picture(grey, matte, landmarks[index], template.top), index, reference, landmarks, camera
+            )
 
         total = sum(len(learned[shot]) for shot in left)
         shots, shown = [], []
@@ -169,7 +171,7 @@ def _follow(frames: Frames, landmarks: np.ndarray, valid: np.ndarray, camera: Ca
     for index in range(chunk.start, chunk.stop):
         place, fit = AT_REST, NOTHING
         if scene.template is not None and valid[index]:
-            look = picture(*frames(index), landmarks[index])
+            look = picture(*frames(index), landmarks[index], scene.template.top)
             if current is not None:
                 place, fit = align(scene.template, look, current, first=1)
             if fit.residual > MAX_RESIDUAL:
