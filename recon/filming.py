@@ -12,7 +12,7 @@ import numpy as np
 from recon.crop import Crop
 from recon.cuts import CutDetector
 from recon.landmarks import COUNT, LandmarkDetector, box_of
-from recon.matte import Matter
+from recon.matte import Matter, composed
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
 from recon.shots import FEWEST_FACES, SHORTEST, reframed
@@ -52,7 +52,8 @@ class Film:
             LandmarkDetector(several=self.person.faces > 1, home=home) as detector,
             Matter() as matter,
             closing(prefetch(read_frames(self.info.path, self.rate, crop, frames))) as crops,
-            closing(prefetch((rgb, matter.matte(rgb, home)) for rgb in crops)) as matted,
+            closing(prefetch((rgb, matter.look(rgb, home)) for rgb in crops)) as seen,
+            closing(prefetch((rgb, composed(rgb, look)) for rgb, look in seen)) as matted,
         ):
             for i, (rgb, matte) in enumerate(matted):
                 points = detector.detect(rgb)

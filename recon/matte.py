@@ -1,6 +1,7 @@
 """The matte: which part of each pixel is the person."""
 
 import contextlib
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 
@@ -48,17 +49,42 @@ class Matter(contextlib.AbstractContextManager):
             face: box (x0, y0, x1, y1) of the face, forehead to chin, where it is known: hair and ears are then looked at
                 closer, because the network sees 256 pixels however large the picture is.
         """
-        alpha = sharpened(self._segmenter.segment(rgb), rgb)
+        return composed(rgb, self.look(rgb, face))
+
+    def look(self, rgb: np.ndarray, face: np.ndarray | None = None) -> "Look":
+        """The first half of `matte`, what the network sees; `composed` is the other, which may run beside it."""
         square = None if face is None else head_square(face, rgb.shape[1], rgb.shape[0])
-        if square is not None:
-            top, left, side = square
-            part = np.ascontiguousarray(rgb[top : top + side, left : left + side])
-            region = alpha[top : top + side, left : left + side]
-            # What lies well inside the coarse answer is the person, whatever a closer look says: ears look strange from near.
-            core = cv2.erode(region, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_reach(rgb), _reach(rgb))))
-            closer = np.maximum(_stretched(self._segmenter.segment(part), *_CLOSER), core)
-            region += _feathered(*part.shape[:2]) * (closer - region)
-        return solid(alpha)
+        whole = self._segmenter.segment(rgb)
+        if square is None:
+            return Look(whole)
+        top, left, side = square
+        return Look(whole, square, self._segmenter.segment(np.ascontiguousarray(rgb[top : top + side, left : left + side])))
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the network sees of a person."""
+
+    whole: np.ndarray
+    """[height, width] float32, 0..1, of the whole picture."""
+    square: tuple[int, int, int] | None = None
+    """`head_square`."""
+    head: np.ndarray | None = None
+    """[side, side] of that square alone."""
+
+
+def composed(rgb: np.ndarray, look: Look) -> np.ndarray:
+    """The matte [height, width] uint8 of a picture [height, width, 3] uint8."""
+    alpha = sharpened(look.whole, rgb)
+    if look.square is not None and look.head is not None:
+        top, left, side = look.square
+        region = alpha[top : top + side, left : left + side]
+        # What lies well inside the coarse answer is the person, whatever a closer look says: ears look strange from near.
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_reach(rgb), _reach(rgb)))
+        core = cv2.erode((region * 255).astype(np.uint8), kernel) * np.float32(1 / 255)
+        closer = np.maximum(_stretched(look.head, *_CLOSER), core)
+        region += _feathered(*closer.shape) * (closer - region)
+    return solid(alpha)
 
 
 def head_square(face: np.ndarray, width: int, height: int) -> tuple[int, int, int] | None:
