@@ -12,11 +12,18 @@ import torch
 from torch import Tensor
 
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_vertices
+from avatar3d.render.mesh import vertex_normals
 from recon.face_regions import LOWER_EDGES, UPPER_EDGES
+from recon.lip_embedding import lips_on_edges
 
 ROTATION, POSITION, JAW, EYES, EXPR = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 15), slice(15, None)
 """Columns of a frame's parameter vector: head rotation, head position, jaw, eyes, expressions then eyelids."""
 NUM_POSE = 15
+SEEN, HIDDEN = 0.4, -0.2
+"""Cosines between the skin's normal and the way to the camera at which a place is seen as well as can be, and not at all."""
+LEAST_VISIBLE = 0.05
+NEIGHBOURHOOD = 0.008
+"""Metres."""
 _CORRECTIVES = 27
 """Elements of R - I of jaw and both eyes; the neck's are zero, because the head is tracked as one rigid body."""
 _GENERATORS = torch.tensor([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]]).float()
@@ -55,6 +62,10 @@ class LandmarkRig:
     """[3, 3, S]."""
     pivot: Tensor
     """[3] the head turns about this point of the rest pose: its rotation and position are then nearly independent."""
+    normal: Tensor
+    """[L, 3] of the skin at the landmarks, unit, on the mean head."""
+    blinks: tuple[int, ...]
+    """Columns of the left and the right blink among the parameters; empty where the head has none."""
     num_expr: int
     num_lids: int
 
@@ -79,6 +90,7 @@ class View:
 
 def landmark_rig(head: HeadModel, num_shape: int) -> LandmarkRig:
     """Condense a head with a landmark embedding; only the first `num_shape` identity modes are kept."""
+    head = lips_on_edges(head)
     small = head.subset(landmark_vertices(head))
     if small.landmarks is None:
         raise ValueError(f"{head.name} has no landmark embedding")
@@ -111,9 +123,28 @@ def landmark_rig(head: HeadModel, num_shape: int) -> LandmarkRig:
         joints=small.joint_template[2:],
         joint_shape_basis=small.joint_shape_basis[2:, :, :num_shape],
         pivot=parts[0].template.sum(0) / parts[0].weight.sum(),
+        normal=_normals(head),
+        blinks=_blink_columns(head),
         num_expr=head.num_expr,
         num_lids=0 if head.eyelid_basis is None else 2,
     )
+
+
+def _normals(head: HeadModel) -> Tensor:
+    """Averaged over a neighbourhood, since the edges of lips and lids look anywhere."""
+    assert head.landmarks is not None
+    corners, bary = head.faces.numpy()[head.landmarks.face], torch.from_numpy(head.landmarks.bary)[..., None].float()
+    normals = torch.from_numpy(vertex_normals(head.template.numpy(), head.faces.numpy())).float()
+    places = (head.template[corners] * bary).sum(1)
+    near = torch.exp(-0.5 * (torch.cdist(places, places) / NEIGHBOURHOOD).square())
+    return torch.nn.functional.normalize(near @ (normals[corners] * bary).sum(1), dim=1)
+
+
+def _blink_columns(head: HeadModel) -> tuple[int, ...]:
+    names = ("eyeBlinkLeft", "eyeBlinkRight")
+    if all(name in head.expr_names for name in names):
+        return tuple(NUM_POSE + head.expr_names.index(name) for name in names)
+    return () if head.eyelid_basis is None else (NUM_POSE + head.num_expr, NUM_POSE + head.num_expr + 1)
 
 
 def _opposite_rows(index: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -282,6 +313,23 @@ def rigid_motion(rig: LandmarkRig, params: Tensor) -> tuple[Tensor, Tensor]:
     """The head's motion x -> R x + t: R [F, 3, 3], t [F, 3]."""
     R = axis_angle_to_matrix(params[:, ROTATION])
     return R, rig.pivot + params[:, POSITION] - rig.pivot @ R.transpose(1, 2)
+
+
+def visibility(rig: LandmarkRig, params: Tensor, view: View) -> Tensor:
+    """[F, L] 0..1 how well the skin at each landmark shows: less the more it turns away, least on the far side of the head.
+
+    What a detector says of a place that it does not see is a guess.
+    """
+    R, t = rigid_motion(rig, params)
+    places = torch.zeros(rig.num_landmarks, 3)
+    for part in rig.parts:
+        places.index_add_(0, part.rows, part.template)
+    towards = -view.R.T @ view.t - (places @ R.transpose(1, 2) + t[:, None])
+    cosine = ((rig.normal @ R.transpose(1, 2)) * torch.nn.functional.normalize(towards, dim=-1)).sum(-1)
+    # Places that a facing head shows askew as well, such as its outline, are judged by what the turn takes away.
+    usual = rig.normal[:, 2].clamp(max=SEEN)
+    share = ((cosine - HIDDEN) / (usual - HIDDEN).clamp(min=0.1)).clamp(0, 1)
+    return LEAST_VISIBLE + (1 - LEAST_VISIBLE) * share
 
 
 def posed_head(head: HeadModel, rig: LandmarkRig, shape: Tensor, params: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from recon.landmark_rig import EXPR, EYES, JAW, POSITION, ROTATION
 
-TAIL = 2.0
+TAIL = 6.0
 """Degrees of freedom."""
-REST = ((ROTATION, 0.25), (POSITION, 0.25), (JAW, 0.5), (EYES, 0.5), (EXPR, 0.25))
+REST = ((ROTATION, 0.5), (POSITION, 0.55), (JAW, 0.6), (EYES, 0.35), (EXPR, 0.5))
 """Scale of the second difference as a share of the prior's standard deviation, by columns of the parameters."""
 
 

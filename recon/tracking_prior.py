@@ -14,18 +14,21 @@ SELDOM = ("tongueOut", "cheekPuff", "cheekSquintLeft", "cheekSquintRight")
 ASYMMETRY_STD = 0.3
 JAW_RIVALS = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthShrugLower", "mouthClose")
 """Expressions that move the chin or the lower lip much as the jaw does: what the jaw can explain, it shall."""
-RIVAL_STD = 0.07
-LID_STD = 0.2
-"""Of expressions of the lids but the blink itself: a closing lid shall be a blink."""
+RIVAL_STD = 0.05
+LID_STD = 0.07
+"""Of squints and widened eyes: a closing lid shall be a blink."""
+LOOK_STD = 0.2
+"""Of lids that follow the eyes."""
 GAZE_STD = 0.25
 """Radians."""
 VERGENCE_STD = (0.03, 0.06)
 """Radians: by how much the eyes differ in pitch and yaw."""
-LID_GAZE_STD = 0.2
+LID_GAZE_STD = 0.4
 LOOK_ANGLE = 0.5
 """Gaze in radians that eyeLook... = 1 stands for."""
 UNBOUNDED_EXPR_STD = 1.0
 """Of expression bases without names, whose coefficients are in standard deviations."""
+POSITION_STD = (1e3, 1e3, 0.02)
 JAW_STD = (0.3, 0.03, 0.02)
 """Radians about x (opening), y, z."""
 CURVATURE_STD = {"rotation": 0.007, "position": 0.001, "jaw": 0.05, "eyes": 0.15, "expr": 0.15, "lids": 0.8}
@@ -40,6 +43,7 @@ def frame_prior(head: HeadModel, fps: float) -> Prior:
     E = head.num_expr
     P = NUM_POSE + E + num_lids
     std = torch.full((P,), 1e3)
+    std[POSITION] = torch.tensor(POSITION_STD)
     std[JAW] = torch.tensor(JAW_STD)
     std[EYES] = torch.tensor((GAZE_STD, GAZE_STD, 0.01) * 2)
     std[EXPR] = EXPR_STD if head.expr_names else UNBOUNDED_EXPR_STD
@@ -56,8 +60,10 @@ def frame_prior(head: HeadModel, fps: float) -> Prior:
             std[column] = RIVAL_STD
         elif name.startswith("eyeBlink"):
             std[column] = 0.7
-        elif name.startswith(("eyeLook", "eyeSquint", "eyeWide")):
+        elif name.startswith(("eyeSquint", "eyeWide")):
             std[column] = LID_STD
+        elif name.startswith("eyeLook"):
+            std[column] = LOOK_STD
     precision = torch.diag(std**-2)
     for axis, spread in enumerate(VERGENCE_STD):
         _tie(precision, {EYES.start + axis: 1.0, EYES.start + 3 + axis: -1.0}, spread)

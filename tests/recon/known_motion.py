@@ -9,6 +9,7 @@ import torch
 from avatar3d.camera import Camera, look_at
 from avatar3d.head.model import HeadModel, landmark_positions
 from avatar3d.motion import Motion, rest_motion
+from recon.lip_embedding import lips_on_edges
 from recon.overlay import pose_frames
 
 SIZE = 512
@@ -57,6 +58,7 @@ def seen_landmarks(head: HeadModel, motion: Motion, camera: Camera, noise: float
         offset: metres, by which each landmark sits elsewhere on this person.
         seed: of noise and offset.
     """
+    head = lips_on_edges(head)
     assert head.landmarks is not None
     rng = np.random.default_rng(seed)
     points = landmark_positions(torch.from_numpy(pose_frames(head, motion, slice(0, len(motion)))), head).double().numpy()

@@ -18,6 +18,7 @@ from recon.landmark_rig import (
     rotation_jacobian,
     shape_jacobian,
 )
+from recon.lip_embedding import lips_on_edges
 
 HEAD = load_head()
 
@@ -34,7 +35,7 @@ def scene() -> tuple[LandmarkRig, View, Tensor, Tensor, Tensor]:
 
 def test_positions_are_those_of_the_full_head(scene):
     rig, view, shape, offsets, params = scene
-    points = landmark_positions(posed_head(HEAD, rig, shape, params), HEAD) @ view.R.T + view.t
+    points = landmark_positions(posed_head(HEAD, rig, shape, params), lips_on_edges(HEAD)) @ view.R.T + view.t
     expected = points[..., :2] / points[..., 2:] * view.focal + view.centre
     places = evaluate(rig, shape, torch.zeros_like(offsets), params, view).places
     assert torch.allclose(places[..., :2], expected, atol=1e-3)
