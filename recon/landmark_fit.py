@@ -54,7 +54,7 @@ BOUND_STD = 0.03
 """How far a bounded coefficient may leave its range."""
 WINDOW = 1024
 """Frames whose temporal coupling is solved exactly; between windows the last step's values stand in."""
-CG_STEPS = 100
+CG_STEPS = 60
 SHAPE_FRAMES = 0.3
 """However many frames are given, identity is weighed against its prior as if this many were independent: where the
 detector sees a landmark on this person is off by the same millimetres in all of them. With more, the head's size and
