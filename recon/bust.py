@@ -6,39 +6,32 @@ compositional Gauss-Newton (Baker and Matthews 2004) on the group of rigid motio
 grey picture and on the matte itself, so that a dark suit before a dark wall still has an outline.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numba
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
-from avatar3d.camera import Camera
 from recon.landmarks import CHIN, FOREHEAD, OVAL
 
 LEVELS = (64, 128, 256, 512)
 """Sides of the pictures that are aligned, coarse to fine."""
-STEPS = (12, 8, 4, 4)
+STEPS = (12, 8, 8, 6)
 BLUR = (1.2, 1.2, 1.2, 0.7)  # pixels of each level
-MAX_POINTS = (1000, 2000, 4000, 8000)
-"""Pixels per level that are compared: those with the most contrast, since flat cloth says nothing."""
+TURN_FROM = 2
+"""Level from which on turns about the upright and the sideways axis are looked for: in small pictures they hardly show."""
+MAX_TURN = 0.6
+"""Radians; a bust that seems to be turned farther is not one."""
 MATTE_CONTRAST = 15.0
 """Grey levels between inside and outside in the matte's channel."""
-ROBUST = 30.0
-"""Grey levels; Cauchy's scale."""
+ROBUST, NOISE, CLIP = 15.0, 7.5, 60.0
+"""Grey levels: Cauchy's scale, how far a rightly placed pixel is off, and the most that counts in a residual."""
 SMALL_STEP = ((0.05, 1e-3), (0.05, 1e-3), (0.05, 5e-4), (0.01, 1e-4))
 """Pixels and radians; a smaller one is the last of its level."""
 PRIOR_STD = (0.15, 0.15, 0.15, 0.1, 0.1, 0.12, 0.1)
 """Of the turn in radians, the shift of the centre in metres, and the logarithm of the exposure."""
 NOISE_PIXELS = 400.0
 """The errors of neighbouring pixels go together: all of them count as this many."""
-MARGIN = 12
-"""Rows of the coarsest size by which the bust may rise."""
-MIN_BUST = 0.01
-"""Share of the picture that the bust must fill to be followed."""
-DEPTH_BLUR = 1 / 40
-"""Of the picture's side: cloth is smoother than what it covers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,19 +104,6 @@ class Picture:
     """Number of the first row."""
 
 
-def bust_depth(points: np.ndarray, depth: np.ndarray, size: int) -> np.ndarray:
-    """Depth of every pixel, metres, from the part of the picture where the torso's is known.
-
-    Args:
-        points: [H, W] bool, where the mesh of the torso is seen.
-        depth: [H, W] its depth there.
-        size: side of the picture.
-    """
-    row, column = np.asarray(distance_transform_edt(~points, return_distances=False, return_indices=True))
-    filled = depth[row, column].astype(np.float32)
-    return cv2.GaussianBlur(filled, (0, 0), DEPTH_BLUR * size)
-
-
 def head_mask(landmarks: np.ndarray, side: int, size: int) -> np.ndarray:
     """[side, side] uint8: 0 where the head or the neck right below the chin is, else 1.
 
@@ -134,13 +114,14 @@ def head_mask(landmarks: np.ndarray, side: int, size: int) -> np.ndarray:
     """
     mask = np.ones((side, side), np.uint8)
     face = landmarks[list(OVAL), :2]
-    below = face + np.array([0, 0.12 * _face_height(landmarks)])
+    below = face + np.array([0, 0.12 * face_height(landmarks)])
     hull = cv2.convexHull(np.concatenate([face, below]).astype(np.float32) * (side / size) - 0.5)
     cv2.fillConvexPoly(mask, np.round(hull).astype(np.int32), (0,))
     return mask
 
 
-def _face_height(landmarks: np.ndarray) -> float:
+def face_height(landmarks: np.ndarray) -> float:
+    """Pixels from the forehead to the chin."""
     return float(np.linalg.norm(landmarks[CHIN, :2] - landmarks[FOREHEAD, :2]))
 
 
@@ -166,63 +147,6 @@ def picture(grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, top: int
 
 def _resized(channel: np.ndarray, side: int) -> np.ndarray:
     return channel if len(channel) == side else cv2.resize(channel, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def make_template(
-    grey: np.ndarray, matte: np.ndarray, landmarks: np.ndarray, depth: np.ndarray, camera: Camera, known: np.ndarray
-) -> Template | None:
-    """The bust of a frame, or of an average of frames placed like it, as a template.
-
-    Args:
-        grey: [H, H] uint8.
-        matte: [H, H] uint8.
-        landmarks: [478, 2 or more] of the frame.
-        depth: [H, H] metres, `bust_depth`.
-        camera: with square pixels and its axis through the middle.
-        known: [H, H] uint8, 0 where the picture is not to be used.
-
-    Returns:
-        None where too little of a bust is in the picture.
-    """
-    size = len(grey)
-    look = picture(grey, matte, landmarks)
-    below = landmarks[CHIN, 1] + 0.06 * _face_height(landmarks)
-    chosen = []
-    for side, values, seen in zip(LEVELS, look.values, look.seen, strict=True):
-        rows = (np.arange(side) + 0.5) * size / side
-        body = cv2.dilate((values[..., 1] > 0.5 * MATTE_CONTRAST).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        mask = body & (seen > 0) & (rows > below)[:, None] & (cv2.resize(known, (side, side), interpolation=cv2.INTER_NEAREST) > 0)
-        mask[-1], mask[:, 0], mask[:, -1] = False, False, False
-        if mask.mean() < MIN_BUST:
-            return None
-        chosen.append(mask)
-    fine_rows, fine_columns = np.nonzero(chosen[-1])
-    z = float(cv2.resize(depth, (LEVELS[-1],) * 2, interpolation=cv2.INTER_AREA)[chosen[-1]].mean())
-    middle = (np.array([fine_columns.mean(), fine_rows.mean()]) + 0.5) * size / LEVELS[-1]
-    centre = np.append((middle - (camera.cx, camera.cy)) / camera.fx * z, z)
-    top = max(0, int(np.nonzero(chosen[0])[0].min()) - MARGIN)
-    return Template(tuple(_level(v, m, depth, camera, n, centre) for v, m, n in zip(look.values, chosen, MAX_POINTS, strict=True)), centre, top)
-
-
-def _level(values: np.ndarray, mask: np.ndarray, depth: np.ndarray, camera: Camera, most: int, centre: np.ndarray) -> Level:
-    side = len(values)
-    scale = side / camera.width
-    focal, middle = camera.fx * scale, camera.cx * scale - 0.5
-    by_x, by_y = (cv2.merge([cv2.Sobel(values[..., c], cv2.CV_32F, *axis, scale=1 / 8) for c in range(2)]) for axis in ((1, 0), (0, 1)))
-    contrast = (by_x**2 + by_y**2).sum(2) * mask
-    count = min(most, int(mask.sum()))
-    y, x = np.divmod(np.sort(np.argpartition(-contrast.ravel(), count - 1)[:count]), side)
-    z = cv2.resize(depth, (side, side), interpolation=cv2.INTER_AREA)[y, x]
-    points = np.stack([(x - middle) / focal * z, (y - middle) / focal * z, z], axis=1)
-    zero = np.zeros_like(z)
-    column_by_point = np.stack([focal / z, zero, -focal * points[:, 0] / z**2], axis=1)
-    row_by_point = np.stack([zero, focal / z, -focal * points[:, 1] / z**2], axis=1)
-    by_shift = by_x[y, x][..., None] * column_by_point[:, None] + by_y[y, x][..., None] * row_by_point[:, None]
-    by_turn = np.cross((points - centre)[:, None], by_shift)
-    # Negative, since a step is undone on the template's side while the exposure stays on the frame's.
-    by_exposure = np.stack([-values[y, x, 0], zero], axis=1)[..., None]
-    steepest = np.concatenate([by_turn, by_shift, by_exposure], axis=2)
-    return Level(points.astype(np.float32), values[y, x], steepest.astype(np.float32), focal, middle)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -255,7 +179,7 @@ def _differences(values, seen, top, points, expected, R, t, gain, focal, centre,
             weight[k, c] = 1 / (1 + (difference / robust) ** 2)
             weighted[k, c] = weight[k, c] * difference
             total += weight[k, c]
-            error += min(abs(difference), 2 * robust)
+            error += min(abs(difference), CLIP)
     return count, total, error
 
 
@@ -264,8 +188,8 @@ def align(template: Template, look: Picture, start: Placement, first: int = 0) -
     place, fit = start, NOTHING
     for number in range(first, len(LEVELS)):
         place, fit = _gauss_newton(template, look, number, place)
-        if not np.isfinite(fit.residual):
-            break
+        if not np.isfinite(fit.residual) or np.linalg.norm(_turned(place.R)) > MAX_TURN:
+            return place, NOTHING
     return place, fit
 
 
@@ -276,8 +200,10 @@ def _gauss_newton(template: Template, look: Picture, number: int, place: Placeme
     weight, weighted = np.empty((n, 2), np.float32), np.empty((n, 2), np.float32)
     columns = level.steepest.reshape(2 * n, 7)
     pixel, angle = SMALL_STEP[number]
+    active = np.arange(0 if number >= TURN_FROM else 2, 7)
     residual, curvature = np.inf, np.zeros((7, 7))
-    for step_number in range(STEPS[number]):
+    moved = np.inf
+    for _ in range(STEPS[number]):
         R, t, gain = place.R.astype(np.float32), place.t.astype(np.float32), np.float32(place.gain)
         count, total, error = _differences(
             look.values[number], look.seen[number], look.top[number], level.points, level.values,
@@ -286,14 +212,17 @@ def _gauss_newton(template: Template, look: Picture, number: int, place: Placeme
         if count < 0.3 * n:
             return place, NOTHING
         residual = error / (2 * count)
-        norm = NOISE_PIXELS / max(total, 1.0) / (ROBUST / 4) ** 2
-        if step_number == 0:
-            # Weights change little from step to step, and the curvature is what costs.
+        norm = NOISE_PIXELS / max(total, 1.0) / NOISE**2
+        if moved > 0.5:
+            # Weights change little with small steps, and the curvature is what costs.
             curvature = ((columns * weight.reshape(-1, 1)).T @ columns).astype(np.float64) * norm
         gradient = (weighted.ravel() @ columns).astype(np.float64) * norm
-        step = np.linalg.solve(curvature + precision, gradient + precision @ np.append(pose_vector(place, centre), np.log(place.gain)))
+        right = gradient + precision @ np.append(pose_vector(place, centre), np.log(place.gain))
+        step = np.zeros(7)
+        step[active] = np.linalg.solve((curvature + precision)[np.ix_(active, active)], right[active])
         place = _without(place, step, centre)
-        if np.abs(step[3:6]).max() * level.focal / centre[2] < pixel and np.abs(step[:3]).max() < angle:
+        moved = float(np.abs(step[3:6]).max() * level.focal / centre[2])
+        if moved < pixel and np.abs(step[:3]).max() < angle:
             break
     return place, Fit(residual, curvature[:6, :6])
 
@@ -320,31 +249,3 @@ def placement(pose: np.ndarray, centre: np.ndarray) -> Placement:
     """The inverse of `pose_vector`."""
     R = _turned(pose[:3])
     return Placement(R, centre + pose[3:6] - R @ centre)
-
-
-def average(pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], places: Sequence[Placement], depth: np.ndarray, camera: Camera):
-    """Mean of frames as the template's frame would show them.
-
-    Args:
-        pictures: (grey, matte, landmarks) of the frames.
-        places: where the bust is in each.
-        depth: [H, H] of the template.
-        camera: that took them.
-
-    Returns:
-        grey [H, H] uint8, matte [H, H] uint8, and [H, H] uint8 whether at least half of the frames show a pixel.
-    """
-    size = len(depth)
-    pixels = (np.arange(size, dtype=np.float32) + 0.5 - np.float32(camera.cx)) / np.float32(camera.fx)
-    rays = np.dstack([*np.meshgrid(pixels, pixels), np.ones_like(depth)]) * depth[..., None]
-    total, opacity, count = (np.zeros((size, size), np.float32) for _ in range(3))
-    for (grey, matte, landmarks), place in zip(pictures, places, strict=True):
-        moved = rays @ place.R.T.astype(np.float32) + place.t.astype(np.float32)
-        column, row = (moved[..., axis] / moved[..., 2] * np.float32(camera.fx) + np.float32(camera.cx - 0.5) for axis in range(2))
-        shown = cv2.remap(head_mask(landmarks, size, size), column, row, cv2.INTER_NEAREST).astype(np.float32)
-        total += cv2.remap(grey, column, row, cv2.INTER_CUBIC) * (shown / np.float32(place.gain))
-        opacity += cv2.remap(matte, column, row, cv2.INTER_LINEAR) * shown
-        count += shown
-    share = 1 / np.maximum(count, 1)
-    mean = np.clip(total * share + 0.5, 0, 255).astype(np.uint8)
-    return mean, (opacity * share + 0.5).astype(np.uint8), (2 * count >= len(pictures)).astype(np.uint8)

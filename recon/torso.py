@@ -14,7 +14,8 @@ from scipy.linalg import solveh_banded
 from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
-from recon.bust import AT_REST, NOTHING, Fit, Picture, Placement, Template, align, average, make_template, picture, placement, pose_vector
+from recon.bust import AT_REST, NOTHING, Fit, Picture, Placement, Template, align, picture, placement, pose_vector
+from recon.bust_template import average, make_template
 from recon.landmarks import CHIN, OVAL
 
 MAX_RESIDUAL = 16.0
@@ -83,7 +84,7 @@ def follow_bust(
 
     Args:
         frames: the pictures.
-        depth_of: depth [H, H] in metres of the bust in a frame (`recon.bust.bust_depth`); asked for one frame of each shot.
+        depth_of: depth [H, H] in metres of the bust in a frame (`recon.bust_template.bust_depth`); asked for one frame of each shot.
         landmarks: [T, 478, 2 or more] pixels; they say where the head is.
         valid: [T] whether they do.
         learn: [T] bool, frames that templates may be made of.

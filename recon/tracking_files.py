@@ -21,7 +21,7 @@ from avatar3d.head.model import ROOT, HeadModel
 from avatar3d.motion import Motion, check_head, load_motion, save_motion
 from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import rasterize_mesh, to_camera
-from recon.bust import bust_depth
+from recon.bust_template import bust_depth
 from recon.capture import Capture, iterate, load_capture
 from recon.neck import compose, decompose
 from recon.overlay import pose_frames, write_overlay

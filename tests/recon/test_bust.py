@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from recon.bust import AT_REST, Placement, Template, align, average, bust_depth, make_template, picture, placement, pose_vector
+from recon.bust import AT_REST, Placement, Template, align, picture, placement, pose_vector
+from recon.bust_template import average, bust_depth, make_template
 from tests.recon.moved_bust import CAMERA, CENTRE, SIZE, bust_picture, bust_relief, chest_error, filmed, moved
 
 

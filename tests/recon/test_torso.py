@@ -66,6 +66,16 @@ def test_an_unrelated_picture_counts_as_lost(leaning):
     np.testing.assert_allclose(bust.t[2], bust.t[0], atol=1e-3)
 
 
+def test_hair_that_sweeps_over_the_chest_takes_nothing_along():
+    pictures = [filmed(moved(), seed=k) for k in range(10)]
+    for k, (grey, _) in enumerate(pictures[5:]):
+        strands = np.arange(60 + 24 * k, 160 + 24 * k)
+        grey[320:, strands] = (40 + 25 * np.sin(np.arange(100) / 3)).astype(np.uint8)
+    bust = _follow(pictures)
+    assert bust.valid.sum() > 5
+    assert max(_errors(bust, [moved()] * 10, range(10))) < 2.0
+
+
 def test_other_clothes_are_another_bust(lean, leaning):
     others = [(255 - grey, matte) for grey, matte in leaning[:4]]
     bust = _follow(leaning[:4] + others, cuts=(4,))
