@@ -10,7 +10,11 @@ from avatar3d.cli.common import check_range, note, say
 
 
 def bench(
-    json_out: Annotated[Path | None, arg(name="json")] = None, quick: bool = False, threads: int | None = None, device: Literal["cpu", "cuda"] = "cpu"
+    json_out: Annotated[Path | None, arg(name="json")] = None,
+    quick: bool = False,
+    threads: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    truth: Path | None = None,
 ) -> None:
     """Measure rendering, training, tracking and driving on this machine.
 
@@ -20,6 +24,7 @@ def bench(
         threads: default all cores.
         device: cuda measures an NVIDIA GPU instead: rendering, a quality fit to a synthetic capture, and how close its pictures are to the CPU's.
             On a machine without one it says so and ends well.
+        truth: a folder: measures the errors of tracking instead, on two made-up people who are wholly known, and leaves them and their curves there.
     """
     import os
 
@@ -35,6 +40,9 @@ def bench(
         check_output(json_out)
     threads = threads or len(os.sched_getaffinity(0))
     head = load_head()
+    if truth is not None:
+        _truth_errors(truth, json_out)
+        return
     described = machine() | {"threads": threads}
     stages = {
         "render": lambda: _avatar_figures(quick, threads) | render_figures(quick, threads=threads),
@@ -60,6 +68,24 @@ def bench(
     if json_out is not None:
         with atomic_path(json_out) as temporary:
             temporary.write_text(json.dumps({"machine": described, "results": results} | skipped, indent=1) + "\n")
+
+
+def _truth_errors(folder: Path, json_out: Path | None) -> None:
+    """Print how well the made-up people are tracked."""
+    from avatar3d.files import atomic_path, check_output
+    from avatar3d.head.store import load_head
+    from avatar3d.progress import console
+    from recon.truth_bench import table_lines, truth_bench
+
+    check_output(folder / "errors.json")
+    with console("film") as progress:
+        table = truth_bench(folder, load_head(), progress)
+    for line in table_lines(table):
+        say(line)
+    say(f"bench: curves in {folder / 'demo.png'} and {folder / 'adorned.png'}")
+    if json_out is not None:
+        with atomic_path(json_out) as temporary:
+            temporary.write_text(json.dumps(table, indent=1) + "\n")
 
 
 def _gpu() -> dict[str, str]:
