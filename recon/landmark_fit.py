@@ -55,7 +55,7 @@ BOUND_STD = 0.03
 WINDOW = 1024
 """Frames whose temporal coupling is solved exactly; between windows the last step's values stand in."""
 CG_STEPS = 60
-SHAPE_FRAMES = 0.3
+SHAPE_FRAMES = 0.6
 """However many frames are given, identity is weighed against its prior as if this many were independent: where the
 detector sees a landmark on this person is off by the same millimetres in all of them. With more, the head's size and
 depth start to explain those errors."""
@@ -215,21 +215,25 @@ def misses(problem: Problem, solution: Solution) -> Tensor:
     return torch.cat(_by_chunk(chunk, 0, len(solution.params)))
 
 
-def trust(problem: Problem, missed: Tensor, usual_in: Tensor) -> Tensor:
+def mean_miss(problem: Problem, missed: Tensor) -> Tensor:
+    """[F] weighted mean of the pixels [F, L] by which the landmarks are missed (`misses`), at 512."""
+    return (problem.weights * missed).sum(1) / problem.weights.sum(1) / problem.pixel
+
+
+def trust(problem: Problem, missed: Tensor, usual: float) -> Tensor:
     """[F] how far to believe each frame's landmarks, from how well a face explains them: 1 at most.
 
     Of a head in profile, or behind a hand, a detector still gives a face, though not this one.
 
     Args:
         problem: the landmarks.
-        missed: [F, L] pixels (`misses`).
-        usual_in: [F] bool, the frames that say what is usual.
+        missed: [F] pixels (`mean_miss`).
+        usual: what `missed` is on this person.
     """
-    mean = (problem.weights * missed).sum(1) / problem.weights.sum(1) / problem.pixel
-    usual = max(TRUSTED_PIXELS, TRUSTED_SHARE * float(mean[usual_in].median()))
+    usual = max(TRUSTED_PIXELS, TRUSTED_SHARE * usual)
     shown = torch.ones(()) if problem.total is None else problem.weights.sum(1) / problem.total
     profile = ((shown - PROFILE[0]) / (PROFILE[1] - PROFILE[0])).clamp(LEAST_TRUST, 1.0)
-    return profile * (usual / mean.clamp(min=usual)) ** TRUST_POWER
+    return profile * (usual / missed.clamp(min=usual)) ** TRUST_POWER
 
 
 def _prior_terms(problem: Problem, x: Tensor, rows: slice) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from avatar3d.progress import Progress, silent
 from avatar3d.threads import one_torch_thread
 from recon.face_regions import REGIONS
 from recon.iris_bias import iris_offsets
-from recon.landmark_fit import Problem, Solution, depth_bias, misses, solve_frames, solve_shared, trust
+from recon.landmark_fit import Problem, Solution, depth_bias, mean_miss, misses, solve_frames, solve_shared, trust
 from recon.landmark_frames import (
     REFERENCE_SIZE,
     first_poses,
@@ -145,7 +145,8 @@ def track(
             solution = solve_frames(replace(problem, triples=torch.zeros_like(linked)), solution, 1)
         else:
             calm = steadiness(solution.params, problem.prior.curvature, linked)
-            problem = replace(problem, trust=trust(problem, misses(problem, solution), torch.from_numpy(learnable)), triples=calm)
+            missed = mean_miss(problem, misses(problem, solution))
+            problem = replace(problem, trust=trust(problem, missed, float(missed[torch.from_numpy(learnable)].median())), triples=calm)
             solution = solve_frames(problem, solution, 1)
         progress(len(valid) * (step + 1) // FRAME_STEPS[1], len(valid))
     return _tracking(head, problem, solution, frames, valid, fps, cuts, camera, frames[sample.numpy()])
