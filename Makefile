@@ -20,7 +20,7 @@ lint: $(VENV)/.installed-dev
 	$(RUN)/pyright
 
 unit: $(VENV)/.installed-dev
-	$(RUN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(RUN)/python -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0
 
 # The built wheel, in an environment of its own, must speak a sentence.
 wheel: $(VENV)/.installed-dev

@@ -11,6 +11,8 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
 from avatar3d.errors import UserError
+from driver.pitch import WINDOW as PITCH_WINDOW
+from driver.pitch import f0_and_periodicity
 from driver.speech import resample
 
 RATE = 16000
@@ -22,7 +24,6 @@ PER_FRAME = RATE // FPS // HOP
 """Analysis steps of 10 ms in a motion frame."""
 MELS = 80
 _WINDOW, _FFT = 400, 512
-_PITCH_WINDOW, _PITCH_MIN, _PITCH_MAX = 1024, 65.0, 500.0
 _FLOOR_DB, _MEL_FLOOR_DB, _REST_LEVEL_DB = -50.0, -60.0, -22.0
 NUM_FEATURES = MELS * PER_FRAME + MELS + 2 * PER_FRAME + 2
 """Per motion frame: four log-mels, the slope between the frame's ends, loudness (against the running level and
@@ -56,7 +57,7 @@ class FeatureStream:
     """The running state of the features: feed sound in pieces, get the frames that are complete."""
 
     def __init__(self) -> None:
-        self._tail = np.zeros(_PITCH_WINDOW - HOP, np.float32)
+        self._tail = np.zeros(PITCH_WINDOW - HOP, np.float32)
         self._pending = np.zeros(0, np.float32)
         self._level_db = _REST_LEVEL_DB
         self._noise_db = _FLOOR_DB
@@ -74,7 +75,7 @@ class FeatureStream:
         context = np.concatenate([self._tail, sound[:used]])
         self._tail = context[len(context) - len(self._tail) :]
         steps = frames * PER_FRAME
-        mel_db, energy_db = _mel(context[_PITCH_WINDOW - _WINDOW :])
+        mel_db, energy_db = _mel(context[PITCH_WINDOW - _WINDOW :])
         level, noise = self._track_levels(energy_db)
         mel = (np.maximum(mel_db - level[:, None], _MEL_FLOOR_DB) + 30) / 20
         pitch, voicing = self._track_pitch(context, frames, energy_db.reshape(frames, PER_FRAME).max(1) > _FLOOR_DB)
@@ -100,7 +101,7 @@ class FeatureStream:
     def _track_pitch(self, context: np.ndarray, frames: int, loud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pitch in octaves against the speaker's running mean and voicing 0..1, once a motion frame."""
         hop = HOP * PER_FRAME
-        f0, periodicity = _yin(context[hop - HOP :])
+        f0, periodicity = f0_and_periodicity(context[hop - HOP :], RATE, hop)
         voicing = np.clip((periodicity - 0.5) / 0.3, 0, 1) * loud
         pitch = np.zeros(frames, np.float32)
         mean = self._pitch
@@ -131,22 +132,6 @@ def _mel_tables() -> tuple[np.ndarray, np.ndarray]:
 
     filters = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=MELS, fmin=50, fmax=7600, norm=None)
     return np.hanning(_WINDOW + 1)[:-1].astype(np.float32), np.ascontiguousarray(filters.T, np.float32)
-
-
-def _yin(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F0 in Hz and periodicity (normalised correlation at that lag, 0..1) once a motion frame."""
-    import librosa
-
-    hop = HOP * PER_FRAME
-    f0 = librosa.yin(sound, fmin=_PITCH_MIN, fmax=_PITCH_MAX, sr=RATE, frame_length=_PITCH_WINDOW, hop_length=hop, center=False)
-    windows = sliding_window_view(sound, _PITCH_WINDOW)[::hop]
-    lag = np.clip(np.rint(RATE / f0), 1, _PITCH_WINDOW // 2).astype(np.int64)
-    half = _PITCH_WINDOW // 2
-    early = windows[:, :half]
-    late = np.take_along_axis(windows, lag[:, None] + np.arange(half)[None], axis=1)
-    product = (early * late).sum(1)
-    norm = np.sqrt((early * early).sum(1) * (late * late).sum(1)) + 1e-9
-    return f0, np.clip(product / norm, 0, 1)
 
 
 def features(sound: np.ndarray) -> np.ndarray:
