@@ -26,7 +26,7 @@ from recon.crop import Crop, choose_crop
 from recon.filming import Film, single_threaded_opencv
 from recon.lag import estimate_lag
 from recon.landmarks import COUNT
-from recon.matte_plate import clean_mattes
+from recon.matte_agreement import clean_mattes
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
 from recon.shots import Shot, Shots
