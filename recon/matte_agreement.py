@@ -17,6 +17,7 @@ from numba import njit
 
 from avatar3d.progress import Progress, silent
 from recon.head_plane import HeadPlanes, head_planes
+from recon.landmarks import CHIN
 from recon.matte import largest_component
 from recon.wall import Background, learn_background
 
@@ -56,7 +57,7 @@ class Views:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _votes(rows, columns, look, looks, chosen, warps, wall, radius, own, wall_votes, out):
+def _votes(rows, columns, look, looks, chosen, warps, chin, wall, radius, own, wall_votes, out):
     height, width = look.shape[0], look.shape[1]
     half, near = np.float32(0.5), np.float32(1) / (radius * radius)
     last_row, last_column = np.float32(height - 1), np.float32(width - 1)
@@ -67,6 +68,8 @@ def _votes(rows, columns, look, looks, chosen, warps, wall, radius, own, wall_vo
         total = own * np.float32(look[y, x, 4])
         agreed = total * np.float32(look[y, x, 3])
         for k in range(chosen.shape[0]):
+            if y >= chin[k]:
+                continue
             m = warps[k]
             u = m[0, 0] * cx + m[0, 1] * cy + m[0, 2] - half
             v = m[1, 0] * cx + m[1, 1] * cy + m[1, 2] - half
@@ -111,22 +114,37 @@ def _believe(look, wall, radius, least):
             look[y, x, 4] = np.uint8(belief * np.float32(255))
 
 
-def agreed(look: np.ndarray, views: Views, chosen: np.ndarray, warps: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Whom a frame asks."""
+
+    rows: np.ndarray
+    """[K] of the views."""
+    warps: np.ndarray
+    """[K, 2, 3] float32 from the frame's pixels to theirs."""
+    below: np.ndarray
+    """[K] row of pixels from which on they are not asked: what moves with the head ends at the chin."""
+
+
+def agreed(look: np.ndarray, views: Views, asked: Asked) -> np.ndarray:
     """The matte [H, W] uint8 on which a frame and those it asks agree.
 
     Args:
         look: [H, W, 5] uint8 of the frame, as in `Views`.
         views: whom it may ask.
-        chosen: [K] rows of the views that it asks.
-        warps: [K, 2, 3] float32 from its pixels to theirs.
+        asked: whom it does ask.
     """
     matte = look[..., 3].copy()
     reach = 2 * round(REACH * len(matte) / 512) + 1
     square = np.ones((reach, reach), np.uint8)
     rows, columns = np.nonzero((cv2.dilate(matte, square) > 0) & (cv2.erode(matte, square) < 255))
     found = np.empty(len(rows), np.float32)
-    _votes(rows, columns, look, views.looks, chosen, warps, views.wall, np.float32(COLOUR), np.float32(OWN), np.float32(255 * WALL), found)
+    strengths = (np.float32(COLOUR), np.float32(OWN), np.float32(255 * WALL))
+    _votes(rows, columns, look, views.looks, asked.rows, asked.warps, asked.below, views.wall, *strengths, found)
+    shares = matte.astype(np.float32)
+    shares[rows, columns] = found
     low, high = (255 * bound for bound in MAJORITY)
+    found = cv2.GaussianBlur(shares, (0, 0), _SMOOTHING)[rows, columns]
     matte[rows, columns] = np.clip((found - low) * (255 / (high - low)), 0, 255) + 0.5
     return largest_component(matte)
 
@@ -145,8 +163,8 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
         views = _views(capture, first, last)
 
         def clean(frame: int, views: Views = views, look: np.ndarray | None = None) -> np.ndarray:
-            chosen, warps = _asked(frame, views, planes)
-            return agreed(_look(capture, frame, views.wall) if look is None else look, views, chosen, warps)
+            asked = _asked(frame, views, planes, capture.landmarks[frame, CHIN, 1])
+            return agreed(_look(capture, frame, views.wall) if look is None else look, views, asked)
 
         def write(frame: int) -> None:
             (capture.path / "mattes" / f"{frame:05d}.png").write_bytes(cv2.imencode(".png", clean(frame), _PNG)[1].tobytes())
@@ -186,12 +204,12 @@ def _look(capture: "Capture", frame: int, wall: np.ndarray) -> np.ndarray:
     return look
 
 
-def _asked(frame: int, views: Views, planes: HeadPlanes) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows of the views a frame asks [K], and where they see its pixels [K, 2, 3]."""
+def _asked(frame: int, views: Views, planes: HeadPlanes, chin: float) -> Asked:
     others = np.flatnonzero(views.frames != frame)
     near = others[np.argsort(np.abs(views.frames[others] - frame), kind="stable")[:NEAR]]
     turn = planes.turn(frame, views.frames[others])
     alike = others[np.argsort(-turn, kind="stable")[:ALIKE]][: np.isfinite(turn).sum()]
     warps = [planes.warp(frame, int(views.frames[row])) for row in alike]
     warps += [np.eye(2, 3, dtype=np.float32)] * len(near)
-    return np.concatenate([alike, near]), np.array(warps, np.float32).reshape(-1, 2, 3)
+    below = np.repeat([round(float(chin)), len(views.wall)], [len(alike), len(near)])
+    return Asked(np.concatenate([alike, near]), np.array(warps, np.float32).reshape(-1, 2, 3), below)
