@@ -20,6 +20,8 @@ FULLY_SEEN = 0.01
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
 GRAZING = 0.0
 """Cosine of the angle between a triangle's normal and the direction to the camera below which it shows nothing of itself."""
+OUTSIDE = 64
+"""Matte below which a place is beyond the person's outline."""
 NEIGHBOURS = 8
 REACH = 0.004
 """Metres at which a neighbour's word counts half."""
@@ -107,6 +109,16 @@ def front(position: np.ndarray, normal: np.ndarray, camera: Camera, near: Neighb
     towards = centre.astype(np.float32) - position
     cosine = (towards * normal).sum(axis=1) / np.linalg.norm(towards, axis=1)
     return ((cosine > GRAZING) | (near.on_mesh.cpu().numpy() == 0)).astype(np.float32)
+
+
+def beyond(position: np.ndarray, matte: np.ndarray, camera: Camera) -> np.ndarray:
+    """[N] float32, 1 for Gaussians at `position` [N, 3] that the person's outline, the matte [H, W] uint8 seen by `camera`, leaves out.
+
+    They are not to be seen, which is known as well as what is seen: nothing may draw them back.
+    """
+    seen = camera.project(position)
+    column, row = np.floor(np.clip(seen, 0, (camera.width - 1, camera.height - 1))).astype(np.int64).T
+    return (matte[row, column] < OUTSIDE).astype(np.float32)
 
 
 def belief(seen: np.ndarray, log_scale: np.ndarray, opacity_logit: np.ndarray, pixels_per_metre: float) -> Tensor:

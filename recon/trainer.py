@@ -17,7 +17,7 @@ from avatar3d.motion import Motion
 from avatar3d.render.cpu import backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
 from recon.basis_groups import basis_masks
-from recon.belief import Neighbourhood, belief, front, neighbourhood, settle
+from recon.belief import Neighbourhood, belief, beyond, front, neighbourhood, settle
 from recon.frame_gradients import FrameGradients, Mesh, frame_gradients, workspace
 from recon.loss import LossWeights
 from recon.motion_refiner import MotionRefiner
@@ -210,7 +210,8 @@ class Trainer:
         N, camera, black = len(self.mesh.face), self.camera, np.zeros(3, np.float32)
         layers = tuple((weight.cpu(), bias.cpu()) for weight, bias in self.layers)
         weights = basis_weights(self.inputs[chosen], self.input_mean, self.input_std, layers)
-        ones, seen, error, depth = np.ones((camera.height, camera.width, 3), np.float32), np.zeros(N), np.zeros(N), 1.0
+        ones, depth = np.ones((camera.height, camera.width, 3), np.float32), 1.0
+        seen, error, outside = np.zeros(N), np.zeros(N), np.zeros(N, np.float32)
         for row, vertices in enumerate(self.vertices(chosen)):
             local = {name: (p[name] + (weights[row] @ p[f"{name}_basis"]).view(N, -1)).numpy() for name in ("position", "rotation", "colour")}
             triangles = posing.triangle_frames(vertices, self.mesh.faces, self.mesh.rest_area)
@@ -225,11 +226,12 @@ class Trainer:
                 difference *= frame.shown[..., None]
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
             error += backward_arrays(workspace(), difference).sh[:, 0].sum(axis=1) / SH_C0
+            outside += beyond(posed[0], frame.matte, camera) / len(chosen)
             facing = front(posed[0], triangles.rotation[self.mesh.face, :, 2], camera, self.near)
             seen += facing * backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
             depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         trust = belief(seen, p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
-        return seen, error, trust.to(self.near.on_mesh.device)
+        return seen, error, torch.maximum(trust, torch.from_numpy(outside)).to(self.near.on_mesh.device)
 
     def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
         """Put what is given up where what is chosen is, on the same triangle."""

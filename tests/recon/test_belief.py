@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from avatar3d.camera import Camera
 from avatar3d.head.store import load_head
-from recon.belief import belief, neighbourhood, settle, spread_colours
+from recon.belief import belief, beyond, neighbourhood, settle, spread_colours
 from recon.seeding import seed_mesh
 
 
@@ -68,3 +69,11 @@ def test_belief_is_the_share_of_what_a_gaussian_could_fill():
     alone = 2 * np.pi * (0.002 * 1000) ** 2 / 2
     trust = belief(np.array([alone, 0.0005 * alone]), log_scale, np.zeros(2), 1000.0)
     assert trust[0] == 1 and 0 < trust[1] < 0.1
+
+
+def test_what_lies_beyond_the_outline_is_told():
+    camera = Camera(100, 100, 32, 32, 64, 64, np.eye(4))
+    matte = np.zeros((64, 64), np.uint8)
+    matte[:, :32] = 255
+    left, right, far_right = [-0.1, 0, 1], [0.1, 0, 1], [9, 0, 1]
+    assert beyond(np.array([left, right, far_right], np.float32), matte, camera).tolist() == [0, 1, 1]
