@@ -100,11 +100,12 @@ def track_figures(video: Path, head: HeadModel) -> dict[str, float]:
         report = track_capture(folder, head).report
         end = time.perf_counter()
     count, rates = len(capture), report["frames_per_second"]
-    seconds = (middle - start) / count + 1 / rates["poses"] + 1 / rates["shoulders"]
+    seconds = (middle - start) / count + sum(1 / rates[stage] for stage in ("poses", "flow", "shoulders"))
     return {
         "track_fps": 1 / seconds,
         "capture_fps": count / (middle - start),
         "track_poses_fps": rates["poses"],
+        "track_flow_fps": rates["flow"],
         "track_shoulders_fps": rates["shoulders"],
         "track_with_overlay_fps": count / (end - start),
     }

@@ -65,6 +65,8 @@ IRIS_OFFSET_STD = 0.0015
 """The same for landmarks on the eyeballs, whose offset and usual gaze look alike (`recon.iris_bias`)."""
 OPPOSITE_STD = 0.00003
 """Metres, of the difference of two offsets on opposite edges, but sideways: what is learned of openings is learned elsewhere."""
+HELD = 1e6
+"""By how much stiffer a pose is than its landmarks make it, where it is to be left as it is."""
 DAMPING = 1e-4
 MAX_STEP = 0.5
 
@@ -284,7 +286,7 @@ def _back_substitute(factor: tuple[Tensor, Tensor], right: Tensor) -> Tensor:
     return torch.cholesky_solve(right * factor[1][..., None], factor[0]) * factor[1][..., None]
 
 
-def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: bool = False) -> Solution:
+def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: bool = False, held: bool = False) -> Solution:
     """Improve the frame parameters with identity and offsets held.
 
     Args:
@@ -292,6 +294,7 @@ def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: b
         solution: where to start.
         iterations: sweeps over all frames.
         rigid: move the head only, and smooth nothing: to come near from afar.
+        held: leave the head's pose as it is, and move the face only.
     """
     params = solution.params.clone()
     active = RIGID if rigid else slice(0, params.shape[1])
@@ -301,6 +304,9 @@ def solve_frames(problem: Problem, solution: Solution, iterations: int, rigid: b
             rows = slice(first, min(first + WINDOW, len(params)))
             pieces = _by_chunk(lambda chunk: normal_equations(problem, solution, params, chunk, active), first, rows.stop)
             H, g = (torch.cat(items) for items in zip(*pieces, strict=True))
+            if held:
+                H.diagonal(dim1=-2, dim2=-1)[:, RIGID] *= HELD
+                g[:, RIGID] = 0
             if smooth:
                 step = _coupled_step(problem, H, g + _smoothness(problem, params)[rows], first)
             else:

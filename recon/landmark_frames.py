@@ -129,3 +129,14 @@ def motion_of(head: HeadModel, rig: LandmarkRig, shape: Tensor, params: Tensor, 
         eyelids=params[:, NUM_POSE + rig.num_expr :].contiguous().numpy() if rig.num_lids else None,
         valid=valid.copy(),
     )
+
+
+def posed_params(head: HeadModel, rig: LandmarkRig, params: Tensor, motion: Motion) -> Tensor:
+    """Frame parameters [F, P] with the head's poses of a motion of these frames whose neck is straight; what `motion_of` does, undone."""
+    root = head.joints(torch.from_numpy(motion.shape))[0]
+    R = torch.from_numpy(Rotation.from_rotvec(motion.rotation).as_matrix()).float()
+    t = torch.from_numpy(motion.translation) + root - R @ root
+    posed = params.clone()
+    posed[:, ROTATION] = torch.from_numpy(motion.rotation)
+    posed[:, POSITION] = t - rig.pivot + R @ rig.pivot
+    return posed

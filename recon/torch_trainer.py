@@ -14,7 +14,7 @@ from avatar3d.basis_network import basis_weights
 from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
-from recon.belief import belief, front
+from recon.belief import belief, beyond, front
 from recon.device_frames import DeviceFrames
 from recon.torch_loss import photometric_losses
 from recon.trainer import LOOKS, Draw, Trainer
@@ -127,7 +127,7 @@ class TorchTrainer(Trainer):
         """As the trainer on the CPU looks, drawn on the device."""
         chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
         N, camera = len(self.mesh.face), self.camera
-        seen, error = torch.zeros(N, device=self._device), torch.zeros(N, device=self._device)
+        seen, error, outside = torch.zeros(N, device=self._device), torch.zeros(N, device=self._device), np.zeros(N, np.float32)
         for first in range(0, len(chosen), self.preset.batch):
             part = chosen[first : first + self.preset.batch]
             rows = torch.from_numpy(part).to(self._device)
@@ -139,6 +139,8 @@ class TorchTrainer(Trainer):
             surface = self._surface(part)
             posed = self._pose(surface, local)
             facing = torch.from_numpy(np.stack([self._front(v, x) for v, x in zip(surface, posed.position.detach(), strict=True)])).to(self._device)
+            for place, i in zip(posed.position.detach().cpu().numpy(), part, strict=True):
+                outside += beyond(place, store.get(int(i), 1).matte, camera) / len(chosen)
             rgb, _ = rasterize_frames(posed, camera, torch.zeros(3, device=self._device), backend=self._rasterizer, packed=self._packed)
             truth = torch.stack([torch.from_numpy(store.get(int(i), 1).over(np.zeros(3, np.float32))[0]) for i in part]).to(self._device)
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
@@ -147,7 +149,8 @@ class TorchTrainer(Trainer):
         depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
         pixels = seen.cpu().numpy() / len(chosen)
-        return pixels, error.cpu().numpy(), belief(pixels, extents, opacity, camera.fx / depth).to(self._device)
+        trust = torch.maximum(belief(pixels, extents, opacity, camera.fx / depth), torch.from_numpy(outside))
+        return pixels, error.cpu().numpy(), trust.to(self._device)
 
     def _front(self, vertices: Tensor, position: Tensor) -> np.ndarray:
         """[N] which Gaussians of a frame face the camera."""

@@ -1,6 +1,6 @@
 """From landmarks to motion: one identity, one camera, and for every frame the pose and expression that explain it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -26,6 +26,7 @@ from recon.landmark_frames import (
     motion_of,
     on_skull,
     place_camera,
+    posed_params,
     start_params,
     targets_of,
     view_of,
@@ -44,6 +45,8 @@ SHARED_STEPS = (4, 6)
 """Gauss-Newton steps without and with landmark offsets."""
 FRAME_STEPS = (2, 4)
 """Steps for the rigid pose alone and for everything."""
+STEADY_STEPS = 2
+"""Steps for the faces once the heads' poses have been corrected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,7 @@ def track(
     focal: float | None = None,
     shared_frames: np.ndarray | None = None,
     cuts: Sequence[int] = (),
+    steady: Callable[[Motion, Camera], Motion] | None = None,
     progress: Progress = silent,
 ) -> Tracking:
     """Track one head through a sequence.
@@ -92,6 +96,7 @@ def track(
         focal: focal length in pixels of the crop; by default FOCAL_PRIOR x size.
         shared_frames: [T] bool, the frames from which identity, camera and landmark offsets may be learned.
         cuts: frames at which a new shot begins: nothing is smoothed across them.
+        steady: gives the head better poses than landmarks can (`recon.skull_flow`); the faces are fitted to the landmarks again.
         progress: told how many frames are done.
 
     Raises:
@@ -149,6 +154,10 @@ def track(
             problem = replace(problem, trust=trust(problem, missed, float(missed[torch.from_numpy(learnable)].median())), triples=calm)
             solution = solve_frames(problem, solution, 1)
         progress(len(valid) * (step + 1) // FRAME_STEPS[1], len(valid))
+    if steady is not None:
+        tracked = _tracking(head, problem, solution, frames, valid, fps, cuts, camera, frames[sample.numpy()])
+        params = posed_params(head, rig, solution.params, steady(tracked.motion, camera).frames(frames))
+        solution = solve_frames(problem, replace(solution, params=params), STEADY_STEPS, held=True)
     return _tracking(head, problem, solution, frames, valid, fps, cuts, camera, frames[sample.numpy()])
 
 

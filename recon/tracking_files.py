@@ -25,6 +25,7 @@ from recon.bust_template import bust_depth
 from recon.capture import Capture, iterate, load_capture
 from recon.neck import compose, decompose
 from recon.overlay import pose_frames, write_overlay
+from recon.skull_flow import steady_head
 from recon.torso import follow_bust, torso_motion
 from recon.tracker import track
 from recon.vhap import write_vhap
@@ -61,7 +62,7 @@ def track_capture(
         head: a head with a landmark embedding.
         focal: focal length in pixels of the crop, where it is known; by default what the capture was made with.
         holdout: share of the frames, at the end, from which identity, camera and landmark offsets are not learned.
-        progress: told how many frames are done, of three rounds: poses, shoulders, overlay.
+        progress: told how many frames are done, of four rounds: poses, flow, shoulders, overlay.
 
     Raises:
         UserError: not a capture, no usable face, or the folder cannot be written.
@@ -76,6 +77,15 @@ def track_capture(
         raise UserError(f"{folder}: no face is visible in the first {learned_before} of {T} frames; hold out fewer frames or film the face")
     start = time.perf_counter()
     cuts = tuple(int(cut) for cut in capture.cuts)
+    flow_seconds = 0.0
+
+    def steady(motion: Motion, camera: Camera) -> Motion:
+        nonlocal flow_seconds
+        start = time.perf_counter()
+        corrected = steady_head(motion, capture.grey, camera, head, capture.valid, cuts, tell=lambda done: progress(T + done, 4 * T))
+        flow_seconds = time.perf_counter() - start
+        return corrected
+
     tracking = track(
         capture.landmarks,
         capture.valid,
@@ -85,10 +95,11 @@ def track_capture(
         focal=focal,
         shared_frames=shared,
         cuts=cuts,
-        progress=lambda done, total, **_: progress(done, 3 * total),
+        steady=steady,
+        progress=lambda done, total, **_: progress(done, 4 * total),
     )
     posed = time.perf_counter()
-    motion, lost = _with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(T + done, 3 * T))
+    motion, lost = _with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(2 * T + done, 4 * T))
     motion = replace(motion, sound=capture.sound, sound_rate=capture.sound_rate)
     done = time.perf_counter()
     report = {
@@ -104,12 +115,16 @@ def track_capture(
         "bridged": _ranges(np.flatnonzero(~capture.valid)),
         "shoulders_lost": _ranges(lost),
         "cuts": list(cuts),
-        "frames_per_second": {"poses": round(T / (posed - start), 1), "shoulders": round(T / (done - posed), 1)},
+        "frames_per_second": {
+            "poses": round(T / (posed - start - flow_seconds), 1),
+            "flow": round(T / flow_seconds, 1),
+            "shoulders": round(T / (done - posed), 1),
+        },
     }
     _write(folder, motion, tracking.camera, head, report)
     pictures = (image for image, _ in iterate(capture))
     write_overlay(
-        _counted(pictures, lambda index: progress(2 * T + index, 3 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
+        _counted(pictures, lambda index: progress(3 * T + index, 4 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
     )
     return TrackedCapture(motion, tracking.camera, report)
 

@@ -37,6 +37,8 @@ INPUT_FLOOR = {"expr": 0.2, "angle": 0.08, "shift": 0.4, "lids": 0.2}
 blown up to the size of the others it would only serve to tell the frames apart."""
 ON_SURFACE = 0.003
 """Metres by which a Gaussian may leave its place on the mesh before it is drawn back: how deep it lies, one camera cannot see."""
+SETTLING_FLOOR = 0.03
+"""Strength of `settle` at the end, as a part of that at the start."""
 SETTLING_INTERVAL, LOOKING_INTERVAL, LOOKS = 5, 250, 16
 """Steps between two calls of `settle`, steps between two looks at what the frames show, and frames of a look."""
 
@@ -201,7 +203,8 @@ class Trainer:
                 given_up, chosen = choose(error, seen, self.trust.cpu().numpy(), part, preset.relocated)
                 self._split(given_up, chosen)
         if settling and self.trust is not None:
-            settle(self.parameters, self.trust, self.near, preset.settling)
+            # It ebbs as the learning rates do, or in the end it would win over what the frames show.
+            settle(self.parameters, self.trust, self.near, preset.settling * SETTLING_FLOOR ** (self.step / preset.steps))
 
     def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor]:
         """What some frames show of each Gaussian: the pixels it fills on average [N], the error under it [N], the trust [N] in it."""

@@ -161,3 +161,19 @@ def test_priors_are_proper():
     prior = frame_prior(HEAD, 25.0)
     assert torch.linalg.eigvalsh(prior.precision.double()).min() > 0
     assert (prior.lower[EXPR] == 0).all() and torch.isinf(prior.lower[POSITION]).all()
+
+
+def test_better_poses_are_kept_and_the_face_follows(noisy, tracked):
+    """Poses that are given stay; what the landmarks then say otherwise goes into the face."""
+    given = {}
+
+    def steady(motion, camera):
+        given["before"] = motion
+        given["after"] = replace(motion, rotation=motion.rotation + np.float32(0.01), translation=motion.translation - np.float32(0.002))
+        return given["after"]
+
+    found = track(noisy, np.ones(T, bool), SIZE, FPS, HEAD, steady=steady)
+    np.testing.assert_allclose(given["before"].rotation, tracked.motion.rotation, atol=1e-5)
+    np.testing.assert_allclose(found.motion.rotation, given["after"].rotation, atol=1e-4)
+    np.testing.assert_allclose(found.motion.translation, given["after"].translation, atol=2e-5)
+    assert np.abs(found.motion.expr - tracked.motion.expr).max() > 0.01
