@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 VIEWS = 48
 """Frames of a shot that may be asked, at 512 pixels; fewer of larger pictures, so that their memory stays the same."""
 FEWEST_VIEWS = 12
-ALIKE, NEAR = 12, 5
+ALIKE, NEAR = 8, 4
 """Of them, how many each frame asks: those in which the head is turned most alike, and those nearest in time."""
-REACH = 12
+REACH = 10
 """Pixels of a 512 picture on either side of the outline that ask."""
 COLOUR = 32.0
 """Distance in RGB (8 bit) at which a colour is another one."""
