@@ -70,7 +70,7 @@ class _Skull:
         """Places [N, 3] in the camera's frame, pixels [N, 2] and whether they face the camera [N]."""
         places = self.points @ self.R[frame].T + self.t[frame]
         pixels = places[:, :2] / places[:, 2:] * (self.camera.fx, self.camera.fy) + (self.camera.cx, self.camera.cy)
-        facing = -np.einsum("nk,nk->n", self.normals @ self.R[frame].T, places) / np.linalg.norm(places, axis=1)
+        facing = -((self.normals @ self.R[frame].T) * places).sum(axis=1) / np.sqrt(np.square(places).sum(axis=1))
         return places, pixels, facing > FACING
 
 
@@ -198,13 +198,23 @@ def _flow(
     first, expected = (start[use] - 0.5).astype(np.float32), (guess[use] - 0.5).astype(np.float32)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 12, 0.01)
     options = {"winSize": (side, side), "maxLevel": 0, "criteria": stop, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW, "minEigThreshold": 1e-3}
-    found, status, _ = cv2.calcOpticalFlowPyrLK(before, after, first[:, None], expected[:, None].copy(), **options)
+    # OpenCV differentiates all it is given: the part around the points is enough.
+    corner, part = _window(np.concatenate([first, expected]), len(before), side)
+    found, status, _ = cv2.calcOpticalFlowPyrLK(before[part], after[part], (first - corner)[:, None], (expected - corner)[:, None].copy(), **options)
+    found = found + corner
     good = status[:, 0] > 0
     if good.sum() < FEWEST:
         return None
     residual = (found[:, 0] - expected)[good].astype(np.float64)
     J = _jacobian(places[use][good], skull.middle[frame], skull.camera)
     return _robust(J, residual, skull.camera.width / 512)
+
+
+def _window(points: np.ndarray, size: int, margin: int) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """The first pixel (x, y) of the part of a picture around points [N, 2], and that part."""
+    low = np.clip(np.floor(points.min(axis=0)).astype(int) - margin, 0, size - 1)
+    high = np.clip(np.ceil(points.max(axis=0)).astype(int) + margin + 1, 1, size)
+    return low.astype(np.float32), (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
 def _jacobian(places: np.ndarray, middle: np.ndarray, camera: Camera) -> np.ndarray:
@@ -224,16 +234,16 @@ def _jacobian(places: np.ndarray, middle: np.ndarray, camera: Camera) -> np.ndar
 def _robust(J: np.ndarray, residual: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
     """Least squares with Tukey's weights: the correction [6] and its information [6, 6]."""
     scale = np.array([0.01, 0.01, 0.01, 0.001, 0.001, 0.01])
-    A, weight = J * scale, np.ones(len(J))
-    damping, error, found = np.eye(6) * 1e-2, pixel, np.zeros(6)
+    A, b = (J * scale).reshape(-1, 6), residual.ravel()
+    weight, error, found = np.ones(len(J)), pixel, np.zeros(6)
     for _ in range(ROBUST_ROUNDS):
-        normal = np.einsum("n,nki,nkj->ij", weight, A, A)
-        found = np.linalg.solve(normal + damping, np.einsum("n,nki,nk->i", weight, A, residual))
-        miss = np.linalg.norm(residual - A @ found, axis=1)
+        weighted = A * np.repeat(weight, 2)[:, None]
+        found = np.linalg.solve(weighted.T @ A + 1e-2 * np.eye(6), weighted.T @ b)
+        miss = np.sqrt(np.square(b - A @ found).reshape(-1, 2).sum(axis=1))
         error = max(1.2 * float(np.median(miss)), LEAST_ERROR * pixel)
         weight = np.square(np.clip(1 - np.square(miss / (4 * error)), 0, 1))
     share = min(INDEPENDENT / max(weight.sum(), 1.0), 1.0) / error**2
-    normal = np.einsum("n,nki,nkj->ij", weight, A, A) * share
+    normal = (A * np.repeat(weight, 2)[:, None]).T @ A * share
     return found * scale, normal / np.outer(scale, scale)
 
 
