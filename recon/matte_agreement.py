@@ -160,7 +160,8 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
     """
     planes, done = head_planes(capture.landmarks, capture.valid), 0
     for first, last in bounds:
-        views = _views(capture, first, last)
+        with ThreadPoolExecutor(threads) as pool:
+            views = _views(capture, first, last, pool)
 
         def clean(frame: int, views: Views = views, look: np.ndarray | None = None) -> np.ndarray:
             asked = _asked(frame, views, planes, capture.landmarks[frame, CHIN, 1])
@@ -179,13 +180,13 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
                 progress(done := done + 1, len(capture))
 
 
-def _views(capture: "Capture", first: int, last: int) -> Views:
+def _views(capture: "Capture", first: int, last: int, pool: ThreadPoolExecutor) -> Views:
     most = max(FEWEST_VIEWS, round(VIEWS * min(1.0, (512 / capture.size) ** 2)))
     frames = np.unique(np.linspace(first, last - 1, min(most, last - first)).astype(int))
     wall, background = np.zeros((capture.size, capture.size, 4), np.uint8), learn_background(capture, first, last)
     if background is not None:
         wall = _wall(background)
-    return Views(frames, np.stack([_look(capture, int(frame), wall) for frame in frames]), wall)
+    return Views(frames, np.stack(list(pool.map(lambda frame: _look(capture, int(frame), wall), frames))), wall)
 
 
 def _wall(background: Background) -> np.ndarray:

@@ -147,7 +147,7 @@ def test_hair_before_its_own_colour(capture):
     def hidden(rgb, index):
         matte = cv2.GaussianBlur((capture.matte(index) > 127).astype(np.float32), (0, 0), 1)[..., None]
         hair = np.array([40, 30, 25], np.float32)
-        return (matte * (0.2 * rgb + 0.8 * hair) + (1 - matte) * hair).astype(np.uint8)
+        return (matte * (0.1 * rgb + 0.9 * hair) + (1 - matte) * hair).astype(np.uint8)
 
     row = _row(Spoiled(capture, hidden), "matte")
     assert row.grade == AGAIN and "background of another colour" in row.advice

@@ -96,7 +96,7 @@ def test_shoulders_move_with_the_true_torso(tracked):
 
 def test_progress_ends_at_its_total(tracked):
     calls = tracked[3]
-    assert calls[-1][0] == calls[-1][1] == 3 * T
+    assert calls[-1][0] == calls[-1][1] == 4 * T
     assert all(a[0] <= b[0] for a, b in itertools.pairwise(calls))
 
 
