@@ -52,8 +52,9 @@ def head_planes(landmarks: np.ndarray, valid: np.ndarray) -> HeadPlanes:
     centre = skull.mean(axis=1)
     source, target = skull[0] - centre[0], skull - centre[:, None]
     U, S, Vt = np.linalg.svd(target.transpose(0, 2, 1) @ source)
-    U[:, :, 2] *= np.sign(np.linalg.det(U @ Vt))[:, None]
-    S[:, 2] *= np.sign(np.linalg.det(U @ Vt))
+    flip = np.sign(np.linalg.det(U @ Vt))
+    U[:, :, 2] *= flip[:, None]
+    S[:, 2] *= flip
     planes.R[frames], planes.scale[frames] = U @ Vt, S.sum(axis=1) / max(float(np.square(source).sum()), 1e-9)
     planes.middle[frames] = (centre + planes.scale[frames, None] * (planes.R[frames] @ inwards))[:, :2]
     return planes

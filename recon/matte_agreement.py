@@ -57,7 +57,7 @@ class Views:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _votes(rows, columns, look, looks, chosen, warps, chin, wall, radius, own, wall_votes, out):
+def _votes(rows, columns, look, looks, chosen, warps, below, wall, radius, own, wall_votes, out):
     height, width = look.shape[0], look.shape[1]
     half, near = np.float32(0.5), np.float32(1) / (radius * radius)
     last_row, last_column = np.float32(height - 1), np.float32(width - 1)
@@ -68,7 +68,7 @@ def _votes(rows, columns, look, looks, chosen, warps, chin, wall, radius, own, w
         total = own * np.float32(look[y, x, 4])
         agreed = total * np.float32(look[y, x, 3])
         for k in range(chosen.shape[0]):
-            if y >= chin[k]:
+            if y >= below[k]:
                 continue
             m = warps[k]
             u = m[0, 0] * cx + m[0, 1] * cy + m[0, 2] - half
@@ -86,9 +86,9 @@ def _votes(rows, columns, look, looks, chosen, warps, chin, wall, radius, own, w
             fv, fu = v - np.float32(i), u - np.float32(j)
             a, b = np.float32(view[i, j, 3]), np.float32(view[i, j + 1, 3])
             c, d = np.float32(view[i + 1, j, 3]), np.float32(view[i + 1, j + 1, 3])
-            above, below = a + fu * (b - a), c + fu * (d - c)
+            upper, lower = a + fu * (b - a), c + fu * (d - c)
             total += vote
-            agreed += vote * (above + fv * (below - above))
+            agreed += vote * (upper + fv * (lower - upper))
         if wall[y, x, 3] > 0:
             dr, dg, db = np.float32(wall[y, x, 0]) - red, np.float32(wall[y, x, 1]) - green, np.float32(wall[y, x, 2]) - blue
             vote = np.float32(1) - (dr * dr + dg * dg + db * db) * near

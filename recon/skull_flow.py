@@ -162,7 +162,8 @@ def _follow(frames: range, skull: _Skull, greys: Greys, valid: np.ndarray, shot:
     seen = [frame for frame in frames if valid[frame]]
     if not seen:
         return []
-    textured = _textured(grey(seen[len(seen) // 2]), skull, seen[len(seen) // 2])
+    middle = seen[len(seen) // 2]
+    textured = _textured(grey(middle), skull, middle, side)
     links = []
     for frame in frames:
         kept.pop(frame - LAGS[-1] - 1, None)
@@ -176,9 +177,8 @@ def _follow(frames: range, skull: _Skull, greys: Greys, valid: np.ndarray, shot:
     return links
 
 
-def _textured(grey: np.ndarray, skull: _Skull, frame: int) -> np.ndarray:
+def _textured(grey: np.ndarray, skull: _Skull, frame: int, side: int) -> np.ndarray:
     """[N] bool: points that have something to hold on to, as `frame` shows them."""
-    side = 2 * round(WINDOW * skull.camera.width / 1024) + 1
     strength = cv2.cornerMinEigenVal(grey.astype(np.float32) / 255, side, ksize=3)
     _, pixels, facing = skull.seen(frame)
     column, row = np.clip(pixels, 0, skull.camera.width - 1).astype(np.int64).T
