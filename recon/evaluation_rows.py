@@ -17,6 +17,7 @@ from recon.evaluation_landmarks import head_speed, jitter, still_stretches
 from recon.evaluation_transfer import carried_over
 from recon.novel_views import NovelView, novel_views, rest_frame, summary
 from recon.occlusion import load_occlusions
+from recon.pose_bias import as_fitted
 from recon.tracking_files import TrackedCapture
 
 TRACKED, REFINED = "tracked", "refined"
@@ -178,9 +179,10 @@ def assess(
 
 
 def _tracked(avatar: Avatar, capture: Capture, tracking: TrackedCapture) -> Candidate:
-    # An avatar that was fitted to this very tracking goes with it as it is, whatever the fit made of its identity.
-    ours = trained_frames(avatar, capture) is not None
-    return Candidate(avatar, tracking.motion if ours else carried_over(tracking.motion, tracking.camera, avatar), tracking.camera)
+    # An avatar that was fitted to this very tracking goes with it, whatever the fit made of its identity.
+    if trained_frames(avatar, capture) is None:
+        return Candidate(avatar, carried_over(tracking.motion, tracking.camera, avatar), tracking.camera)
+    return Candidate(avatar, as_fitted(tracking.motion, avatar.metadata["fit"]), tracking.camera)
 
 
 def _remarks(avatars: dict[str, Avatar], capture: Capture, tracking: TrackedCapture, groups: Groups) -> list[str]:

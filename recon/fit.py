@@ -127,6 +127,9 @@ def fit(
         "train_psnr": round(average_psnr, 3),
         "seconds": round(time.monotonic() - start, 1),
     }
+    bias = None if trainer.refiner is None else trainer.refiner.bias
+    if bias is not None:
+        record["pose_bias"] = bias.to_json()
     avatar = trainer.avatar(
         (metadata or {}) | {"fit": record, "camera": camera.to_json(), "fps": [motion.fps.numerator, motion.fps.denominator]}, split.train
     )

@@ -7,6 +7,7 @@ just before and after, at the same place; and, where the camera stands still, th
 there has a vote (a bilateral filter, Tomasi and Manduchi 1998, along the head's motion).
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from avatar3d.progress import Progress, silent
 from recon.head_plane import HeadPlanes, head_planes
 from recon.landmarks import CHIN
 from recon.matte import largest_component
-from recon.wall import Background, learn_background
+from recon.wall import learn_wall
 
 if TYPE_CHECKING:
     from recon.capture import Capture
@@ -97,6 +98,15 @@ def _votes(rows, columns, look, looks, chosen, warps, below, wall, radius, own, 
         out[p] = agreed / total
 
 
+@njit(cache=True, nogil=True)
+def _pack(rgb, matte, look):
+    for y in range(matte.shape[0]):
+        for x in range(matte.shape[1]):
+            for k in range(3):
+                look[y, x, k] = rgb[y, x, k]
+            look[y, x, 3], look[y, x, 4] = matte[y, x], 255
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _believe(look, wall, radius, least):
     # What looks like the wall and is said to be the person is in doubt.
@@ -159,49 +169,44 @@ def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: 
         progress: told how many frames are done.
     """
     planes, done = head_planes(capture.landmarks, capture.valid), 0
-    for first, last in bounds:
-        with ThreadPoolExecutor(threads) as pool:
-            views = _views(capture, first, last, pool)
-
-        def clean(frame: int, views: Views = views, look: np.ndarray | None = None) -> np.ndarray:
-            asked = _asked(frame, views, planes, capture.landmarks[frame, CHIN, 1])
-            return agreed(_look(capture, frame, views.wall) if look is None else look, views, asked)
-
-        def write(frame: int) -> None:
-            (capture.path / "mattes" / f"{frame:05d}.png").write_bytes(cv2.imencode(".png", clean(frame), _PNG)[1].tobytes())
-
-        with ThreadPoolExecutor(threads) as pool:
-            # Those who are asked agree among themselves first.
-            own = list(pool.map(clean, views.frames.tolist(), [views] * len(views.frames), list(views.looks)))
-            for look, matte in zip(views.looks, own, strict=True):
-                look[..., 3] = matte
-                _believe(look, views.wall, np.float32(COLOUR), np.float32(LEAST_BELIEF))
-            for _ in pool.map(write, range(first, last)):
+    with ThreadPoolExecutor(threads) as pool:
+        for first, last in bounds:
+            for _ in _clean_shot(capture, planes, first, last, pool):
                 progress(done := done + 1, len(capture))
+
+
+def _clean_shot(capture: "Capture", planes: HeadPlanes, first: int, last: int, pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Clean the frames of one shot; goes on whenever one more of them is done."""
+    views, strengths = _views(capture, first, last, pool), (np.float32(COLOUR), np.float32(LEAST_BELIEF))
+
+    def agree(frame: int, look: np.ndarray) -> np.ndarray:
+        return agreed(look, views, _asked(frame, views, planes, capture.landmarks[frame, CHIN, 1]))
+
+    def rewrite(frame: int) -> None:
+        look = _look(capture, frame)
+        _believe(look, views.wall, *strengths)
+        (capture.path / "mattes" / f"{frame:05d}.png").write_bytes(cv2.imencode(".png", agree(frame, look), _PNG)[1].tobytes())
+
+    # Those who are asked agree among themselves first.
+    for look in views.looks:
+        _believe(look, views.wall, *strengths)
+    for look, matte in zip(views.looks, list(pool.map(agree, views.frames.tolist(), views.looks)), strict=True):
+        look[..., 3] = matte
+        _believe(look, views.wall, *strengths)
+    yield from pool.map(rewrite, range(first, last))
 
 
 def _views(capture: "Capture", first: int, last: int, pool: ThreadPoolExecutor) -> Views:
     most = max(FEWEST_VIEWS, round(VIEWS * min(1.0, (512 / capture.size) ** 2)))
     frames = np.unique(np.linspace(first, last - 1, min(most, last - first)).astype(int))
-    wall, background = np.zeros((capture.size, capture.size, 4), np.uint8), learn_background(capture, first, last)
-    if background is not None:
-        wall = _wall(background)
-    return Views(frames, np.stack(list(pool.map(lambda frame: _look(capture, int(frame), wall), frames))), wall)
+    looks = np.stack(list(pool.map(lambda frame: _look(capture, int(frame)), frames)))
+    return Views(frames, looks, learn_wall(looks))
 
 
-def _wall(background: Background) -> np.ndarray:
-    wall = np.empty((*background.known.shape, 4), np.uint8)
-    wall[..., :3] = cv2.GaussianBlur(background.rgb, (0, 0), _SMOOTHING) + 0.5
-    wall[..., 3] = background.known * 255
-    return wall
-
-
-def _look(capture: "Capture", frame: int, wall: np.ndarray) -> np.ndarray:
-    """[H, W, 5] uint8 of a frame, see `Views`."""
+def _look(capture: "Capture", frame: int) -> np.ndarray:
+    """[H, W, 5] uint8 of a frame, see `Views`; it is believed altogether."""
     look = np.empty((capture.size, capture.size, 5), np.uint8)
-    look[..., :3] = cv2.GaussianBlur(capture.image(frame), (0, 0), _SMOOTHING)
-    look[..., 3] = capture.matte(frame)
-    _believe(look, wall, np.float32(COLOUR), np.float32(LEAST_BELIEF))
+    _pack(cv2.GaussianBlur(capture.image(frame), (0, 0), _SMOOTHING), capture.matte(frame), look)
     return look
 
 

@@ -2,7 +2,8 @@
 
 The trainer knows how every drawn frame's picture would change with its vertices; this turns that into small steps of the frame's own
 channels. A frame is visited a few dozen times, too seldom for an optimizer that learns its own scales, so the scales are known
-beforehand: how far, in pixels, each channel moves the visible surface. What all frames agree on belongs to the Gaussians, not to the
+beforehand: how far, in pixels, each channel moves the visible surface. What the pose of a frame foretells, all frames learn together
+(`recon.pose_bias`); it holds for frames that were never visited too. What all frames agree on belongs to the Gaussians, not to the
 motion, and is taken out.
 """
 
@@ -15,15 +16,19 @@ from torch import Tensor
 from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
-from recon.refinement import DEVIATION, Layout
-from recon.rig_gradient import Pose, RigArrays, frame_channels, pose, pose_backward, rig_arrays
+from recon.channel_layout import Layout
+from recon.pose_bias import PoseBias, learn_pose_bias
+from recon.refinement import DEVIATION
+from recon.rig_gradient import Pose, RigArrays, pose, pose_backward, rig_arrays
 
 PIXELS = 0.1
 """Motion of the visible surface, root mean square in pixels of the camera, that one deviation of a channel is held to be worth."""
 STEP = 0.15
 """Root mean square length of the first step of a frame in pixels, at a rate of 1."""
 FORGET = 0.02
-"""Part of a frame's correction that is given up at every visit, at a rate of 1."""
+"""Part of a frame's own correction, beside what its pose foretells, that is given up at every visit, at a rate of 1."""
+LEARN_INTERVAL = 8
+"""Visits from one learning of what poses foretell to the next."""
 _SAMPLES = 6
 _MEMORY = 0.98
 
@@ -42,11 +47,16 @@ class MotionRefiner:
         """
         self._motion, self._layout = motion, Layout.of(motion)
         self._rig = rig_arrays(rig, torch.from_numpy(motion.shape))
-        self._tracked = np.stack([self._layout.pack(frame_channels(motion, i)) for i in range(len(motion))])
+        self._tracked = self._layout.tracks(motion)
         self._free = np.zeros(len(motion), bool)
         self._free[frames] = True if motion.valid is None else motion.valid[frames]
         self._posed: dict[int, Pose] = {}
         self._correction = np.zeros_like(self._tracked)
+        self._visited = np.zeros(len(motion), bool)
+        self._sum = np.zeros(self._layout.size)
+        """Of the corrections of all visited frames."""
+        self._applied = 0
+        self._bias: PoseBias | None = None
         self._size = np.zeros(2)
         """Mean square of the gradients in the scaled coordinates, and the weight it rests on."""
         free = np.flatnonzero(self._free)
@@ -56,15 +66,20 @@ class MotionRefiner:
         metric = np.mean([_pixel_metric(self._rig, self._layout, self._tracked[i], deviation, faces, camera) for i in samples], axis=0)
         self._basis = np.linalg.inv(np.linalg.cholesky(metric + np.diag((PIXELS / deviation) ** 2))).T
 
+    @property
+    def bias(self) -> PoseBias | None:
+        """What poses foretell; None as long as nothing is known of it."""
+        return self._bias
+
     def motion(self) -> Motion:
-        """The motion with its corrections; frames that were never visited are as tracked."""
-        channels = self._layout.unpack(self._tracked + self._settled())
-        return replace(self._motion, **channels)
+        """The motion with its corrections; frames that were never visited have what their pose foretells."""
+        everything = np.arange(len(self._tracked))
+        return replace(self._motion, **self._layout.unpack(self._tracked + self._settled(everything)))
 
     def vertices(self, frames: np.ndarray) -> np.ndarray:
         """[B, V, 3] posed vertices of some frames as they stand."""
-        correction = self._settled()
-        self._posed = {int(i): pose(self._rig, self._layout.unpack(self._tracked[i] + correction[i])) for i in frames}
+        channels = self._tracked[frames] + self._settled(frames)
+        self._posed = {int(i): pose(self._rig, self._layout.unpack(values)) for i, values in zip(frames, channels, strict=True)}
         return np.stack([self._posed[int(i)].vertices for i in frames])
 
     def apply(self, frames: np.ndarray, g_vertices: np.ndarray, rate: float = 1.0) -> None:
@@ -75,32 +90,56 @@ class MotionRefiner:
             g_vertices: [B, V, 3] gradient of each frame's own loss.
             rate: factor of the step, for a schedule.
         """
-        for i, g in zip(frames, g_vertices, strict=True):
+        foretold = self._foretold(frames)
+        for i, g, usual in zip(frames, g_vertices, foretold, strict=True):
             if not self._free[i]:
                 continue
             gradient = self._layout.pack(pose_backward(self._rig, self._posed[int(i)], np.ascontiguousarray(g)).motion)
             scaled = self._basis.T @ gradient
             self._size = _MEMORY * self._size + (1 - _MEMORY) * np.array([scaled @ scaled, 1.0])
             step = self._basis @ scaled * (STEP / max(np.sqrt(self._size[0] / self._size[1]), 1e-30))
-            self._correction[i] = (1 - FORGET * rate) * self._correction[i] - rate * step
+            before = self._correction[i] if self._visited[i] else usual + self._common
+            after = before + FORGET * rate * (usual - before) - rate * step
+            self._sum += after - self._correction[i]
+            self._correction[i], self._visited[i] = after, True
+        if self._applied % LEARN_INTERVAL == 0:
+            self._learn()
+        self._applied += 1
 
-    def _settled(self) -> np.ndarray:
-        """[T, P] corrections without what all corrected frames have in common."""
-        visited = self._correction.any(axis=1)
-        if not visited.any():
-            return self._correction
-        return np.where(visited[:, None], self._correction - self._correction[visited].mean(axis=0), 0.0)
+    def _learn(self) -> None:
+        found = self._correction[self._visited]
+        if len(found):
+            self._bias = learn_pose_bias(self._layout, self._tracked[self._visited], found)
+
+    @property
+    def _common(self) -> np.ndarray:
+        """[P] what the corrections of all visited frames have in common."""
+        return self._sum / max(self._visited.sum(), 1)
+
+    def _foretold(self, frames: np.ndarray) -> np.ndarray:
+        """[B, P] corrections that the poses of some frames foretell; nil for frames that may not be corrected."""
+        if self._bias is None:
+            return np.zeros((len(frames), self._layout.size))
+        return self._bias.of(self._layout, self._tracked[frames]) * self._free[frames, None]
+
+    def _settled(self, frames: np.ndarray) -> np.ndarray:
+        """[B, P] corrections of some frames, without what all frames have in common."""
+        return np.where(self._visited[frames, None], self._correction[frames] - self._common, self._foretold(frames))
 
     def state(self) -> dict[str, Tensor]:
         """All that a checkpoint needs, by name."""
-        return {"refiner.correction": torch.from_numpy(self._correction.copy()), "refiner.size": torch.from_numpy(self._size.copy())}
+        arrays = {"correction": self._correction, "size": self._size, "visited": self._visited, "sum": self._sum}
+        arrays |= {"applied": np.array(self._applied)} | ({} if self._bias is None else self._bias.arrays())
+        return {f"refiner.{name}": torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError or ValueError where it is of another motion."""
-        correction = state["refiner.correction"].double().numpy()
-        if correction.shape != self._correction.shape:
-            raise ValueError(f"corrections have shape {correction.shape}, expected {self._correction.shape}")
-        self._correction, self._size = correction.copy(), state["refiner.size"].double().numpy().copy()
+        arrays = {name.removeprefix("refiner."): value.numpy().copy() for name, value in state.items() if name.startswith("refiner.")}
+        if arrays["correction"].shape != self._correction.shape:
+            raise ValueError(f"corrections have shape {arrays['correction'].shape}, expected {self._correction.shape}")
+        self._correction, self._size, self._visited, self._sum = (arrays[name] for name in ("correction", "size", "visited", "sum"))
+        self._applied = int(arrays["applied"])
+        self._bias = PoseBias(*(arrays[name] for name in ("mean", "deviation", "matrix"))) if "matrix" in arrays else None
 
 
 def _pixel_metric(rig: RigArrays, layout: Layout, values: np.ndarray, deviation: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:

@@ -22,6 +22,7 @@ from avatar3d.head.model import ROOT
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
+from recon.channel_layout import Layout
 from recon.frozen_avatar import FrozenAvatar
 from recon.rig_gradient import frame_channels
 from recon.training_frames import TrainingFrame
@@ -54,34 +55,6 @@ class Pictures(Protocol):
     def get(self, index: int, shrink: int) -> TrainingFrame:
         """Frame `index` at 1 / `shrink` of the camera's resolution."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Where each channel lies in the vector of a frame's parameters."""
-
-    slices: dict[str, slice]
-
-    @staticmethod
-    def of(motion: Motion) -> "Layout":
-        """The channels that a motion has."""
-        slices, start = {}, 0
-        for name, value in frame_channels(motion, 0).items():
-            slices[name] = slice(start, start + len(value))
-            start += len(value)
-        return Layout(slices)
-
-    def pack(self, channels: dict[str, np.ndarray]) -> np.ndarray:
-        """[P] float64."""
-        return np.concatenate([channels[name] for name in self.slices]).astype(np.float64)
-
-    def unpack(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """float32 channels of [..., P]."""
-        return {name: np.ascontiguousarray(values[..., part], np.float32) for name, part in self.slices.items()}
-
-    def spread(self, by_channel: dict[str, float]) -> np.ndarray:
-        """[P] float64: every parameter's value is its channel's."""
-        return np.concatenate([np.full(part.stop - part.start, by_channel[name]) for name, part in self.slices.items()])
 
 
 @dataclass(frozen=True, eq=False)

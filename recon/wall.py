@@ -1,18 +1,11 @@
 """What is behind the person, where the camera stands still: the head moves, so most of it is seen plainly in some frames of the shot."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numba import njit
 
-if TYPE_CHECKING:
-    from recon.capture import Capture
-
-VIEWS = 48
-"""Frames of a shot from which its background is learned."""
 LEAST_VIEWS = 3
-"""In how many of them a pixel must be background to count as known."""
+"""In how many of the frames a pixel must be background to count as known."""
 STEADY = 10.0
 """Grey levels that a known pixel may change by over the shot; more, and the camera or the scene moves there."""
 STEADY_SHARE = 0.8
@@ -21,36 +14,40 @@ APART = 6
 """Pixels of a 512 picture outside the matte from which on a pixel surely is background."""
 
 
-@dataclass(frozen=True, eq=False)
-class Background:
-    """What is behind the person in one shot."""
+@njit(cache=True, nogil=True)
+def _gather(look, near, total, square, count):
+    for y in range(near.shape[0]):
+        for x in range(near.shape[1]):
+            if near[y, x] > 0:
+                continue
+            count[y, x] += 1
+            for k in range(3):
+                value = np.float32(look[y, x, k])
+                total[y, x, k] += value
+                square[y, x, k] += value * value
 
-    rgb: np.ndarray
-    """[H, W, 3] float32, 0..255."""
-    known: np.ndarray
-    """[H, W] float32, 1 where it was seen and stays as it is, else 0."""
 
+def learn_wall(looks: np.ndarray) -> np.ndarray:
+    """[H, W, 4] uint8: the colour behind the person, and 255 where it was seen and stays as it is, else 0.
 
-def learn_background(capture: "Capture", first: int, last: int) -> Background | None:
-    """The background of the frames first..last-1, or None where the camera moves or nothing of it is seen."""
-    frames = np.unique(np.linspace(first, last - 1, min(VIEWS, last - first)).astype(int))
-    reach = _odd(2 * APART, capture.size)
-    total = np.zeros((capture.size, capture.size, 3), np.float32)
-    square, count = np.zeros_like(total), np.zeros((capture.size, capture.size, 1), np.float32)
-    for index in frames:
-        outside = (cv2.dilate(capture.matte(int(index)), np.ones((reach, reach), np.uint8)) == 0).astype(np.float32)[..., None]
-        picture = capture.image(int(index)).astype(np.float32)
-        total += outside * picture
-        square += outside * picture * picture
-        count += outside
-    seen = count[..., 0] >= LEAST_VIEWS
-    mean = total / np.maximum(count, 1)
-    deviation = np.sqrt(np.maximum(square / np.maximum(count, 1) - mean * mean, 0)).mean(axis=2)
+    All zero where the camera moves or nothing of it is seen.
+
+    Args:
+        looks: [M, H, W, 4 or more] uint8 frames of one shot: RGB and matte.
+    """
+    height, width = looks.shape[1:3]
+    reach = np.ones((2 * round(2 * APART * width / 1024) + 1,) * 2, np.uint8)
+    total, square = np.zeros((2, height, width, 3), np.float32)
+    count = np.zeros((height, width), np.float32)
+    for look in looks:
+        _gather(look, cv2.dilate(np.ascontiguousarray(look[..., 3]), reach), total, square, count)
+    often = np.maximum(count, 1)[..., None]
+    mean = total / often
+    deviation = np.sqrt(np.maximum(square / often - mean * mean, 0)).mean(axis=2)
+    seen = count >= LEAST_VIEWS
     steady = seen & (deviation < STEADY)
-    if seen.sum() == 0 or steady.sum() < STEADY_SHARE * seen.sum():
-        return None
-    return Background(mean, steady.astype(np.float32))
-
-
-def _odd(pixels: int, size: int) -> int:
-    return 2 * round(pixels * size / 1024) + 1
+    wall = np.zeros((height, width, 4), np.uint8)
+    if seen.any() and steady.sum() >= STEADY_SHARE * seen.sum():
+        wall[..., :3] = mean + 0.5
+        wall[..., 3] = 255 * steady
+    return wall

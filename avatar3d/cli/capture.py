@@ -124,6 +124,7 @@ def fit_capture(
     from recon.evaluation import evaluate
     from recon.fit import fit as fit_gaussians
     from recon.fit import split_frames
+    from recon.pose_bias import as_fitted
     from recon.presets import PRESETS
     from recon.tracking_files import load_tracking, track_capture
 
@@ -146,6 +147,7 @@ def fit_capture(
         )  # fmt: skip
     split = split_frames(capture, motion, holdout)
     record = avatar.metadata["fit"]
+    motion = as_fitted(motion, record)
     sample = split.train[np.linspace(0, len(split.train) - 1, min(60, len(split.train))).astype(int)]
     record["quality_train"] = evaluate(avatar, capture, motion, camera, sample).to_json()
     if len(split.test):

@@ -25,7 +25,9 @@ def film_over_capture(person: "Avatar", motion: "Motion", out: Path, folder: Pat
 
     from avatar3d.errors import UserError
     from recon.capture import load_capture
+    from recon.evaluation_frames import trained_frames
     from recon.plate import background_plate, scene_without_person
+    from recon.pose_bias import as_fitted
     from recon.tracking_files import load_tracking
     from viewer.film import film
 
@@ -35,7 +37,9 @@ def film_over_capture(person: "Avatar", motion: "Motion", out: Path, folder: Pat
     tracking = load_tracking(folder, person.head)
     if tracking is None:
         raise UserError(f"{folder}: has not been tracked; run `avatar3d track` on its video again")
-    tracked, plate = tracking.motion, background_plate(capture)
+    own = trained_frames(person, capture) is not None
+    tracked = as_fitted(tracking.motion, person.metadata["fit"]) if own else tracking.motion
+    plate = background_plate(capture)
     last = (len(tracked) - 1) / float(tracked.fps)
 
     def there_and_back(time: float) -> float:
