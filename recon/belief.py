@@ -20,6 +20,10 @@ FULLY_SEEN = 0.01
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
 GRAZING = 0.0
 """Cosine of the angle between a triangle's normal and the direction to the camera below which it shows nothing of itself."""
+PLAIN = 0.35
+"""The same, above which its colour is seen for what it is: at the rim a colour is right only together with what lies behind, from that one side."""
+LIKENESS = 0.06
+"""By how much a colour that was never seen plainly may differ from what its neighbours' colours make likely."""
 OUTSIDE = 64
 """Matte below which a place is beyond the person's outline."""
 NEIGHBOURS = 8
@@ -103,12 +107,15 @@ def spread_colours(colour: np.ndarray, seen: np.ndarray, near: Neighbourhood) ->
     return spread.numpy()
 
 
-def front(position: np.ndarray, normal: np.ndarray, camera: Camera, near: Neighbourhood) -> np.ndarray:
-    """[N] float32, 1 for Gaussians at `position` [N, 3] whose triangles, with `normal` [N, 3], face the camera; always for those off the mesh."""
+def facing(position: np.ndarray, normal: np.ndarray, camera: Camera, near: Neighbourhood) -> np.ndarray:
+    """[N] cosine of the angle between the `normal` [N, 3] of a Gaussian's triangle and the way from its `position` [N, 3] to the camera.
+
+    One for those off the mesh.
+    """
     centre = -camera.T_cam_world[:3, :3].T @ camera.T_cam_world[:3, 3]
     towards = centre.astype(np.float32) - position
     cosine = (towards * normal).sum(axis=1) / np.linalg.norm(towards, axis=1)
-    return ((cosine > GRAZING) | (near.on_mesh.cpu().numpy() == 0)).astype(np.float32)
+    return np.where(near.on_mesh.cpu().numpy() == 0, np.float32(1), cosine)
 
 
 def beyond(position: np.ndarray, matte: np.ndarray, camera: Camera) -> np.ndarray:
@@ -147,3 +154,43 @@ def settle(parameters: dict[str, Tensor], trust: Tensor, near: Neighbourhood, ra
     p["opacity_logit"] += doubt * (torch.where(near.on_mesh > 0, beside, CLEAR) - p["opacity_logit"])
     for name, width in (("position_basis", 3), ("rotation_basis", 4), ("colour_basis", 3)):
         p[name] *= 1 - doubt.repeat_interleave(width)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the frames tell of each Gaussian."""
+
+    trust: Tensor
+    """[N] 0..1 `belief` in it."""
+    plain: Tensor
+    """[N] 0..1 the same of its colour: seen face on, or nearly."""
+    likely: Tensor
+    """[N, 3] colours as they spread from where they are plainly seen."""
+
+    def seen_again(self, trust: Tensor, plain: Tensor) -> "Known":
+        """The same after another look."""
+        return Known(trust, plain, self.likely)
+
+    def temper(self, colour: Tensor, near: Neighbourhood) -> None:
+        """Keep colours [N, 3] that were never seen plainly, in place, near what their neighbours make likely; that spreads a step further."""
+        known = torch.maximum(self.plain, 1 - near.on_mesh)[:, None]
+        self.likely.copy_(known * colour + (1 - known) * near.mean(self.likely))
+        within = torch.minimum(torch.maximum(colour, self.likely - LIKENESS), self.likely + LIKENESS)
+        colour += (1 - known) * (within - colour)
+
+    def replaced(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
+        """Let Gaussians that were given up [M] be known, in place, as those [M] whose halves they now are."""
+        for field in fields(self):
+            values = getattr(self, field.name)
+            values[given_up] = values[chosen]
+
+    def to(self, device: torch.device) -> "Known":
+        """The same on another device."""
+        return Known(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def first_known(trust: Tensor, plain: Tensor, colour: Tensor, near: Neighbourhood) -> Known:
+    """What is known after the first look, colours [N, 3] being as they are; on the device of `colour`."""
+    cpu = torch.device("cpu")
+    spread = spread_colours(colour.cpu().numpy(), plain.cpu().numpy() > 0.5, near.to(cpu))
+    return Known(trust, plain, torch.from_numpy(spread).to(colour.device))

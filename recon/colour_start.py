@@ -6,7 +6,7 @@ from avatar3d import posing
 from avatar3d.camera import Camera
 from avatar3d.gaussians import SH_C0
 from avatar3d.render.cpu import backward_arrays, render_arrays
-from recon.belief import Neighbourhood, front, spread_colours
+from recon.belief import GRAZING, Neighbourhood, facing, spread_colours
 from recon.frame_gradients import Mesh, workspace
 from recon.trainer import START_OPACITY
 from recon.training_frames import TrainingFrame
@@ -42,9 +42,9 @@ def start_colours(
         if frame.shown is not None:
             pixels, matte = pixels * frame.shown[..., None], matte * frame.shown
         # The back of the head shines through the face while nothing is opaque yet; what it shows there is the face's colour.
-        facing = front(posed[0], frames.rotation[mesh.face, :, 2], camera, near)[:, None]
-        weighted += facing * backward_arrays(workspace(), pixels).sh[:, 0] / SH_C0
-        total += facing * backward_arrays(workspace(), np.repeat(matte[..., None], 3, axis=2)).sh[:, 0, :1] / SH_C0
+        front = (facing(posed[0], frames.rotation[mesh.face, :, 2], camera, near) > GRAZING)[:, None]
+        weighted += front * backward_arrays(workspace(), pixels).sh[:, 0] / SH_C0
+        total += front * backward_arrays(workspace(), np.repeat(matte[..., None], 3, axis=2)).sh[:, 0, :1] / SH_C0
     seen = total[:, 0] > _LEAST_WEIGHT
     colours = np.empty((count, 3), np.float32)
     colours[seen] = weighted[seen] / total[seen]

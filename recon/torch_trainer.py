@@ -14,7 +14,7 @@ from avatar3d.basis_network import basis_weights
 from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
-from recon.belief import belief, beyond, front
+from recon.belief import GRAZING, PLAIN, belief, beyond, facing
 from recon.device_frames import DeviceFrames
 from recon.torch_loss import photometric_losses
 from recon.trainer import LOOKS, Draw, Trainer
@@ -22,7 +22,7 @@ from recon.training_frames import FrameStore
 
 _PER_GAUSSIAN = ("position", "rotation", "log_scale", "opacity_logit", "colour")
 _WITH_BASES = ("position", "rotation", "colour")
-_RESIDENT = ("masks", "near", "trust")
+_RESIDENT = ("masks", "near", "known")
 """What else of a trainer's state is used together with its parameters."""
 
 
@@ -123,11 +123,12 @@ class TorchTrainer(Trainer):
         position, rotation, log_scale = bind(vertices, self._bound, local["position"], local["rotation"], local["log_scale"])
         return GaussianFrames(position, rotation, log_scale, local["opacity_logit"][0], local["colour"].expand(len(vertices), -1, -1))
 
-    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:
         """As the trainer on the CPU looks, drawn on the device."""
         chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
         N, camera = len(self.mesh.face), self.camera
-        seen, error, outside = torch.zeros(N, device=self._device), torch.zeros(N, device=self._device), np.zeros(N, np.float32)
+        seen, plain, error = torch.zeros(3, N, device=self._device)
+        outside = np.zeros(N, np.float32)
         for first in range(0, len(chosen), self.preset.batch):
             part = chosen[first : first + self.preset.batch]
             rows = torch.from_numpy(part).to(self._device)
@@ -138,24 +139,27 @@ class TorchTrainer(Trainer):
             local["colour"] = local["colour"].detach().requires_grad_()
             surface = self._surface(part)
             posed = self._pose(surface, local)
-            facing = torch.from_numpy(np.stack([self._front(v, x) for v, x in zip(surface, posed.position.detach(), strict=True)])).to(self._device)
+            cosine = torch.from_numpy(np.stack([self._facing(v, x) for v, x in zip(surface, posed.position.detach(), strict=True)])).to(self._device)
             for place, i in zip(posed.position.detach().cpu().numpy(), part, strict=True):
                 outside += beyond(place, store.get(int(i), 1).matte, camera) / len(chosen)
             rgb, _ = rasterize_frames(posed, camera, torch.zeros(3, device=self._device), backend=self._rasterizer, packed=self._packed)
             truth = torch.stack([torch.from_numpy(store.get(int(i), 1).over(np.zeros(3, np.float32))[0]) for i in part]).to(self._device)
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
-            seen += (facing * torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0]).sum(0)
+            filled = torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0]
+            seen += ((cosine > GRAZING) * filled).sum(0)
+            plain += ((cosine > PLAIN) * filled).sum(0)
             error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs())[0].sum((0, 2))
         depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
-        pixels = seen.cpu().numpy() / len(chosen)
-        trust = torch.maximum(belief(pixels, extents, opacity, camera.fx / depth), torch.from_numpy(outside))
-        return pixels, error.cpu().numpy(), trust.to(self._device)
+        shape = (extents, opacity, camera.fx / depth)
+        pixels, plainly = (part.cpu().numpy() / len(chosen) for part in (seen, plain))
+        trust = torch.maximum(belief(pixels, *shape), torch.from_numpy(outside))
+        return pixels, error.cpu().numpy(), trust.to(self._device), belief(plainly, *shape).to(self._device)
 
-    def _front(self, vertices: Tensor, position: Tensor) -> np.ndarray:
-        """[N] which Gaussians of a frame face the camera."""
+    def _facing(self, vertices: Tensor, position: Tensor) -> np.ndarray:
+        """[N] how far the Gaussians of a frame face the camera."""
         triangles = posing.triangle_frames(vertices.cpu().numpy(), self.mesh.faces, self.mesh.rest_area)
-        return front(position.cpu().numpy(), triangles.rotation[self.mesh.face, :, 2], self.camera, self.near)
+        return facing(position.cpu().numpy(), triangles.rotation[self.mesh.face, :, 2], self.camera, self.near)
 
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands, on the CPU; `seen` are the frames whose motion its statistics describe."""
@@ -174,7 +178,7 @@ class TorchTrainer(Trainer):
         """Continue from a `state` of any kind of trainer. Raises KeyError or RuntimeError where it is of another fit."""
         fitted = ("parameter.", "adam.")
         super().restore({name: value.to(self._device) if name.startswith(fitted) else value for name, value in state.items()})
-        self.trust = self._moved(self.trust)
+        self.known = self._moved(self.known)
         self._bound = binding(self.mesh.faces, self.mesh.rest_area, self.mesh.face, self.mesh.bary, self._device)
 
 

@@ -1,7 +1,7 @@
 """Fitting the Gaussians: batches of frames, one frame per thread, analytic gradients all the way, Adam."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from avatar3d.motion import Motion
 from avatar3d.render.cpu import backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
 from recon.basis_groups import basis_masks
-from recon.belief import Neighbourhood, belief, beyond, front, neighbourhood, settle
+from recon.belief import GRAZING, PLAIN, Known, Neighbourhood, belief, beyond, facing, first_known, neighbourhood, settle
 from recon.frame_gradients import FrameGradients, Mesh, frame_gradients, workspace
 from recon.loss import LossWeights
 from recon.motion_refiner import MotionRefiner
@@ -75,7 +75,7 @@ class Trainer:
         self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face.copy(), seeds.bary.copy())
         N, K = len(seeds.face), preset.bases + preset.torso_bases
         self.near: Neighbourhood = neighbourhood(head, rest[: head.num_vertices], seeds.face, seeds.bary, seeds.log_scale)
-        self.trust: Tensor | None = None
+        self.known: Known | None = None
         self.refiner: MotionRefiner | None = None
         self.masks = basis_masks(rig, motion, seeds.face, preset.bases, preset.torso_bases)
         self.inputs = network_inputs(motion)
@@ -195,26 +195,29 @@ class Trainer:
         preset = self.preset
         relocate = self.step in [round(share * preset.steps) for share in preset.relocations]
         settling = preset.settling > 0 and self.step % SETTLING_INTERVAL == 0
-        if relocate or (settling and (self.trust is None or self.step % LOOKING_INTERVAL == 0)):
-            seen, error, self.trust = self._look(store, frames)
+        if relocate or (settling and (self.known is None or self.step % LOOKING_INTERVAL == 0)):
+            seen, error, trust, plain = self._look(store, frames)
+            self.known = self.known.seen_again(trust, plain) if self.known else first_known(trust, plain, self.parameters["colour"], self.near)
             if relocate:
                 # Head and torso keep their numbers: clothes may be full of errors that no Gaussian could mend.
                 part = (self.masks["colour_basis"][-1, ::3].cpu().numpy() if self.masks else np.zeros(len(seen))).astype(int)
-                given_up, chosen = choose(error, seen, self.trust.cpu().numpy(), part, preset.relocated)
+                given_up, chosen = choose(error, seen, trust.cpu().numpy(), part, preset.relocated)
                 self._split(given_up, chosen)
-        if settling and self.trust is not None:
+        if settling and self.known is not None:
             # It ebbs as the learning rates do, or in the end it would win over what the frames show.
-            settle(self.parameters, self.trust, self.near, preset.settling * SETTLING_FLOOR ** (self.step / preset.steps))
+            settle(self.parameters, self.known.trust, self.near, preset.settling * SETTLING_FLOOR ** (self.step / preset.steps))
+            self.known.temper(self.parameters["colour"], self.near)
 
-    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor]:
-        """What some frames show of each Gaussian: the pixels it fills on average [N], the error under it [N], the trust [N] in it."""
+    def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:
+        """What some frames show of each Gaussian: the pixels it fills on average [N], the error under it [N], the trust [N] in it
+        and how plainly it is seen [N]."""
         chosen = frames[np.unique(np.linspace(0, len(frames) - 1, LOOKS).astype(int))]
         p = {name: value.cpu() for name, value in self.parameters.items()}
         N, camera, black = len(self.mesh.face), self.camera, np.zeros(3, np.float32)
         layers = tuple((weight.cpu(), bias.cpu()) for weight, bias in self.layers)
         weights = basis_weights(self.inputs[chosen], self.input_mean, self.input_std, layers)
         ones, depth = np.ones((camera.height, camera.width, 3), np.float32), 1.0
-        seen, error, outside = np.zeros(N), np.zeros(N), np.zeros(N, np.float32)
+        seen, plain, error, outside = np.zeros(N), np.zeros(N), np.zeros(N), np.zeros(N, np.float32)
         for row, vertices in enumerate(self.vertices(chosen)):
             local = {name: (p[name] + (weights[row] @ p[f"{name}_basis"]).view(N, -1)).numpy() for name in ("position", "rotation", "colour")}
             triangles = posing.triangle_frames(vertices, self.mesh.faces, self.mesh.rest_area)
@@ -230,17 +233,23 @@ class Trainer:
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
             error += backward_arrays(workspace(), difference).sh[:, 0].sum(axis=1) / SH_C0
             outside += beyond(posed[0], frame.matte, camera) / len(chosen)
-            facing = front(posed[0], triangles.rotation[self.mesh.face, :, 2], camera, self.near)
-            seen += facing * backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
+            cosine = facing(posed[0], triangles.rotation[self.mesh.face, :, 2], camera, self.near)
+            pixels = backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
+            seen += (cosine > GRAZING) * pixels
+            plain += (cosine > PLAIN) * pixels
             depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
-        trust = belief(seen, p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
-        return seen, error, torch.maximum(trust, torch.from_numpy(outside)).to(self.near.on_mesh.device)
+        shape = (p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
+        trust = belief(seen, *shape)
+        device = self.near.on_mesh.device
+        return seen, error, torch.maximum(trust, torch.from_numpy(outside)).to(device), belief(plain, *shape).to(device)
 
     def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
         """Put what is given up where what is chosen is, on the same triangle."""
         moments = {group["name"]: self.optimizer.state.get(group["params"][0], {}) for group in self.optimizer.param_groups}
         split(self.parameters, moments, given_up, chosen)
         self.mesh.face[given_up], self.mesh.bary[given_up] = self.mesh.face[chosen], self.mesh.bary[chosen]
+        if self.known is not None:
+            self.known.replaced(given_up, chosen)
         self.near = neighbourhood(
             self.head, self._rest[: self.head.num_vertices], self.mesh.face, self.mesh.bary, self.near.log_scale.cpu().numpy()
         ).to(self.near.on_mesh.device)
@@ -272,10 +281,10 @@ class Trainer:
         for name, value in self.parameters.items():
             for key, moment in self.optimizer.state.get(value, {}).items():
                 tensors[f"adam.{name}.{key}"] = moment
-        trust = {} if self.trust is None else {"trust": self.trust}
+        known = {} if self.known is None else {f"known.{field.name}": getattr(self.known, field.name).clone() for field in fields(self.known)}
         binding = {"face": torch.from_numpy(self.mesh.face.copy()), "bary": torch.from_numpy(self.mesh.bary.copy())}
         corrections = {} if self.refiner is None else self.refiner.state()
-        return tensors | trust | binding | corrections | {"step": torch.tensor(self.step)}
+        return tensors | known | binding | corrections | {"step": torch.tensor(self.step)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state`. Raises KeyError or RuntimeError where it is of another fit."""
@@ -284,7 +293,7 @@ class Trainer:
             moments = {key: state[f"adam.{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state}
             if moments:
                 self.optimizer.state[value] = moments
-        self.trust = state.get("trust")
+        self.known = Known(*(state[f"known.{field.name}"].clone() for field in fields(Known))) if "known.trust" in state else None
         if "refiner.correction" in state:
             self.refiner = MotionRefiner(self.motion, self.rig, self.camera, np.arange(len(self.motion)))
             self.refiner.restore(state)

@@ -1,12 +1,14 @@
 """What frames do not show follows the neighbours; what they show is left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from avatar3d.camera import Camera
+from avatar3d.camera import Camera, look_at
 from avatar3d.head.store import load_head
-from recon.belief import belief, beyond, neighbourhood, settle, spread_colours
+from recon.belief import LIKENESS, Known, belief, beyond, facing, first_known, neighbourhood, settle, spread_colours
 from recon.seeding import seed_mesh
 
 
@@ -77,3 +79,42 @@ def test_what_lies_beyond_the_outline_is_told():
     matte[:, :32] = 255
     left, right, far_right = [-0.1, 0, 1], [0.1, 0, 1], [9, 0, 1]
     assert beyond(np.array([left, right, far_right], np.float32), matte, camera).tolist() == [0, 1, 1]
+
+
+def test_a_colour_of_the_rim_stays_near_its_neighbours(placed):
+    *_, near = placed
+    colour, plain = torch.full((1500, 3), 0.5), torch.ones(1500)
+    strange, plainly_strange = 100, 200
+    plain[strange] = 0
+    known = first_known(torch.ones(1500), plain, colour, near)
+    for _ in range(5):
+        colour[[strange, plainly_strange]] = 1.0
+        known.temper(colour, near)
+    np.testing.assert_allclose(colour[strange], 0.5 + LIKENESS, atol=0.02)
+    assert colour[plainly_strange, 0] == 1.0
+
+
+def test_likely_colours_spread_into_what_nobody_saw(placed):
+    head, rest, seeds, near = placed
+    points = np.einsum("nc,nck->nk", seeds.bary, rest[head.faces.numpy()[seeds.face]])
+    plain = torch.from_numpy((points[:, 2] > np.median(points[:, 2])).astype(np.float32))
+    colour = torch.where(plain[:, None] > 0, 0.8, 0.1).repeat(1, 3)
+    known = first_known(torch.ones(1500), plain, colour, near)
+    known.temper(colour, near)
+    # Parts of which nothing at all is plainly seen, such as teeth, keep to themselves.
+    assert colour[plain == 0].median() > 0.4
+
+
+def test_halves_of_a_split_gaussian_are_known_alike(placed):
+    known = Known(torch.arange(4.0), torch.arange(4.0), torch.arange(12.0).view(4, 3))
+    known.replaced(np.array([0]), np.array([3]))
+    assert known.trust.tolist() == [3, 1, 2, 3] and known.likely[0].tolist() == [9, 10, 11]
+
+
+def test_facing_is_the_cosine_to_the_camera_and_one_off_the_mesh(placed):
+    *_, near = placed
+    off = replace(near, on_mesh=near.on_mesh * (torch.arange(1500) > 9))
+    camera = look_at(np.array([0.0, 3.0, 4.0]), np.zeros(3), focal=100.0, size=(64, 64))
+    cosine = facing(np.zeros((1500, 3), np.float32), np.tile(np.array([[0, 0, 1]], np.float32), (1500, 1)), camera, off)
+    np.testing.assert_allclose(cosine[10:], 0.8, atol=1e-6)
+    assert (cosine[:10] == 1).all()
