@@ -7,7 +7,7 @@ beforehand: how far, in pixels, each channel moves the visible surface. What the
 motion, and is taken out.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -139,7 +139,7 @@ class MotionRefiner:
             raise ValueError(f"corrections have shape {arrays['correction'].shape}, expected {self._correction.shape}")
         self._correction, self._size, self._visited, self._sum = (arrays[name] for name in ("correction", "size", "visited", "sum"))
         self._applied = int(arrays["applied"])
-        self._bias = PoseBias(*(arrays[name] for name in ("mean", "deviation", "matrix"))) if "matrix" in arrays else None
+        self._bias = PoseBias(*(arrays[field.name] for field in fields(PoseBias))) if "matrix" in arrays else None
 
 
 def _pixel_metric(rig: RigArrays, layout: Layout, values: np.ndarray, deviation: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:
