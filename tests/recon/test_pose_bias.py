@@ -12,7 +12,7 @@ from recon.channel_layout import Layout
 from recon.pose_bias import FLOORS, PoseBias, as_fitted, learn_pose_bias
 from tests.avatar3d.tiny import tiny_head, tiny_motion
 
-T = 80
+T = 240
 
 
 @pytest.fixture
@@ -34,17 +34,17 @@ def _biased(motion: Motion) -> tuple[Layout, np.ndarray, np.ndarray]:
 
 def test_finds_what_depends_on_the_pose(motion: Motion) -> None:
     layout, tracked, corrections = _biased(motion)
-    bias = learn_pose_bias(layout, tracked[:60], corrections[:60])
-    left = (corrections - bias.of(layout, tracked))[60:, layout.slices["translation"]]
-    assert left.std() < 0.4 * corrections[60:, layout.slices["translation"]].std()
+    bias = learn_pose_bias(layout, tracked[:200], corrections[:200])
+    left = (corrections - bias.of(layout, tracked))[200:, layout.slices["translation"]]
+    assert left.std() < 0.4 * corrections[200:, layout.slices["translation"]].std()
 
 
 def test_finds_what_is_alike_to_both_sides(motion: Motion) -> None:
     layout, tracked, corrections = _biased(motion)
     column = layout.slices["translation"].start
     corrections[:, column] = 0.05 * motion.rotation[:, 1] ** 2
-    left = (corrections - learn_pose_bias(layout, tracked[:60], corrections[:60]).of(layout, tracked))[60:, column]
-    assert left.std() < 0.5 * corrections[60:, column].std()
+    left = (corrections - learn_pose_bias(layout, tracked[:200], corrections[:200]).of(layout, tracked))[200:, column]
+    assert left.std() < 0.5 * corrections[200:, column].std()
 
 
 def test_foretells_nothing_of_a_head_that_holds_still(motion: Motion) -> None:
