@@ -1,7 +1,7 @@
 """What tracking gets wrong in the same way whenever a person is posed in the same way, learned of frames that were fitted.
 
 A focal length or a skull that is a little off, landmarks that slide over a turned face: their errors depend on the pose, and so a
-quadratic function of the tracked pose foretells about half of what fitting a frame to its picture would correct. It is learned of the
+linear function of the tracked pose foretells about half of what fitting a frame to its picture would correct. It is learned of the
 frames that were fitted (ridge regression) and serves those that were not.
 """
 
@@ -16,8 +16,6 @@ from recon.channel_layout import Layout
 
 FLOORS = {"rotation": 0.02, "translation": 0.004, "neck_pose": 0.02, "neck_translation": 0.002}
 """The channels that it depends on, and the deviation that each is held to have at least: radians, metres."""
-TURNS = ("rotation", "neck_pose")
-"""The channels whose products count too: to the left and to the right, landmarks slide alike."""
 RIDGE = 5.0
 """Frames that speak for no bias at all."""
 REACH = 2.5
@@ -29,17 +27,15 @@ class PoseBias:
     """The part of a correction that the tracked pose foretells."""
 
     mean: np.ndarray
-    """[D] of the tracked pose."""
+    """[Q] of the tracked pose."""
     deviation: np.ndarray
-    """[D]."""
-    centre: np.ndarray
-    """[Q] mean of what is made of the pose: itself in deviations, and the products of its turns."""
+    """[Q]."""
     matrix: np.ndarray
-    """[Q, P] from that to corrections of all channels."""
+    """[Q, P] from the pose in deviations to corrections of all channels."""
 
     def of(self, layout: Layout, tracked: np.ndarray) -> np.ndarray:
         """[..., P] foretold corrections of tracked channels [..., P]."""
-        return (_features(layout, tracked, self.mean, self.deviation) - self.centre) @ self.matrix
+        return _features(layout, tracked, self.mean, self.deviation) @ self.matrix
 
     def corrected(self, motion: Motion) -> Motion:
         """A tracked motion with its foretold corrections; frames without a face stay as they are."""
@@ -102,24 +98,15 @@ def learn_pose_bias(layout: Layout, tracked: np.ndarray, corrections: np.ndarray
     pose = tracked[:, columns]
     mean, deviation = pose.mean(axis=0), np.maximum(pose.std(axis=0), floors)
     features = _features(layout, tracked, mean, deviation)
-    centre = features.mean(axis=0)
-    features = features - centre
-    matrix = np.linalg.solve(features.T @ features + RIDGE * np.eye(len(centre)), features.T @ (corrections - corrections.mean(axis=0)))
-    return PoseBias(mean, deviation, centre, matrix)
+    matrix = np.linalg.solve(features.T @ features + RIDGE * np.eye(len(mean)), features.T @ (corrections - corrections.mean(axis=0)))
+    return PoseBias(mean, deviation, matrix)
 
 
 def _pose(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """[D] which parameters the bias depends on, and [D] their least deviations."""
+    """[Q] which parameters the bias depends on, and [Q] their least deviations."""
     names = [name for name in FLOORS if name in layout.slices]
     return layout.columns(names), np.concatenate([np.full(len(layout.columns([name])), FLOORS[name]) for name in names])
 
 
 def _features(layout: Layout, tracked: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """[..., Q] what the bias is linear in."""
-    columns = _pose(layout)[0]
-    pose = np.clip((tracked[..., columns] - mean) / deviation, -REACH, REACH)
-    parts = [pose]
-    for name in TURNS:
-        turn = pose[..., np.isin(columns, layout.columns([name]))]
-        parts += [turn[..., [axis]] * turn[..., axis:] for axis in range(3)]
-    return np.concatenate(parts, axis=-1)
+    return np.clip((tracked[..., _pose(layout)[0]] - mean) / deviation, -REACH, REACH)

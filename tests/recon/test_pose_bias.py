@@ -36,15 +36,7 @@ def test_finds_what_depends_on_the_pose(motion: Motion) -> None:
     layout, tracked, corrections = _biased(motion)
     bias = learn_pose_bias(layout, tracked[:200], corrections[:200])
     left = (corrections - bias.of(layout, tracked))[200:, layout.slices["translation"]]
-    assert left.std() < 0.4 * corrections[200:, layout.slices["translation"]].std()
-
-
-def test_finds_what_is_alike_to_both_sides(motion: Motion) -> None:
-    layout, tracked, corrections = _biased(motion)
-    column = layout.slices["translation"].start
-    corrections[:, column] = 0.05 * motion.rotation[:, 1] ** 2
-    left = (corrections - learn_pose_bias(layout, tracked[:200], corrections[:200]).of(layout, tracked))[200:, column]
-    assert left.std() < 0.5 * corrections[200:, column].std()
+    assert left.std() < 0.3 * corrections[200:, layout.slices["translation"]].std()
 
 
 def test_foretells_nothing_of_a_head_that_holds_still(motion: Motion) -> None:
@@ -77,7 +69,7 @@ def test_survives_json(motion: Motion) -> None:
     assert as_fitted(motion, {}) is motion
 
 
-@pytest.mark.parametrize("record", [{}, [], {"mean": 1, "deviation": 2, "centre": 3, "matrix": 4}, {"mean": ["x"]}])
+@pytest.mark.parametrize("record", [{}, [], {"mean": 1, "deviation": 2, "matrix": 3}, {"mean": ["x"]}])
 def test_refuses_a_damaged_record(motion: Motion, record: object) -> None:
     with pytest.raises(UserError, match="damaged"):
         PoseBias.from_json(record, motion)
