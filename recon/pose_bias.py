@@ -18,7 +18,7 @@ FLOORS = {"rotation": 0.02, "translation": 0.004, "neck_pose": 0.02, "neck_trans
 """The channels that it depends on, and the deviation that each is held to have at least: radians, metres."""
 RIDGE = 5.0
 """Frames that speak for no bias at all."""
-REACH = 2.5
+REACH = 1.5
 """Deviations from the mean beyond which it grows no further."""
 
 
