@@ -27,6 +27,8 @@ _CORE = 1 / 64
 """How far inside the coarse outline the person begins for certain, as a part of the picture's side: the outline lies outside hair and ears."""
 _FEATHER = 0.07
 """Part of that square's side over which its answer gives way to that for the whole picture."""
+_HOLE = 1 / 20
+"""A hole smaller than a square of this part of the picture's side is none."""
 _WORTH_IT = 0.8
 """A head square larger than this part of the picture shows the network nothing finer."""
 
@@ -153,6 +155,22 @@ def largest_component(alpha: np.ndarray) -> np.ndarray:
     largest = ((labels != 0).view(np.uint8) - others).astype(np.uint8)
     reach = cv2.getStructuringElement(cv2.MORPH_RECT, (9, 9))
     return np.where(cv2.dilate(largest, reach) > cv2.dilate(others, reach), alpha, alpha * largest)
+
+
+def filled(alpha: np.ndarray) -> np.ndarray:
+    """The matte [H, W] uint8 without small holes: grey hair before a grey wall is no window. Larger ones may be seen through an arm's crook."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((alpha < 128).view(np.uint8), connectivity=4)
+    height, width = alpha.shape
+    left, top, wide, high, area = stats.T
+    inside = (left > 0) & (top > 0) & (left + wide < width) & (top + high < height)
+    small = np.flatnonzero(inside & (area < (_HOLE * max(height, width)) ** 2))
+    small = small[small > 0]
+    if not len(small):
+        return alpha
+    hole = np.isin(labels, small)
+    # The soft rim of a hole goes with it, but not the outline beside it.
+    rim = cv2.dilate(hole.view(np.uint8), cv2.getStructuringElement(cv2.MORPH_RECT, (7, 7))) > 0
+    return np.where(hole | (rim & (alpha >= 128)), np.uint8(255), alpha)
 
 
 def _stretched(mask: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from numba import njit
 from avatar3d.progress import Progress, silent
 from recon.head_plane import HeadPlanes, head_planes
 from recon.landmarks import CHIN
-from recon.matte import largest_component
+from recon.matte import filled, largest_component
 from recon.wall import learn_wall
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def agreed(look: np.ndarray, views: Views, asked: Asked) -> np.ndarray:
     low, high = (255 * bound for bound in MAJORITY)
     found = cv2.GaussianBlur(shares, (0, 0), _SMOOTHING)[rows, columns]
     matte[rows, columns] = np.clip((found - low) * (255 / (high - low)), 0, 255) + 0.5
-    return largest_component(matte)
+    return filled(largest_component(matte))
 
 
 def clean_mattes(capture: "Capture", bounds: list[tuple[int, int]], *, threads: int = 2, progress: Progress = silent) -> None:

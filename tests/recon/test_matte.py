@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from recon.matte import head_square, largest_component, sharpened
+from recon.matte import filled, head_square, largest_component, sharpened
 
 
 def test_islands_go_and_the_fringe_stays():
@@ -24,6 +24,22 @@ def test_one_component_is_untouched():
     alpha = np.zeros((40, 40), np.uint8)
     cv2.circle(alpha, (20, 20), 12, 255, -1, cv2.LINE_AA)
     assert (largest_component(alpha) == alpha).all()
+
+
+def test_small_holes_are_filled_and_large_ones_are_not():
+    alpha = np.zeros((200, 200), np.uint8)
+    cv2.circle(alpha, (100, 100), 80, 255, -1)
+    whole = alpha.copy()
+    cv2.circle(alpha, (60, 100), 3, 0, -1, cv2.LINE_AA)
+    assert (filled(alpha) == whole).all()
+    cv2.circle(alpha, (120, 100), 20, 0, -1)
+    assert (filled(alpha)[90:110, 110:130] == 0).all() and filled(alpha)[100, 60] == 255
+
+
+def test_a_bay_is_no_hole():
+    alpha = np.full((60, 60), 255, np.uint8)
+    alpha[25:30, :4] = 0
+    assert (filled(alpha) == alpha).all()
 
 
 def test_edge_moves_onto_the_edge_of_the_picture():
