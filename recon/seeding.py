@@ -111,6 +111,9 @@ def seed_loose(rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarra
         count: how many at most; fewer where the mesh covers nearly everything.
         seed: of the random pixels.
     """
+    empty = Seeds(np.zeros(0, np.int32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
+    if count == 0:
+        return empty
     rng = np.random.default_rng(seed)
     faces = rig.faces.numpy().astype(np.int32)
     carriers = len(faces) - len(CARRIER_WEIGHTS) + np.arange(len(CARRIER_WEIGHTS))
@@ -147,5 +150,4 @@ def seed_loose(rig: HeadModel, rest: np.ndarray, views: Iterable[tuple[np.ndarra
         found.append(
             Seeds(carrier.astype(np.int32), np.full((len(rows), 3), 1 / 3, np.float32), local.astype(np.float32), log_scale.astype(np.float32))
         )
-    empty = Seeds(np.zeros(0, np.int32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
     return sum(found, empty)
