@@ -28,7 +28,7 @@ STEP = 0.15
 FORGET = 0.02
 """Part of a frame's own correction, beside what its pose foretells, that is given up at every visit, at a rate of 1."""
 LEARN_INTERVAL = 8
-"""Visits from one learning of what poses foretell to the next."""
+"""Steps from one learning of what poses foretell to the next."""
 _SAMPLES = 6
 _MEMORY = 0.98
 

@@ -36,7 +36,7 @@ def learn_wall(looks: np.ndarray) -> np.ndarray:
         looks: [M, H, W, 4 or more] uint8 frames of one shot: RGB and matte.
     """
     height, width = looks.shape[1:3]
-    reach = np.ones((2 * round(2 * APART * width / 1024) + 1,) * 2, np.uint8)
+    reach = np.ones((2 * round(APART * width / 512) + 1,) * 2, np.uint8)
     total, square = np.zeros((2, height, width, 3), np.float32)
     count = np.zeros((height, width), np.float32)
     for look in looks:
