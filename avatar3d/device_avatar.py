@@ -1,6 +1,6 @@
 """An avatar that lives on a device: posed and drawn there, many frames at once, without a look back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,8 +9,12 @@ from avatar3d.avatar import Avatar
 from avatar3d.basis_network import basis_weights, network_inputs
 from avatar3d.camera import Camera
 from avatar3d.motion import Motion
+from avatar3d.posing_graph import PosingGraph
 from avatar3d.posing_torch import Binding, RigPoses, TorchRig, bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
+
+RECORDED = 8
+"""Most frames of a call whose posing is recorded: with more of them the device is busy anyway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,16 @@ class Performance:
 
     def __getitem__(self, frames: slice | Tensor) -> "Performance":
         return Performance(self.poses[frames], self.weights[frames])
+
+    def clone(self) -> "Performance":
+        """A copy in memory of its own."""
+        return Performance(RigPoses(self.poses.offsets.clone(), self.poses.transforms.clone()), self.weights.clone())
+
+    def copy_(self, other: "Performance") -> None:
+        """Take over the numbers of another one of as many frames."""
+        self.weights.copy_(other.weights)
+        self.poses.offsets.copy_(other.poses.offsets)
+        self.poses.transforms.copy_(other.poses.transforms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +59,8 @@ class DeviceAvatar:
     """[N, 3]."""
     opacity_logit: Tensor
     """[N]."""
+    graphs: dict[int, PosingGraph] = field(default_factory=dict, kw_only=True)
+    """Recorded posing by number of frames, on a CUDA device."""
 
     def __len__(self) -> int:
         return self.log_scale.shape[0]
@@ -74,7 +90,14 @@ class DeviceAvatar:
         self, performance: Performance, camera: Camera, background: Tensor, *, backend: str = "auto", packed: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Pictures [T, H, W, 3] and coverage [T, H, W] of all frames of a performance, on the device; arguments as in `rasterize_frames`."""
-        return rasterize_frames(self.pose(performance), camera, background, backend=backend, packed=packed)
+        posed = self._recorded(performance) if self.device.type == "cuda" and len(performance) <= RECORDED else self.pose(performance)
+        return rasterize_frames(posed, camera, background, backend=backend, packed=packed)
+
+    def _recorded(self, performance: Performance) -> GaussianFrames:
+        """`pose` by its recording; the result lasts until the next of as many frames."""
+        if len(performance) not in self.graphs:
+            self.graphs[len(performance)] = PosingGraph(self.pose, performance)
+        return self.graphs[len(performance)](performance)
 
 
 def device_avatar(avatar: Avatar, device: str | torch.device) -> DeviceAvatar:
@@ -87,6 +110,7 @@ def device_avatar(avatar: Avatar, device: str | torch.device) -> DeviceAvatar:
     device = torch.device(device)
     base = torch.cat([part.flatten() for part in (avatar.position, avatar.rotation, avatar.colour)])
     deltas = torch.cat([part.flatten(1) for part in (avatar.position_basis, avatar.rotation_basis, avatar.colour_basis)], dim=1)
-    tensors = (tensor.to(device) for tensor in (base, deltas, avatar.log_scale, avatar.opacity_logit))
+    base, deltas, log_scale, opacity_logit = (x.to(device) for x in (base, deltas, avatar.log_scale, avatar.opacity_logit))
     rig = torch_rig(avatar.rig, avatar.shape, device, avatar.vertex_offset)
-    return DeviceAvatar(avatar, device, rig, binding(avatar.faces, avatar.rest_area, avatar.face, avatar.bary, device), *tensors)
+    bound = binding(avatar.faces, avatar.rest_area, avatar.face, avatar.bary, device)
+    return DeviceAvatar(avatar, device, rig, bound, base, deltas, log_scale, opacity_logit)

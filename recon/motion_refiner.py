@@ -76,10 +76,18 @@ class MotionRefiner:
         everything = np.arange(len(self._tracked))
         return replace(self._motion, **self._layout.unpack(self._tracked + self._settled(everything)))
 
+    @property
+    def layout(self) -> Layout:
+        """Of the P channels of a frame."""
+        return self._layout
+
+    def channels(self, frames: np.ndarray) -> np.ndarray:
+        """[B, P] channels of some frames as they stand."""
+        return self._tracked[frames] + self._settled(frames)
+
     def vertices(self, frames: np.ndarray) -> np.ndarray:
         """[B, V, 3] posed vertices of some frames as they stand."""
-        channels = self._tracked[frames] + self._settled(frames)
-        self._posed = {int(i): pose(self._rig, self._layout.unpack(values)) for i, values in zip(frames, channels, strict=True)}
+        self._posed = {int(i): pose(self._rig, self._layout.unpack(each)) for i, each in zip(frames, self.channels(frames), strict=True)}
         return np.stack([self._posed[int(i)].vertices for i in frames])
 
     def apply(self, frames: np.ndarray, g_vertices: np.ndarray, rate: float = 1.0) -> None:
@@ -90,11 +98,15 @@ class MotionRefiner:
             g_vertices: [B, V, 3] gradient of each frame's own loss.
             rate: factor of the step, for a schedule.
         """
+        found = [pose_backward(self._rig, self._posed[int(i)], np.ascontiguousarray(g)).motion for i, g in zip(frames, g_vertices, strict=True)]
+        self.descend(frames, np.stack([self._layout.pack(each) for each in found]), rate)
+
+    def descend(self, frames: np.ndarray, g_channels: np.ndarray, rate: float = 1.0) -> None:
+        """`apply` where the gradients [B, P] of the channels themselves are known."""
         foretold = self._foretold(frames)
-        for i, g, usual in zip(frames, g_vertices, foretold, strict=True):
+        for i, gradient, usual in zip(frames, g_channels, foretold, strict=True):
             if not self._free[i]:
                 continue
-            gradient = self._layout.pack(pose_backward(self._rig, self._posed[int(i)], np.ascontiguousarray(g)).motion)
             scaled = self._basis.T @ gradient
             self._size = _MEMORY * self._size + (1 - _MEMORY) * np.array([scaled @ scaled, 1.0])
             step = self._basis @ scaled * (STEP / max(np.sqrt(self._size[0] / self._size[1]), 1e-30))

@@ -29,7 +29,7 @@ def photometric_losses(
     losses = difference.sum((1, 2, 3)) * ((1 - weights.dssim) / (3 * pixels)) + weights.coverage * (alpha - matte).abs().mean((1, 2))
     if weights.dssim > 0:
         # The box counts by its share of the picture, so that the term does not depend on how tight it is.
-        shares = torch.tensor([0.5 * weights.dssim * _area(box) / pixels for box in boxes], device=rgb.device)
+        shares = _sent([0.5 * weights.dssim * _area(box) / pixels for box in boxes], rgb.device)
         losses = losses + shares * (1 - ssim(rgb, target, boxes))
     return losses
 
@@ -48,8 +48,13 @@ def ssim(x: Tensor, y: Tensor, boxes: list[Box]) -> Tensor:
     mx, my, xx, yy, xy = _smooth(torch.stack([x, y, x * x, y * y, x * y])).unbind(0)
     vx, vy, cov = xx - mx * mx, yy - my * my, xy - mx * my
     similarity = (2 * mx * my + C1) * (2 * cov + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
-    areas = torch.tensor([3 * _area(box) for box in boxes], device=x.device)
+    areas = _sent([3.0 * _area(box) for box in boxes], x.device)
     return (similarity * inside.permute(0, 3, 1, 2)).sum((1, 2, 3)) / areas
+
+
+def _sent(values: list[float], device: torch.device) -> Tensor:
+    """Numbers on a device, without waiting for what the device is at."""
+    return torch.tensor(values).to(device, non_blocking=True)
 
 
 def _area(box: Box) -> int:

@@ -11,10 +11,11 @@ from torch import Tensor
 from avatar3d import posing
 from avatar3d.avatar import Avatar
 from avatar3d.basis_network import basis_weights
-from avatar3d.posing_torch import bind, binding, motion_channels, posed_vertices, rig_poses, torch_rig
+from avatar3d.posing_torch import RigPoses, bind, binding, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
 from recon.belief import GRAZING, PLAIN, belief, beyond, facing
+from recon.channel_layout import Layout
 from recon.device_frames import DeviceFrames
 from recon.torch_loss import photometric_losses
 from recon.trainer import LOOKS, Draw, Trainer
@@ -57,8 +58,9 @@ class TorchTrainer(Trainer):
         self._frames = DeviceFrames(self._device, frame_bytes)
         shape = torch.from_numpy(self.motion.shape)
         self._torch_rig = torch_rig(self.rig, shape, self._device)
-        self._joints = self.rig.joints(shape).to(self._device)
-        self._channels = motion_channels(self.motion, self._device)
+        self._joints = self.rig.joints(shape)
+        self._layout = Layout.of(self.motion)
+        self._tracks = self._layout.tracks(self.motion)
         self._inputs, self._mean, self._std = (tensor.to(self._device) for tensor in (self.inputs, self.input_mean, self.input_std))
 
     def _moved(self, value: Any) -> Any:
@@ -79,19 +81,19 @@ class TorchTrainer(Trainer):
             later = self.draw(self.step + 1, frames, probabilities)
             self._frames.request(store, later.batch, later.shrink, pool)
         leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in _PER_GAUSSIAN}
-        background = torch.from_numpy(drawn.backgrounds).to(self._device)
+        background = self._sent(drawn.backgrounds)
         share = self.step / self.preset.steps
         refiner = self._refiner(share)
-        surface = self._surface(drawn.batch).requires_grad_(refiner is not None)
-        posed = self._pose(surface, self._local(leaves, drawn))
+        channels = self._channels_of(drawn.batch).requires_grad_(refiner is not None)
+        posed = self._pose(self._surface(channels), self._local(leaves, drawn))
         rgb, alpha = rasterize_frames(posed, drawn.camera, background, backend=self._rasterizer, packed=self._packed)
         target, matte = truth.over(background)
-        loss = photometric_losses(rgb, alpha, target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
-        found = torch.autograd.grad(loss, [*leaves.values(), *([] if refiner is None else [surface])])
+        loss = photometric_losses(truth.heeded(rgb), truth.heeded(alpha), target, matte, truth.importance.float(), truth.boxes, drawn.weights).mean()
+        found = torch.autograd.grad(loss, [*leaves.values(), *([] if refiner is None else [channels])])
         self._descend(dict(zip(leaves, found, strict=False)), share)
         if refiner is not None:
             # The loss is the mean over the batch, a frame's correction goes by its own.
-            refiner.apply(drawn.batch, (len(drawn.batch) * found[-1]).cpu().numpy(), rate=0.1**share)
+            refiner.descend(drawn.batch, len(drawn.batch) * found[-1].double().numpy(), rate=0.1**share)
         self._tend(store, frames)
         self.step += 1
         error = (rgb.detach() - target).square().mean((1, 2, 3))
@@ -104,19 +106,26 @@ class TorchTrainer(Trainer):
         local = {name: leaves[name][None] for name in _PER_GAUSSIAN}
         if drawn.with_bases:
             layers = tuple((leaves[f"network.{i}.weight"], leaves[f"network.{i}.bias"]) for i in range(len(self.layers)))
-            batch, noise = (torch.from_numpy(array).to(self._device) for array in (drawn.batch, drawn.noise))
+            batch, noise = self._sent(drawn.batch), self._sent(drawn.noise)
             weights = basis_weights(self._inputs[batch] + noise * self._std, self._mean, self._std, layers)
             for name in _WITH_BASES:
                 local[name] = local[name] + (weights @ leaves[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
         return local
 
-    def _surface(self, frames: np.ndarray) -> Tensor:
-        """[B, V, 3] posed vertices of some frames, on the device."""
-        if self.refiner is not None:
-            return torch.from_numpy(self.vertices(frames)).to(self._device)
-        batch = torch.from_numpy(frames).to(self._device)
-        channels = {name: track[batch] for name, track in self._channels.items()}
-        return posed_vertices(self._torch_rig, rig_poses(self.rig, self._joints, channels))
+    def _sent(self, array: np.ndarray) -> Tensor:
+        """A small array on the device, without waiting for what the device is at."""
+        return torch.from_numpy(array).to(self._device, non_blocking=True)
+
+    def _channels_of(self, frames: np.ndarray) -> Tensor:
+        """[B, P] float32 channels of some frames as far as they have been corrected, on the CPU: a few hundred numbers in many steps."""
+        values = self._tracks[frames] if self.refiner is None else self.refiner.channels(frames)
+        return torch.from_numpy(values.astype(np.float32))
+
+    def _surface(self, channels: Tensor) -> Tensor:
+        """[B, V, 3] posed vertices of channels [B, P], on the device; differentiable."""
+        poses = rig_poses(self.rig, self._joints, {name: channels[:, part] for name, part in self._layout.slices.items()})
+        offsets, transforms = (part.to(self._device, non_blocking=True) for part in (poses.offsets, poses.transforms))
+        return posed_vertices(self._torch_rig, RigPoses(offsets, transforms))
 
     def _pose(self, vertices: Tensor, local: dict[str, Tensor]) -> GaussianFrames:
         """The Gaussians in world space, bound to posed vertices."""
@@ -137,18 +146,21 @@ class TorchTrainer(Trainer):
             for name in _WITH_BASES:
                 local[name] = local[name] + (weights @ self.parameters[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
             local["colour"] = local["colour"].detach().requires_grad_()
-            surface = self._surface(part)
+            surface = self._surface(self._channels_of(part))
             posed = self._pose(surface, local)
             cosine = torch.from_numpy(np.stack([self._facing(v, x) for v, x in zip(surface, posed.position.detach(), strict=True)])).to(self._device)
-            for place, i in zip(posed.position.detach().cpu().numpy(), part, strict=True):
-                outside += beyond(place, store.get(int(i), 1).matte, camera) / len(chosen)
+            looked_at = [store.get(int(i), 1) for i in part]
+            for place, frame in zip(posed.position.detach().cpu().numpy(), looked_at, strict=True):
+                outside += beyond(place, frame.matte, camera) / len(chosen)
             rgb, _ = rasterize_frames(posed, camera, torch.zeros(3, device=self._device), backend=self._rasterizer, packed=self._packed)
-            truth = torch.stack([torch.from_numpy(store.get(int(i), 1).over(np.zeros(3, np.float32))[0]) for i in part]).to(self._device)
+            truth = torch.from_numpy(np.stack([frame.over(np.zeros(3, np.float32))[0] for frame in looked_at])).to(self._device)
+            weight = [np.ones_like(frame.importance) if frame.shown is None else frame.shown for frame in looked_at]
+            shown = torch.from_numpy(np.stack(weight)[..., None]).to(self._device)
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
             filled = torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0]
             seen += ((cosine > GRAZING) * filled).sum(0)
             plain += ((cosine > PLAIN) * filled).sum(0)
-            error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs())[0].sum((0, 2))
+            error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs() * shown)[0].sum((0, 2))
         depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
         shape = (extents, opacity, camera.fx / depth)

@@ -136,3 +136,16 @@ def test_frames_of_a_performance_are_posed_each_for_itself():
     together, apart = resident.pose(performance), resident.pose(performance[3:4])
     assert torch.allclose(together.position[3], apart.position[0], atol=1e-6)
     assert torch.allclose(together.colour[3], apart.colour[0], atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_posing_that_was_recorded_is_posing():
+    avatar, motion, _ = _posed()
+    resident = device_avatar(avatar, "cuda")
+    performance = resident.perform(motion)
+    for rows in (slice(0, 1), slice(2, 3), slice(1, 4), slice(2, 3)):
+        # Compared at once: the next call of as many frames overwrites them.
+        recorded, plain = resident._recorded(performance[rows]), resident.pose(performance[rows])
+        for name in ("position", "rotation", "log_scale", "colour"):
+            assert torch.allclose(getattr(recorded, name), getattr(plain, name), atol=1e-6), name
+    assert resident.graphs.keys() == {1, 3}

@@ -71,6 +71,41 @@ def test_several_steps_stay_beside_the_trainer_on_the_cpu_and_reduce_the_loss():
     assert np.mean([loss for loss, _ in ours[-8:]]) < 0.95 * np.mean([loss for loss, _ in ours[:8]])
 
 
+def test_the_motion_is_corrected_as_by_the_trainer_on_the_cpu():
+    scene = Scene(replace(PRESET, refined_from=0.0))
+    ours, truth = TorchTrainer(scene.trainer, "cpu", rasterizer="reference"), scene.trainer
+    scene.advance(ours, 3)
+    scene.advance(truth, 3)
+    assert ours.refiner is not None and truth.refiner is not None
+    found, expected, tracked = (np.asarray(motion.jaw_pose) for motion in (ours.refiner.motion(), truth.refiner.motion(), truth.motion))
+    moved = np.abs(expected - tracked).max()
+    assert moved > 1e-4
+    np.testing.assert_allclose(found, expected, atol=0.02 * moved)
+
+
+class HiddenStore(FrameStore):
+    """Frames whose lower half something hides."""
+
+    def get(self, index, shrink):
+        frame = super().get(index, shrink)
+        shown = np.ones_like(frame.importance)
+        shown[len(shown) // 2 :] = 0
+        return replace(frame, importance=frame.importance * shown, shown=shown)
+
+
+def test_nothing_is_learned_where_something_is_in_front():
+    scene = Scene(replace(PRESET, half_share=0.0, free_share=1.0))
+    plain = scene.gradients(TorchTrainer(scene.trainer, "cpu", rasterizer="reference"))
+    scene.store = HiddenStore(scene.capture)
+    moved = TorchTrainer(scene.trainer, "cpu", rasterizer="reference")
+    seen = moved._look(scene.store, scene.frames)[1], scene.trainer._look(scene.store, scene.frames)[1]
+    np.testing.assert_allclose(*seen, atol=1e-3 * seen[1].max())
+    ours, truth = scene.gradients(moved), scene.gradients(scene.trainer)
+    assert float((truth["colour"] - plain["colour"]).norm()) > 0.2 * float(plain["colour"].norm())
+    for name, gradient in truth.items():
+        assert float((ours[name] - gradient).norm()) < 1e-3 * float(gradient.norm()), name
+
+
 def test_what_the_frames_show_is_what_the_trainer_on_the_cpu_sees(monkeypatch):
     monkeypatch.setattr("recon.belief.FULLY_SEEN", 1.0)
     scene = Scene()
