@@ -7,6 +7,7 @@ its neighbours (those on the mirrored side of the face count too), which carry o
 
 from dataclasses import dataclass, fields
 
+import cv2
 import numpy as np
 import torch
 from scipy.spatial import KDTree
@@ -18,17 +19,24 @@ from avatar3d.head.model import HeadModel
 FULLY_SEEN = 0.01
 """Share of the pixels that a Gaussian would fill, were it alone and face on, from which on it is believed: in plain view a
 typical one has a fifth of them, since some ten lie over one another; on the far side it has a thousandth."""
+PLAINLY_SEEN = 0.03
+"""The same, from which on its colour is believed: what lies half buried may have any colour that mends the picture from where it was filmed."""
 GRAZING = 0.0
 """Cosine of the angle between a triangle's normal and the direction to the camera below which it shows nothing of itself."""
 PLAIN = 0.35
 """The same, above which its colour is seen for what it is: at the rim a colour is right only together with what lies behind, from that one side."""
 LIKENESS = 0.06
 """By how much a colour that was never seen plainly may differ from what its neighbours' colours make likely."""
+RIM = 0.008
+"""Part of the picture's width, along the person's outline, in which no colour counts as plainly seen: what the matte takes for person there
+may be wall."""
 OUTSIDE = 64
 """Matte below which a place is beyond the person's outline."""
+CALM = 0.3
+"""Part of what a pose changes in such a colour that is taken back each time: else it would be wrong in some poses instead of all."""
 NEIGHBOURS = 8
-REACH = 0.004
-"""Metres at which a neighbour's word counts half."""
+REACH, LOOSE_REACH = 0.004, 0.01
+"""Metres at which a neighbour's word counts half: on the mesh, and for Gaussians off it, which lie farther apart."""
 MIRRORED = 0.3
 """Weight of a neighbour on the other side of the face."""
 SPREADING_STEPS = 300
@@ -44,7 +52,7 @@ class Neighbourhood:
     """Who stands beside whom, and where everybody started."""
 
     index: Tensor
-    """[N, 2 NEIGHBOURS] neighbours, those on the mirrored side last; a Gaussian off the mesh has only itself."""
+    """[N, 2 NEIGHBOURS] neighbours, those on the mirrored side last; a Gaussian off the mesh has the nearest ones off it or outside on it."""
     weight: Tensor
     """[N, 2 NEIGHBOURS] rows sum to one."""
     on_mesh: Tensor
@@ -61,20 +69,19 @@ class Neighbourhood:
         return Neighbourhood(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
-def neighbourhood(head: HeadModel, rest: np.ndarray, face: np.ndarray, bary: np.ndarray, log_scale: np.ndarray) -> Neighbourhood:
-    """Neighbours on the neutral mesh.
+def neighbourhood(head: HeadModel, face: np.ndarray, place: np.ndarray, log_scale: np.ndarray) -> Neighbourhood:
+    """Neighbours in the neutral pose.
 
     Args:
         head: without carriers.
-        rest: [V, 3] the person's neutral vertices.
         face: [N] triangle of each Gaussian.
-        bary: [N, 3] its foot.
+        place: [N, 3] where it was seeded, metres.
         log_scale: [N, 3] as seeded.
     """
     N, faces = len(face), head.faces.numpy()
     on_mesh = face < len(faces)
-    own = np.flatnonzero(on_mesh)
-    points = np.einsum("nc,nck->nk", bary[own], rest[faces[face[own]]])
+    own, loose = np.flatnonzero(on_mesh), np.flatnonzero(~on_mesh)
+    points = place[own]
     part = np.zeros(len(faces), np.int64)
     for label, name in enumerate(INSIDE, 1):
         members = np.zeros(head.num_vertices, bool)
@@ -92,6 +99,11 @@ def neighbourhood(head: HeadModel, rest: np.ndarray, face: np.ndarray, bary: np.
             block = np.ix_(own[members], np.arange(side * NEIGHBOURS, (side + 1) * NEIGHBOURS))
             index[block] = own[members[np.minimum(near, len(members) - 1)]]
             weight[block] = factor / (1 + (distance / REACH) ** 2)
+    if len(loose):
+        outer = np.concatenate([loose, own[(labels == 0) | (labels == 1 + INSIDE.index("scalp"))]])
+        distance, near = KDTree(place[outer]).query(place[loose], k=2 * NEIGHBOURS)
+        index[loose] = outer[np.minimum(near, len(outer) - 1)]
+        weight[loose] = 1 / (1 + (distance / LOOSE_REACH) ** 2)
     weight /= weight.sum(axis=1, keepdims=True)
     arrays = (index, weight.astype(np.float32), on_mesh.astype(np.float32), log_scale.copy())
     return Neighbourhood(*(torch.from_numpy(array) for array in arrays))
@@ -118,6 +130,12 @@ def facing(position: np.ndarray, normal: np.ndarray, camera: Camera, near: Neigh
     return np.where(near.on_mesh.cpu().numpy() == 0, np.float32(1), cosine)
 
 
+def inner(matte: np.ndarray) -> np.ndarray:
+    """[H, W] float32, 1 where a matte [H, W] uint8 shows the person and no rim is near; the picture's own edges are no rim."""
+    distance = cv2.distanceTransform((matte >= 128).astype(np.uint8), cv2.DIST_L2, 5)
+    return (distance > RIM * matte.shape[1]).astype(np.float32)
+
+
 def beyond(position: np.ndarray, matte: np.ndarray, camera: Camera) -> np.ndarray:
     """[N] float32, 1 for Gaussians at `position` [N, 3] that the person's outline, the matte [H, W] uint8 seen by `camera`, leaves out.
 
@@ -128,11 +146,11 @@ def beyond(position: np.ndarray, matte: np.ndarray, camera: Camera) -> np.ndarra
     return (matte[row, column] < OUTSIDE).astype(np.float32)
 
 
-def belief(seen: np.ndarray, log_scale: np.ndarray, opacity_logit: np.ndarray, pixels_per_metre: float) -> Tensor:
-    """[N] 0..1: the pixels `seen` [N] that each Gaussian fills on average, as a part of what it would fill face on and alone."""
+def belief(seen: np.ndarray, log_scale: np.ndarray, opacity_logit: np.ndarray, pixels_per_metre: float, share: float = FULLY_SEEN) -> Tensor:
+    """[N] 0..1: the pixels `seen` [N] that each Gaussian fills on average, against `share` of what it would fill face on and alone."""
     area = np.sort(np.exp(log_scale), axis=1)[:, 1:].prod(axis=1)
     alone = 2 * np.pi * area * pixels_per_metre**2 / (1 + np.exp(-opacity_logit))
-    return torch.from_numpy(np.clip(seen / (FULLY_SEEN * np.maximum(alone, 1e-6)), 0, 1).astype(np.float32))
+    return torch.from_numpy(np.clip(seen / (share * np.maximum(alone, 1e-6)), 0, 1).astype(np.float32))
 
 
 def settle(parameters: dict[str, Tensor], trust: Tensor, near: Neighbourhood, rate: float) -> None:
@@ -163,7 +181,7 @@ class Known:
     trust: Tensor
     """[N] 0..1 `belief` in it."""
     plain: Tensor
-    """[N] 0..1 the same of its colour: seen face on, or nearly."""
+    """[N] 0..1 the same of its colour: seen face on, or nearly, and not at the person's outline."""
     likely: Tensor
     """[N, 3] colours as they spread from where they are plainly seen."""
 
@@ -171,12 +189,16 @@ class Known:
         """The same after another look."""
         return Known(trust, plain, self.likely)
 
-    def temper(self, colour: Tensor, near: Neighbourhood) -> None:
-        """Keep colours [N, 3] that were never seen plainly, in place, near what their neighbours make likely; that spreads a step further."""
-        known = torch.maximum(self.plain, 1 - near.on_mesh)[:, None]
+    def temper(self, colour: Tensor, colour_basis: Tensor, near: Neighbourhood) -> None:
+        """Keep colours [N, 3] that were never seen plainly, in place, near what their neighbours make likely, and steady (bases [K, 3N]).
+
+        What is likely spreads a step further.
+        """
+        known = self.plain[:, None]
         self.likely.copy_(known * colour + (1 - known) * near.mean(self.likely))
         within = torch.minimum(torch.maximum(colour, self.likely - LIKENESS), self.likely + LIKENESS)
         colour += (1 - known) * (within - colour)
+        colour_basis *= 1 - CALM * (1 - self.plain).repeat_interleave(3)
 
     def replaced(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
         """Let Gaussians that were given up [M] be known, in place, as those [M] whose halves they now are."""

@@ -14,7 +14,7 @@ from avatar3d.basis_network import basis_weights
 from avatar3d.posing_torch import RigPoses, bind, binding, posed_vertices, rig_poses, torch_rig
 from avatar3d.render.cuda import require_cuda
 from avatar3d.render.frames import GaussianFrames, rasterize_frames
-from recon.belief import GRAZING, PLAIN, belief, beyond, facing
+from recon.belief import GRAZING, PLAIN, PLAINLY_SEEN, belief, beyond, facing, inner
 from recon.channel_layout import Layout
 from recon.device_frames import DeviceFrames
 from recon.torch_loss import photometric_losses
@@ -49,6 +49,7 @@ class TorchTrainer(Trainer):
         self._device, self._rasterizer, self._packed = torch.device(device), rasterizer, packed
         self.__dict__.update({name: self._moved(value) if name in _RESIDENT else value for name, value in trainer.__dict__.items()})
         self.mesh = replace(trainer.mesh, face=trainer.mesh.face.copy(), bary=trainer.mesh.bary.copy())
+        self.place = trainer.place.copy()
         self.parameters = {name: value.detach().to(self._device, copy=True) for name, value in trainer.parameters.items()}
         options = [{key: value for key, value in group.items() if key != "params"} for group in trainer.optimizer.param_groups]
         groups = [option | {"params": [self.parameters[option["name"]]]} for option in options]
@@ -159,14 +160,16 @@ class TorchTrainer(Trainer):
             # The derivative of the picture's sum with respect to a colour is the sum of its blending weights; so for a weighted sum.
             filled = torch.autograd.grad(rgb[..., 0].sum(), local["colour"], retain_graph=True)[0][..., 0]
             seen += ((cosine > GRAZING) * filled).sum(0)
-            plain += ((cosine > PLAIN) * filled).sum(0)
+            inside = torch.from_numpy(np.stack([inner(frame.matte) for frame in looked_at])).to(self._device)
+            inward = torch.autograd.grad(rgb[..., 0], local["colour"], inside, retain_graph=True)[0][..., 0]
+            plain += ((cosine > PLAIN) * inward).sum(0)
             error += torch.autograd.grad(rgb, local["colour"], (rgb - truth).abs() * shown)[0].sum((0, 2))
         depth = float(self.vertices(chosen[-1:])[0].mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         extents, opacity = (self.parameters[name].cpu().numpy() for name in ("log_scale", "opacity_logit"))
         shape = (extents, opacity, camera.fx / depth)
         pixels, plainly = (part.cpu().numpy() / len(chosen) for part in (seen, plain))
         trust = torch.maximum(belief(pixels, *shape), torch.from_numpy(outside))
-        return pixels, error.cpu().numpy(), trust.to(self._device), belief(plainly, *shape).to(self._device)
+        return pixels, error.cpu().numpy(), trust.to(self._device), belief(plainly, *shape, PLAINLY_SEEN).to(self._device)
 
     def _facing(self, vertices: Tensor, position: Tensor) -> np.ndarray:
         """[N] how far the Gaussians of a frame face the camera."""

@@ -17,7 +17,7 @@ from avatar3d.motion import Motion
 from avatar3d.render.cpu import backward_arrays, render_arrays
 from avatar3d.statistics import motion_statistics
 from recon.basis_groups import basis_masks
-from recon.belief import GRAZING, PLAIN, Known, Neighbourhood, belief, beyond, facing, first_known, neighbourhood, settle
+from recon.belief import GRAZING, PLAIN, PLAINLY_SEEN, Known, Neighbourhood, belief, beyond, facing, first_known, inner, neighbourhood, settle
 from recon.frame_gradients import FrameGradients, Mesh, frame_gradients, workspace
 from recon.loss import LossWeights
 from recon.motion_refiner import MotionRefiner
@@ -71,10 +71,12 @@ class Trainer:
         shape = torch.from_numpy(motion.shape)
         faces = np.ascontiguousarray(rig.faces.numpy().astype(np.int32))
         rest = np.ascontiguousarray(rig.shaped(shape).numpy())
-        self._rest = rest
         self.mesh = Mesh(faces, posing.triangle_areas(rest, faces), seeds.face.copy(), seeds.bary.copy())
         N, K = len(seeds.face), preset.bases + preset.torso_bases
-        self.near: Neighbourhood = neighbourhood(head, rest[: head.num_vertices], seeds.face, seeds.bary, seeds.log_scale)
+        frames, level = posing.triangle_frames(rest, faces, self.mesh.rest_area), np.tile(np.array([1, 0, 0, 0], np.float32), (N, 1))
+        self.place = posing.bind(rest, faces, frames, seeds.face, seeds.bary, seeds.position, level, seeds.log_scale)[0]
+        """[N, 3] where each Gaussian was seeded on the neutral person, metres."""
+        self.near: Neighbourhood = neighbourhood(head, seeds.face, self.place, seeds.log_scale)
         self.known: Known | None = None
         self.refiner: MotionRefiner | None = None
         self.masks = basis_masks(rig, motion, seeds.face, preset.bases, preset.torso_bases)
@@ -206,7 +208,7 @@ class Trainer:
         if settling and self.known is not None:
             # It ebbs as the learning rates do, or in the end it would win over what the frames show.
             settle(self.parameters, self.known.trust, self.near, preset.settling * SETTLING_FLOOR ** (self.step / preset.steps))
-            self.known.temper(self.parameters["colour"], self.near)
+            self.known.temper(self.parameters["colour"], self.parameters["colour_basis"], self.near)
 
     def _look(self, store: FrameStore, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:
         """What some frames show of each Gaussian: the pixels it fills on average [N], the error under it [N], the trust [N] in it
@@ -236,12 +238,12 @@ class Trainer:
             cosine = facing(posed[0], triangles.rotation[self.mesh.face, :, 2], camera, self.near)
             pixels = backward_arrays(workspace(), ones).sh[:, 0, 0] / SH_C0 / len(chosen)
             seen += (cosine > GRAZING) * pixels
-            plain += (cosine > PLAIN) * pixels
+            plain += (cosine > PLAIN) * backward_arrays(workspace(), ones * inner(frame.matte)[..., None]).sh[:, 0, 0] / SH_C0 / len(chosen)
             depth = float(vertices.mean(axis=0) @ camera.T_cam_world[2, :3] + camera.T_cam_world[2, 3])
         shape = (p["log_scale"].numpy(), p["opacity_logit"].numpy(), camera.fx / depth)
         trust = belief(seen, *shape)
         device = self.near.on_mesh.device
-        return seen, error, torch.maximum(trust, torch.from_numpy(outside)).to(device), belief(plain, *shape).to(device)
+        return seen, error, torch.maximum(trust, torch.from_numpy(outside)).to(device), belief(plain, *shape, PLAINLY_SEEN).to(device)
 
     def _split(self, given_up: np.ndarray, chosen: np.ndarray) -> None:
         """Put what is given up where what is chosen is, on the same triangle."""
@@ -250,9 +252,13 @@ class Trainer:
         self.mesh.face[given_up], self.mesh.bary[given_up] = self.mesh.face[chosen], self.mesh.bary[chosen]
         if self.known is not None:
             self.known.replaced(given_up, chosen)
-        self.near = neighbourhood(
-            self.head, self._rest[: self.head.num_vertices], self.mesh.face, self.mesh.bary, self.near.log_scale.cpu().numpy()
-        ).to(self.near.on_mesh.device)
+        self.place[given_up] = self.place[chosen]
+        self._meet()
+
+    def _meet(self) -> None:
+        """Find everybody's neighbours anew."""
+        device = self.near.on_mesh.device
+        self.near = neighbourhood(self.head, self.mesh.face, self.place, self.near.log_scale.cpu().numpy()).to(device)
 
     def avatar(self, metadata: dict, seen: np.ndarray) -> Avatar:
         """The avatar as it stands; `seen` are the frames whose motion its statistics describe."""
@@ -282,7 +288,8 @@ class Trainer:
             for key, moment in self.optimizer.state.get(value, {}).items():
                 tensors[f"adam.{name}.{key}"] = moment
         known = {} if self.known is None else {f"known.{field.name}": getattr(self.known, field.name).clone() for field in fields(self.known)}
-        binding = {"face": torch.from_numpy(self.mesh.face.copy()), "bary": torch.from_numpy(self.mesh.bary.copy())}
+        places = {"face": self.mesh.face, "bary": self.mesh.bary, "place": self.place}
+        binding = {name: torch.from_numpy(array.copy()) for name, array in places.items()}
         corrections = {} if self.refiner is None else self.refiner.state()
         return tensors | known | binding | corrections | {"step": torch.tensor(self.step)}
 
@@ -299,9 +306,8 @@ class Trainer:
             self.refiner.restore(state)
         if not np.array_equal(state["face"].cpu().numpy(), self.mesh.face):
             self.mesh.face[:], self.mesh.bary[:] = state["face"].cpu().numpy(), state["bary"].cpu().numpy()
-            self.near = neighbourhood(
-                self.head, self._rest[: self.head.num_vertices], self.mesh.face, self.mesh.bary, self.near.log_scale.cpu().numpy()
-            ).to(self.near.on_mesh.device)
+            self.place[:] = state["place"].cpu().numpy()
+            self._meet()
         self.step = int(state["step"])
 
 

@@ -8,7 +8,7 @@ import torch
 
 from avatar3d.camera import Camera, look_at
 from avatar3d.head.store import load_head
-from recon.belief import LIKENESS, Known, belief, beyond, facing, first_known, neighbourhood, settle, spread_colours
+from recon.belief import LIKENESS, RIM, Known, belief, beyond, facing, first_known, inner, neighbourhood, settle, spread_colours
 from recon.seeding import seed_mesh
 
 
@@ -17,7 +17,8 @@ def placed():
     head = load_head()
     rest = head.template.numpy()
     seeds = seed_mesh(head, rest, 1500, seed=0)
-    return head, rest, seeds, neighbourhood(head, rest, seeds.face, seeds.bary, seeds.log_scale)
+    place = np.einsum("nc,nck->nk", seeds.bary, rest[head.faces.numpy()[seeds.face]])
+    return head, rest, seeds, neighbourhood(head, seeds.face, place, seeds.log_scale)
 
 
 def parameters(count: int) -> dict[str, torch.Tensor]:
@@ -81,17 +82,40 @@ def test_what_lies_beyond_the_outline_is_told():
     assert beyond(np.array([left, right, far_right], np.float32), matte, camera).tolist() == [0, 1, 1]
 
 
+def test_the_rim_shows_no_colour_plainly_and_the_pictures_edge_is_no_rim():
+    matte = np.zeros((500, 500), np.uint8)
+    matte[100:, 100:400] = 255
+    shown, rim = inner(matte), round(500 * RIM)
+    assert shown[300, 100 - 1] == shown[300, 100 + rim - 2] == shown[100 + rim - 2, 250] == 0
+    assert shown[300, 100 + rim + 2] == shown[499, 250] == 1
+
+
+def test_what_is_off_the_mesh_has_the_nearest_neighbours_outside(placed):
+    head, rest, seeds, _ = placed
+    place = np.einsum("nc,nck->nk", seeds.bary, rest[head.faces.numpy()[seeds.face]])
+    crown = int(place[:, 1].argmax())
+    face = np.append(seeds.face, len(head.faces)).astype(np.int32)
+    extents = np.concatenate([seeds.log_scale, seeds.log_scale[:1]])
+    near = neighbourhood(head, face, np.concatenate([place, place[[crown]] + [[0, 0.005, 0]]]).astype(np.float32), extents)
+    assert near.on_mesh[-1] == 0 and crown in near.index[-1] and float(near.weight[-1].sum()) == pytest.approx(1)
+    others = [int(i) for i in near.index[-1] if i < len(place)]
+    assert np.linalg.norm(place[others] - place[crown], axis=1).max() < 0.06
+
+
 def test_a_colour_of_the_rim_stays_near_its_neighbours(placed):
     *_, near = placed
-    colour, plain = torch.full((1500, 3), 0.5), torch.ones(1500)
+    colour, plain, basis = torch.full((1500, 3), 0.5), torch.ones(1500), torch.ones(2, 4500)
     strange, plainly_strange = 100, 200
     plain[strange] = 0
     known = first_known(torch.ones(1500), plain, colour, near)
     for _ in range(5):
         colour[[strange, plainly_strange]] = 1.0
-        known.temper(colour, near)
+        known.temper(colour, basis, near)
     np.testing.assert_allclose(colour[strange], 0.5 + LIKENESS, atol=0.02)
     assert colour[plainly_strange, 0] == 1.0
+    # Nor does it change much with the pose.
+    basis = basis.view(2, 1500, 3)
+    assert basis[:, strange].max() < 0.2 and basis[:, plainly_strange].min() == 1.0
 
 
 def test_likely_colours_spread_into_what_nobody_saw(placed):
@@ -100,7 +124,7 @@ def test_likely_colours_spread_into_what_nobody_saw(placed):
     plain = torch.from_numpy((points[:, 2] > np.median(points[:, 2])).astype(np.float32))
     colour = torch.where(plain[:, None] > 0, 0.8, 0.1).repeat(1, 3)
     known = first_known(torch.ones(1500), plain, colour, near)
-    known.temper(colour, near)
+    known.temper(colour, torch.zeros(2, 4500), near)
     # Parts of which nothing at all is plainly seen, such as teeth, keep to themselves.
     assert colour[plain == 0].median() > 0.4
 
