@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from driver.channels import INDEX, NUM_CHANNELS
 from driver.features import FPS
+from driver.manner import Manner
 
 _BLINK_DOWN, _BLINK_DWELL, _BLINK_UP = 0.09, 0.03, 0.24
 _EYE_LIMIT = 25.0
@@ -36,17 +37,24 @@ def silent(frames: int) -> Prosody:
     return Prosody(np.zeros(frames), np.zeros(frames), nothing, nothing)
 
 
-def behave(prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
+def listening(heard: Prosody, rng: np.random.Generator) -> Prosody:
+    """What a listener's head and eyes make of the prosody that is heard: nods 0.3 s after a pause begins (Ward and Tsukahara 2000)."""
+    T = len(heard.speaking)
+    nods = heard.pauses[rng.random(len(heard.pauses)) < 0.7] + round(0.3 * FPS)
+    return Prosody(np.zeros(T), np.zeros(T), nods[nods < T], heard.pauses)
+
+
+def behave(prosody: Prosody, rng: np.random.Generator, manner: Manner = Manner()) -> np.ndarray:  # noqa: B008
     """Frames [T, NUM_CHANNELS] with every channel but the mouth's set."""
     T = len(prosody.speaking)
     frames = np.zeros((T, NUM_CHANNELS), np.float32)
-    head = head_angles(prosody, rng)
+    head = head_angles(prosody, rng, manner.head * manner.liveliness, manner.habits.nods) + np.array(manner.habits.posture)
     torso, shift = _sway(T, rng)
-    gaze, shifts = gaze_angles(prosody, rng)
+    gaze, shifts = gaze_angles(prosody, rng, manner.gaze or (0.0, 0.0))
     # The eyes hold their target while the head moves under them (vestibulo-ocular reflex).
     eyes = np.clip(gaze - head[:, :2] - torso[:, :2], -_EYE_LIMIT, _EYE_LIMIT) + _microsaccades(T, rng)
-    blink = blinks(prosody, shifts, rng)
-    raised, lowered = _brows(prosody, rng)
+    blink = blinks(prosody, shifts, rng, manner.blinks)
+    raised, lowered = (np.minimum(part * manner.brows * manner.liveliness, 1.2) for part in _brows(prosody, rng))
 
     for axis in range(3):
         frames[:, INDEX[f"neck_pose_{axis}"]] = np.radians(head[:, axis])
@@ -72,8 +80,15 @@ def behave(prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
     return frames
 
 
-def head_angles(prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
-    """Neck rotation [T, 3] in degrees (nod, turn, tilt): energy below 3 Hz, lively in speech, calm in silence."""
+def head_angles(prosody: Prosody, rng: np.random.Generator, amount: float = 1.0, nods: float = 1.0) -> np.ndarray:
+    """Neck rotation [T, 3] in degrees (nod, turn, tilt): energy below 3 Hz, lively in speech, calm in silence.
+
+    Args:
+        prosody: what it follows.
+        rng: of everything that is not in the voice.
+        amount: factor of all motion.
+        nods: factor of the nods on accents.
+    """
     T = len(prosody.speaking)
     lively = 0.25 + 0.75 * gaussian_filter1d(prosody.speaking, FPS * 0.5, mode="nearest")
     posture = _wander(T, 0.12, rng, 3) * np.array([1.4, 2.2, 1.2])
@@ -83,31 +98,31 @@ def head_angles(prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
     for accent in prosody.accents:
         if rng.random() < 0.4:
             since = time - (accent / FPS - 0.08)
-            size = rng.uniform(1.5, 5.0)
+            size = nods * rng.uniform(1.5, 5.0)
             angles[:, 0] += np.where(since > 0, size * np.exp(-np.maximum(since, 0) / 0.4) * np.sin(2 * np.pi * 1.6 * since), 0)
     angles[:, 0] -= 3.0 * gaussian_filter1d(prosody.pitch, 3, mode="nearest")
-    return gaussian_filter1d(angles, 1.5, axis=0, mode="nearest")
+    return amount * gaussian_filter1d(angles, 1.5, axis=0, mode="nearest")
 
 
-def gaze_angles(prosody: Prosody, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Where the eyes look, [T, 2] degrees (down, left) against the listener's direction, and the frames of big shifts.
+def gaze_angles(prosody: Prosody, rng: np.random.Generator, listener: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
+    """Where the eyes look, [T, 2] degrees (down, left) of straight ahead, and the frames of big shifts; the listener is at `listener`.
 
     Speakers look at the listener for about 3.1 s and away for 0.9 s, listeners for 7.9 s and 0.4 s.
     """
     T = len(prosody.speaking)
     gaze = np.zeros((T, 2))
     shifts: list[int] = []
-    now, frame, at_listener = np.zeros(2), 0, True
+    now, frame, at_listener = np.array(listener), 0, True
     while frame < T:
         speaking = prosody.speaking[frame] > 0.5
         if at_listener:
-            target = rng.normal(0, 0.6, 2)
+            target = np.array(listener) + rng.normal(0, 0.6, 2)
             hold = rng.gamma(2.0, (3.1 if speaking else 6.0) / 2)
         else:
             size = min(-6.9 * np.log(rng.uniform(0.8, 15.0) / 15.7), 16.0)
             direction = rng.choice([0.0, np.pi, -np.pi / 2, np.pi / 2, -np.pi / 4, -3 * np.pi / 4], p=[0.27, 0.27, 0.12, 0.14, 0.1, 0.1])
             direction += rng.normal(0, 0.2)
-            target = size * np.array([np.sin(direction) * 0.7, np.cos(direction)])
+            target = np.array(listener) + size * np.array([np.sin(direction) * 0.7, np.cos(direction)])
             hold = rng.gamma(2.0, (0.93 if speaking else 0.5) / 2)
         distance = float(np.linalg.norm(target - now))
         duration = (0.025 + 0.0024 * distance) * FPS
@@ -120,8 +135,8 @@ def gaze_angles(prosody: Prosody, rng: np.random.Generator) -> tuple[np.ndarray,
     return gaze, np.array(shifts, np.int64)
 
 
-def blinks(prosody: Prosody, shifts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lid closure [T], 0..1: log-normal pauses between blinks, 17 a minute in silence and 24 in speech.
+def blinks(prosody: Prosody, shifts: np.ndarray, rng: np.random.Generator, rate: float = 1.0) -> np.ndarray:
+    """Lid closure [T], 0..1: log-normal pauses between blinks, `rate` times 17 a minute in silence and 24 in speech.
 
     A blink that is due is drawn to a gaze shift or a pause nearby.
     """
@@ -131,7 +146,7 @@ def blinks(prosody: Prosody, shifts: np.ndarray, rng: np.random.Generator) -> np
     now = -rng.uniform(0, 2.5)
     while now < T / FPS:
         speaking = T and prosody.speaking[min(max(int(now * FPS), 0), T - 1)] > 0.5
-        mean = 60 / (24 if speaking else 17)
+        mean = 60 / (24 if speaking else 17) / rate
         spread = 0.6
         now += max(0.45, rng.lognormal(np.log(mean) - spread**2 / 2, spread))
         near = attractors[np.abs(attractors - now) < 0.5]

@@ -40,14 +40,17 @@ class Articulation:
     """[T] bool: well inside a pause."""
 
 
-def articulate(segments: list[Segment], frames: int, loudness_db: np.ndarray | None = None, amplitude: float = 1.0) -> Articulation:
+def articulate(
+    segments: list[Segment], frames: int, loudness_db: np.ndarray | None = None, amplitude: float = 1.0, jaw_share: float = 1.0
+) -> Articulation:
     """Mouth and jaw curves of timed segments.
 
     Args:
         segments: in order of time.
         frames: T, motion frames to make.
         loudness_db: [T] level against the speaker's usual level; the mouth opens 25 % wider for every 10 dB.
-        amplitude: scales jaw and lips, the speaker's habit.
+        amplitude: scales jaw and lips.
+        jaw_share: scales the jaw, and the lips the other way (JALI's two axes), the speaker's habit.
     """
     steps = frames * _PER_FRAME
     time = np.arange(steps) / GRID + VISUAL_LEAD
@@ -67,7 +70,8 @@ def articulate(segments: list[Segment], frames: int, loudness_db: np.ndarray | N
         return np.max([padded[k : k + steps : _PER_FRAME] for k in range(5)], axis=0)
 
     gain, close, bite = at_frames(gain), peak_at_frames(close), peak_at_frames(bite)
-    shaped = _channels(at_frames(jaw) * gain, at_frames(lip) * gain, at_frames(funnel) * gain, at_frames(show) * gain, close, bite)
+    lips = gain / jaw_share**0.5
+    shaped = _channels(at_frames(jaw) * gain * jaw_share, at_frames(lip) * lips, at_frames(funnel) * lips, at_frames(show) * lips, close, bite)
     viseme, resting = _labels(segments, frames)
     return Articulation(shaped, viseme, close.astype(np.float32), resting)
 

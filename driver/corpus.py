@@ -8,9 +8,13 @@ import ast
 import hashlib
 import re
 import sysconfig
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +23,15 @@ from scipy.ndimage import gaussian_filter1d
 from avatar3d.files import atomic_folder
 from driver import augment
 from driver.alignment import align, read_recording, recordings
-from driver.behaviour import Prosody, behave, silent
+from driver.behaviour import Prosody, behave, listening, silent
+from driver.channels import EXPR
 from driver.coarticulation import articulate
 from driver.features import FPS, RATE, features, num_frames
+from driver.manner import Habits, Manner, draw_habits, draw_manner, face_of
 from driver.phones import VOWELS, Segment, segments
 from driver.speech import Phone, Speech, resample, synthesize
 
-VERSION = 1
+VERSION = 2
 """Raised when the corpus changes for the same settings, so that a cached one is made again."""
 VOICES: tuple[tuple[str, float], ...] = (
     ("en-us", 0.34), ("en-gb-x-rp", 0.14), ("en-gb-scotland", 0.1), ("en-029", 0.07), ("en-us-nyc", 0.08), ("en-gb-x-gbclan", 0.08),
@@ -37,6 +43,12 @@ VARIANTS: tuple[str, ...] = (
     "+klatt4", "+iven", "+max", "+paul", "+victor",
 )  # fmt: skip
 _TYPES = {"features": np.float16, "frames": np.float16, "viseme": np.uint8, "closed": np.float16}
+TAKES_A_PERSON = 4
+"""Takes in a row that have the same habits."""
+COPIES = 6
+"""Times that each recording is used, degraded differently."""
+_LISTENING, _IDLE = 0.1, 0.06
+"""Shares of the generated takes in which another one speaks, and in which nobody does and nobody is spoken to."""
 _HELD_OUT_RECORDINGS = 5
 """One recording in so many is kept for validation."""
 
@@ -52,9 +64,11 @@ class Take:
     frames: np.ndarray
     """[T, NUM_CHANNELS]."""
     viseme: np.ndarray
-    """[T] index into VISEME_NAMES."""
+    """[T] index into VISEME_NAMES of what is heard."""
     closed: np.ndarray
     """[T] 0..1 lips must meet."""
+    controls: np.ndarray
+    """What one would ask for to get this take, see `Manner.controls`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +81,10 @@ class Corpus:
     closed: np.ndarray
     starts: np.ndarray
     """[takes + 1] first frame of each take, and the end."""
+    controls: np.ndarray
+    """[takes, *] see `Take`."""
+    person: np.ndarray
+    """[takes] whose it is."""
 
 
 @cache
@@ -109,11 +127,20 @@ def speak_in(voice: str, text: str, words_a_minute: int, pitch: int, melody: int
     return Speech(resample(speech.sound, played_at, RATE), RATE, phones)
 
 
-def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: bool = True) -> Take:
-    """A random voice speaking one to three sentences with pauses, or (one in sixteen) sound without speech."""
-    if degrade and rng.random() < 1 / 16:
+def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: bool = True, habits: Habits | None = None) -> Take:
+    """A random voice speaking one to three sentences with pauses, or (now and then) sound without speech.
+
+    Args:
+        pool: sentences.
+        rng: of everything random.
+        degrade: as a microphone in a room hears it, by all sorts of speakers; else a clean voice of the usual manner.
+        habits: the person's; None for the usual ones.
+    """
+    mode = "speak" if not degrade else str(rng.choice(["listen", "idle", "speak"], p=[_LISTENING, _IDLE, 1 - _LISTENING - _IDLE]))
+    manner = Manner() if not degrade else draw_manner(habits or Habits(), mode, rng)
+    if mode == "idle" or (degrade and rng.random() < 1 / 16):
         sound = augment.no_speech(int(rng.uniform(4, 10) * RATE), rng)
-        return _take(sound, sound, [Segment("sil", 0.0, len(sound) / RATE, 1.0)], rng)
+        return _take(sound, sound, [Segment("sil", 0.0, len(sound) / RATE, 1.0)], rng, manner)
     names, weights = zip(*VOICES, strict=True)
     voice = str(rng.choice(names, p=np.array(weights) / sum(weights))) + str(rng.choice(VARIANTS))
     warp = float(np.clip(rng.normal(1, 0.09), 0.82, 1.2))
@@ -127,7 +154,7 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
     sound = np.concatenate(parts)
     found = _tile(found, len(sound) / RATE)
     sound = sound * augment.loudness_contour(len(sound), rng)
-    return _take(sound, augment.degrade(sound, rng) if degrade else sound, found, rng)
+    return _take(sound, augment.degrade(sound, rng) if degrade else sound, found, rng, manner)
 
 
 def recorded_takes(path: Path, text: str, copies: int, seed: int) -> Iterator[Take]:
@@ -137,9 +164,10 @@ def recorded_takes(path: Path, text: str, copies: int, seed: int) -> Iterator[Ta
     if found is None:
         return
     found = _tile(found, len(sound) / RATE)
+    habits = draw_habits(np.random.default_rng(seed))
     for copy in range(copies):
         rng = np.random.default_rng([seed, copy])
-        yield _take(sound, augment.degrade(sound, rng) if copy else sound, found, rng)
+        yield _take(sound, augment.degrade(sound, rng) if copy else sound, found, rng, draw_manner(habits, "speak", rng))
 
 
 def _pause(seconds: float) -> np.ndarray:
@@ -161,15 +189,19 @@ def _tile(found: list[Segment], duration: float) -> list[Segment]:
     return result
 
 
-def _take(clean: np.ndarray, heard: np.ndarray, found: list[Segment], rng: np.random.Generator) -> Take:
+def _take(clean: np.ndarray, heard: np.ndarray, found: list[Segment], rng: np.random.Generator, manner: Manner) -> Take:
     """Features of the sound as heard, and a face that follows the clean one."""
     T = num_frames(len(clean))
-    amplitude = float(np.clip(rng.normal(1, 0.08), 0.8, 1.2))
-    mouth = articulate(found, T, relative_loudness(clean, found), amplitude)
-    speech = [s for s in found if s.viseme != "sil"]
-    prosody = prosody_of(found, features(clean)[:, -1]) if speech else silent(T)
-    frames = behave(prosody, rng) + mouth.frames
-    return Take(heard, features(heard), frames, mouth.viseme, mouth.closed)
+    prosody = prosody_of(found, features(clean)[:, -1]) if any(s.viseme != "sil" for s in found) else silent(T)
+    amplitude = manner.mouth * float(np.clip(rng.normal(1, 0.08), 0.8, 1.2))
+    mouth = articulate(found, T, relative_loudness(clean, found), amplitude, 2.0**manner.habits.jaw)
+    if manner.mode == "listen":
+        # The sound is another's: what it says is still heard, the own mouth rests.
+        prosody = listening(prosody, rng)
+        mouth = replace(mouth, frames=np.zeros_like(mouth.frames), closed=np.zeros_like(mouth.closed))
+    frames = behave(prosody, rng, manner) + mouth.frames + face_of(manner, T, mouth.closed, rng)
+    frames[:, EXPR] = np.clip(frames[:, EXPR], 0, 1)
+    return Take(heard, features(heard), frames, mouth.viseme, mouth.closed, manner.controls())
 
 
 def relative_loudness(sound: np.ndarray, found: list[Segment]) -> np.ndarray:
@@ -200,14 +232,15 @@ def prosody_of(found: list[Segment], pitch: np.ndarray) -> Prosody:
     return Prosody(gaussian_filter1d(speaking, 3, mode="nearest"), pitch, np.array(accents, np.int64), np.array(pauses, np.int64))
 
 
-def build(cache: Path, hours: float, seed: int, recordings_folder: Path | None = None, say=print) -> Corpus:
+def build(cache: Path, hours: float, seed: int, recordings_folder: Path | None = None, workers: int = 1, say=print) -> Corpus:
     """The corpus of so many hours, from the cache or made now.
 
     Args:
         cache: folder that keeps made corpora.
         hours: of generated speech.
-        seed: the same seed gives the same corpus on the same Python and espeak-ng.
-        recordings_folder: with sound files and `transcripts.tsv`; each is used three times, degraded differently.
+        seed: the same seed gives the same corpus on the same Python and espeak-ng, however many workers there are.
+        recordings_folder: with sound files and `transcripts.tsv`; each is used `COPIES` times, degraded differently.
+        workers: processes that make it.
         say: takes progress lines.
 
     Raises:
@@ -216,36 +249,66 @@ def build(cache: Path, hours: float, seed: int, recordings_folder: Path | None =
     key = f"{VERSION}:{hours}:{seed}:{recordings_folder.resolve() if recordings_folder else ''}"
     folder = Path(cache) / f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
-        takes = []
+        made: list[tuple[int, Take]] = []
         frames = 0
-        for take in _all_takes(hours, seed, recordings_folder):
-            takes.append({name: getattr(take, name).astype(kind) for name, kind in _TYPES.items()})
-            frames += len(take.frames)
-            if len(takes) % 200 == 0:
-                say(f"corpus: {len(takes)} takes, {frames / FPS / 3600:.2f} h")
-        starts = np.cumsum([0] + [len(take["frames"]) for take in takes])
+        for person, takes in _people(hours, seed, recordings_folder, workers):
+            made += [(person, take) for take in takes]
+            frames += sum(len(take.frames) for take in takes)
+            if person % 50 == 49:
+                say(f"corpus: {len(made)} takes, {frames / FPS / 3600:.2f} h")
         with atomic_folder(folder) as temporary:
-            for name in _TYPES:
-                np.save(temporary / f"{name}.npy", np.concatenate([take[name] for take in takes]))
-            np.save(temporary / "starts.npy", starts)
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*_TYPES, "starts")}
+            for name, kind in _TYPES.items():
+                np.save(temporary / f"{name}.npy", np.concatenate([getattr(take, name).astype(kind) for _, take in made]))
+            np.save(temporary / "starts.npy", np.cumsum([0] + [len(take.frames) for _, take in made]))
+            np.save(temporary / "controls.npy", np.stack([take.controls for _, take in made]))
+            np.save(temporary / "person.npy", np.array([person for person, _ in made]))
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*_TYPES, "starts", "controls", "person")}
     return Corpus(**arrays)
 
 
-def _all_takes(hours: float, seed: int, recordings_folder: Path | None) -> Iterator[Take]:
+def _people(hours: float, seed: int, recordings_folder: Path | None, workers: int) -> Iterator[tuple[int, list[Take]]]:
+    """Numbered people and their takes: made-up ones until there are enough hours, then those of the recordings."""
     training, _ = sentences()
-    frames, index = 0, 0
-    while frames < hours * 3600 * FPS:
-        take = generated_take(training, np.random.default_rng([seed, index]))
-        frames += len(take.frames)
-        index += 1
-        yield take
-    if recordings_folder is None:
+    frames, person = 0, 0
+    jobs = ((training, seed, index) for index in count())
+    spoken = []
+    if recordings_folder is not None:
+        pairs = enumerate(recordings(recordings_folder))
+        spoken = [(path, text, seed + number) for number, (path, text) in pairs if number % _HELD_OUT_RECORDINGS]
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        for takes in _in_order(_generated_person, jobs, pool, workers):
+            yield person, takes
+            person += 1
+            frames += sum(len(take.frames) for take in takes)
+            if frames >= hours * 3600 * FPS:
+                break
+        for takes in _in_order(_recorded_person, iter(spoken), pool, workers):
+            yield person, takes
+            person += 1
+
+
+def _in_order(work: Callable[..., list[Take]], jobs: Iterator[tuple], pool: ProcessPoolExecutor | None, workers: int) -> Iterator[list[Take]]:
+    """Results in the order of the jobs, a few of them begun ahead."""
+    if pool is None:
+        yield from (work(*job) for job in jobs)
         return
-    for number, (path, text) in enumerate(recordings(recordings_folder)):
-        if number % _HELD_OUT_RECORDINGS == 0:
-            continue
-        yield from recorded_takes(path, text, 3, seed + number)
+    begun = deque(pool.submit(work, *job) for job in islice(jobs, 3 * workers))
+    try:
+        while begun:
+            yield begun.popleft().result()
+            begun.extend(pool.submit(work, *job) for job in islice(jobs, 1))
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def _generated_person(pool: tuple[str, ...], seed: int, index: int) -> list[Take]:
+    habits = draw_habits(np.random.default_rng([seed, index]))
+    return [generated_take(pool, np.random.default_rng([seed, index, take]), habits=habits) for take in range(TAKES_A_PERSON)]
+
+
+def _recorded_person(path: Path, text: str, seed: int) -> list[Take]:
+    return list(recorded_takes(path, text, COPIES, seed))
 
 
 def held_out_takes(count: int, seed: int = 7) -> list[Take]:

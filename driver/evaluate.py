@@ -140,7 +140,7 @@ def posed_gap(frames: np.ndarray, lips: Lips) -> np.ndarray:
 
 
 def evaluate(
-    speech: Path | None = None, *, weights: Path | None = None, steps: int = 6, takes: int = 30, output: Path | None = None
+    speech: Path | None = None, *, weights: Path | None = None, steps: int = 4, takes: int = 30, output: Path | None = None
 ) -> dict[str, float]:
     """The driver's figures.
 
@@ -193,7 +193,7 @@ def evaluate(
     return figures
 
 
-def main(speech: Path | None = None, json: Path | None = None, weights: Path | None = None, steps: int = 6, takes: int = 30) -> None:
+def main(speech: Path | None = None, json: Path | None = None, weights: Path | None = None, steps: int = 4, takes: int = 30) -> None:
     """Print the driver's figures, and write them to `--json`."""
     for name, value in evaluate(speech, weights=weights, steps=steps, takes=takes, output=json).items():
         print(f"{name:32s} {value:.3f}")

@@ -12,21 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from driver.channels import NUM_CHANNELS
+from driver.conditions import NUM_CONDITIONS, STYLE
 from driver.features import LOOKAHEAD, NUM_FEATURES
 from driver.phones import VISEME_NAMES
 
-PAST = 6
-"""Motion frames of sound before its own that reach a frame directly; attention carries more."""
-WINDOW = PAST + 1 + LOOKAHEAD
+_NEAR = 6
+_KERNEL, _DILATIONS = 5, (1, 2, 4)
+PAST = _NEAR + (_KERNEL - 1) * sum(_DILATIONS)
+"""Motion frames of sound before its own that reach a frame's sound code; attention carries more."""
+WINDOW = _NEAR + 1 + LOOKAHEAD
+STYLE_CLIP = 100
+"""Frames of motion, 4 s, from which a style code is read."""
 
 
 @dataclass(frozen=True)
 class Config:
     """Sizes of the network."""
 
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
     reach: int = 12
     """Frames to either side that a frame attends to in one layer."""
 
@@ -35,12 +40,14 @@ class Config:
 
 
 class DriverNet(nn.Module):
-    """Noisy motion, its mask of known values, time and sound -> clean motion (whitened)."""
+    """Noisy motion, its mask of known values, time, sound and conditions -> clean motion (whitened)."""
 
     mean: Tensor
     """[NUM_CHANNELS] of the training motion."""
     std: Tensor
     """[NUM_CHANNELS], with a floor."""
+    usual_style: Tensor
+    """[STYLE] of people without particular habits, who speak where nobody is named."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -48,21 +55,31 @@ class DriverNet(nn.Module):
         d = config.width
         self.hear = nn.Sequential(nn.Linear(NUM_FEATURES, d), nn.GELU())
         self.listen = nn.Conv1d(d, d, WINDOW)
+        self.recall = nn.ModuleList(Recall(d, dilation) for dilation in _DILATIONS)
         self.understand = nn.Sequential(nn.GELU(), nn.Linear(d, d))
         self.viseme_head = nn.Linear(d, len(VISEME_NAMES))
+        self.ask = nn.Linear(NUM_CONDITIONS, d)
+        self.style = StyleEncoder()
         self.enter = nn.Linear(2 * NUM_CHANNELS, d)
         self.time = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, d))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.leave = nn.Linear(d, NUM_CHANNELS)
         self.register_buffer("mean", torch.zeros(NUM_CHANNELS))
         self.register_buffer("std", torch.ones(NUM_CHANNELS))
+        self.register_buffer("usual_style", torch.zeros(STYLE))
 
     def encode(self, features: Tensor) -> Tensor:
         """Sound codes [B, T, d] of features [B, PAST + T + LOOKAHEAD, NUM_FEATURES]."""
-        heard = self.hear(features)
-        return self.understand(self.listen(heard.transpose(1, 2)).transpose(1, 2))
+        heard = self.listen(self.hear(features).transpose(1, 2))
+        for layer in self.recall:
+            heard = layer(heard)
+        return self.understand(heard.transpose(1, 2))
 
-    def forward(self, noisy: Tensor, known: Tensor, time: Tensor, sound: Tensor) -> Tensor:
+    def style_of(self, frames: Tensor) -> Tensor:
+        """Style codes [B, STYLE] of motion clips [B, T, NUM_CHANNELS], about STYLE_CLIP frames each."""
+        return self.style(self.whiten(frames))
+
+    def forward(self, noisy: Tensor, known: Tensor, time: Tensor, sound: Tensor, asked: Tensor) -> Tensor:
         """Clean whitened motion [B, T, NUM_CHANNELS].
 
         Args:
@@ -70,10 +87,12 @@ class DriverNet(nn.Module):
             known: [B, T, NUM_CHANNELS] 1 where the value is given.
             time: [B] 0 (noise) .. 1 (motion).
             sound: [B, T, d] from `encode`.
+            asked: [B, T, NUM_CONDITIONS], see `driver.conditions`.
         """
         T = noisy.shape[1]
-        hidden = self.enter(torch.cat([noisy, known], dim=-1)) + sound
-        condition = F.silu(sound + self.time(_time_embedding(time, self.config.width))[:, None])
+        heeded = sound + self.ask(asked)
+        hidden = self.enter(torch.cat([noisy, known], dim=-1)) + heeded
+        condition = F.silu(heeded + self.time(_time_embedding(time, self.config.width))[:, None])
         rotation = _rotary(T, self.config.width // self.config.heads, noisy.device)
         position = torch.arange(T, device=noisy.device)
         near = (position[:, None] - position[None, :]).abs() <= self.config.reach
@@ -86,6 +105,38 @@ class DriverNet(nn.Module):
 
     def colour(self, white: Tensor) -> Tensor:
         return white * self.std + self.mean
+
+
+class Recall(nn.Module):
+    """What was heard some time ago, added to what is heard now: a causal convolution that shortens [B, d, T] by what it looks back."""
+
+    def __init__(self, d: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(d)
+        self.look_back = nn.Conv1d(d, d, _KERNEL, dilation=dilation)
+        self.mix = nn.Conv1d(d, d, 1)
+        self.shortens = (_KERNEL - 1) * dilation
+
+    def forward(self, heard: Tensor) -> Tensor:
+        past = self.look_back(self.norm(heard.transpose(1, 2)).transpose(1, 2))
+        return heard[..., self.shortens :] + self.mix(F.gelu(past))
+
+
+class StyleEncoder(nn.Module):
+    """A clip of whitened motion [B, T, NUM_CHANNELS] -> style codes [B, STYLE], whatever its length: what moves how, not when."""
+
+    def __init__(self, width: int = 96) -> None:
+        super().__init__()
+        self.look = nn.Sequential(
+            nn.Conv1d(NUM_CHANNELS, width, 5, padding=2), nn.GELU(),
+            nn.Conv1d(width, width, 5, stride=2, padding=2), nn.GELU(),
+            nn.Conv1d(width, width, 5, stride=2, padding=2), nn.GELU(),
+        )  # fmt: skip
+        self.tell = nn.Linear(2 * width, STYLE)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        seen = self.look(clip.transpose(1, 2))
+        return torch.tanh(self.tell(torch.cat([seen.mean(-1), seen.var(-1, correction=0).add(1e-6).sqrt()], dim=-1)))
 
 
 class Block(nn.Module):

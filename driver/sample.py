@@ -12,6 +12,7 @@ from torch import Tensor
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, check_driven_head, unpack
+from driver.conditions import USUAL, Asked, conditions
 from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, as_mono16k, num_frames, silence
 from driver.lips import Lips, lips_of
 from driver.model import PAST, DriverNet
@@ -36,7 +37,7 @@ def drive(
     *,
     head: HeadModel,
     seed: int = 0,
-    steps: int = 6,
+    steps: int = 4,
     shape: np.ndarray | None = None,
     weights: Path | DriverNet | None = None,
 ) -> Motion:
@@ -71,8 +72,10 @@ def drive(
     )
 
 
-def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 6) -> Iterator[np.ndarray]:
+def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4, asked: Asked | None = None) -> Iterator[np.ndarray]:
     """Frames [n, NUM_CHANNELS], window after window, of a 16 kHz sound.
+
+    `asked` are values by slot that hold for all of it (see `driver.conditions`); what it does not name is as usual.
 
     Each window continues the last frames of the one before, which are given to the network as known; the noise belongs to
     the absolute frame. Features are made a minute at a time, so that memory does not grow with the sound.
@@ -80,19 +83,20 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
     total = num_frames(len(sound))
     hearing = _Hearing(sound, total)
     before = np.zeros((0, NUM_CHANNELS), np.float32)
+    wanted = conditions(PREFIX + NEW + BEYOND, {**USUAL, "style": net.usual_style, **(asked or {})})
     for start in range(0, total, NEW):
         taken = len(before)
         first, last = start - taken, start + NEW + BEYOND
         features = torch.from_numpy(hearing.frames(first - PAST, last + LOOKAHEAD))
         noise = torch.from_numpy(frame_noise(seed, first, last))
-        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps)
+        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, wanted[: len(noise)])
         new = made[taken : taken + min(NEW, total - start)]
         before = np.concatenate([before, new])[-PREFIX:]
         yield new
 
 
 @torch.inference_mode()
-def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int) -> np.ndarray:
+def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int, asked: Tensor | None = None) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow, short ones first.
 
     Args:
@@ -102,8 +106,10 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
         noise: [T, NUM_CHANNELS].
         prefix: [P, NUM_CHANNELS] motion to continue, P <= T.
         steps: number of them.
+        asked: [T, NUM_CONDITIONS] what is asked for besides, see `driver.conditions`; default nothing.
     """
     T, P = len(noise), len(prefix)
+    asked = conditions(T) if asked is None else asked
     sound = net.encode(features[None])
     known = torch.zeros(1, T, NUM_CHANNELS)
     given = torch.zeros(1, T, NUM_CHANNELS)
@@ -113,7 +119,7 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
     clean = x
     for step in range(steps):
         now, then = (step / steps) ** 2, ((step + 1) / steps) ** 2
-        clean = known * given + (1 - known) * net(x, known, torch.full((1,), now), sound)
+        clean = known * given + (1 - known) * net(x, known, torch.full((1,), now), sound, asked[None])
         clean = net.whiten(project(net.colour(clean[0]), lips, P))[None]
         # The straight path through x and the estimate of its end, a step further.
         x = clean + (x - clean) * (1 - then) / (1 - now)

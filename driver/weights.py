@@ -13,13 +13,16 @@ from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from driver.channels import CHANNELS
+from driver.conditions import WIDTHS
 from driver.features import NUM_FEATURES
 from driver.model import Config, DriverNet
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_BYTES = 200_000_000
 """A weights file larger than this is refused."""
 LICENCE = "Apache-2.0"
+_EXACT = ("mean", "std", "usual_style")
+"""Kept in float32."""
 
 
 def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: HeadModel, made: str) -> None:
@@ -33,11 +36,12 @@ def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: Hea
         "config": json.dumps(config.as_dict()),
         "channels": json.dumps(CHANNELS),
         "features": str(NUM_FEATURES),
+        "conditions": json.dumps(WIDTHS),
         "head": head.fingerprint,
         "licence": LICENCE,
         "made": made,
     }
-    half = {name: value.detach().half().contiguous() if name not in ("mean", "std") else value.contiguous() for name, value in state.items()}
+    half = {name: (value if name in _EXACT else value.detach().half()).cpu().contiguous() for name, value in state.items()}
     with atomic_path(path) as temporary:
         save_file(half, temporary, metadata)
 
@@ -60,9 +64,13 @@ def load_weights(path: Path | None = None) -> DriverNet:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: is not a weights file of the driver; make one with `python -m driver.train`") from error
     try:
-        if int(metadata["schema"]) > SCHEMA:
-            raise UserError(f"{path}: was written by a newer avatar3d; update avatar3d")
-        if tuple(json.loads(metadata["channels"])) != CHANNELS or int(metadata["features"]) != NUM_FEATURES:
+        if int(metadata["schema"]) != SCHEMA:
+            raise UserError(f"{path}: was written by another version of avatar3d; train it again, or use the version that wrote it")
+        if (
+            tuple(json.loads(metadata["channels"])) != CHANNELS
+            or int(metadata["features"]) != NUM_FEATURES
+            or json.loads(metadata["conditions"]) != WIDTHS
+        ):
             raise UserError(f"{path}: was trained for other channels or features than this version's; train it again")
         config = Config(**json.loads(metadata["config"]))
         if not (0 < config.width <= 2048 and 0 < config.layers <= 64 and config.heads > 0 and config.width % config.heads == 0):
@@ -81,7 +89,7 @@ def save_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], opti
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     with atomic_path(path) as temporary:
-        save_file({name: value.clone().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step), "spent": str(spent)})
+        save_file({name: value.cpu().clone().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step), "spent": str(spent)})
 
 
 def load_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:

@@ -21,7 +21,7 @@ def speak(
     text: str | None = None,
     voice: str = "en-us",
     seed: int = 0,
-    steps: int = 6,
+    steps: int = 4,
     camera: str = "front",
     size: int = 512,
     background: str = "#d8dce2",
@@ -63,7 +63,7 @@ def drive(
     text: str | None = None,
     voice: str = "en-us",
     seed: int = 0,
-    steps: int = 6,
+    steps: int = 4,
     head: Path | None = None,
 ) -> None:
     """Turn speech into a motion file for an avatar.

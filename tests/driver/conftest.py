@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from avatar3d.head.store import load_head
-from driver.features import RATE
+from driver.channels import NUM_CHANNELS
+from driver.corpus import Corpus
+from driver.features import NUM_FEATURES, RATE
 from driver.lips import lips_of
+from driver.manner import Manner
 from driver.model import Config, DriverNet
 
 
@@ -41,3 +44,17 @@ def babble() -> np.ndarray:
     voice = sum(np.sin(2 * np.pi * k * np.cumsum(pitch) / RATE) / k for k in range(1, 12))
     loud = np.clip(np.sin(2 * np.pi * 2.2 * time), 0, 1) * (time % 3 < 2.2)
     return (0.1 * loud * voice).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    """Three takes of two people in which the motion is one of the features: something that can be learnt in seconds. In the last they listen."""
+    rng = np.random.default_rng(0)
+    T = 600
+    features = np.cumsum(rng.normal(size=(T, NUM_FEATURES)) * 0.1, axis=0).astype(np.float16)
+    frames = np.zeros((T, NUM_CHANNELS), np.float16)
+    frames[:, :] = 0.2 * np.tanh(features[:, :1].astype(np.float32))
+    mood = np.zeros(8)
+    mood[0] = 0.5
+    controls = np.stack([Manner(emotion=mood).controls(), Manner().controls(), Manner(mode="listen").controls()])
+    return Corpus(features, frames, np.zeros(T, np.uint8), np.zeros(T, np.float16), np.array([0, 150, 350, T]), controls, np.array([0, 0, 1]))

@@ -6,6 +6,7 @@ from driver.coarticulation import articulate
 from driver.corpus import Take
 from driver.evaluate import Driven, blinks_per_minute, closure, energy_correlation, energy_db, lip_motion_mm, seam_ratio
 from driver.features import FPS, RATE
+from driver.manner import Manner
 from driver.phones import Segment
 from driver.sample import NEW
 
@@ -55,7 +56,7 @@ def test_rules_close_every_closure_and_an_open_mouth_none(lips):
     T = round(said[-1].end * FPS)
     made = articulate(said, T)
     sound = np.zeros(T * RATE // FPS, np.float32)
-    take = Take(sound, np.zeros((T, 1)), made.frames, made.viseme, made.closed)
+    take = Take(sound, np.zeros((T, 1)), made.frames, made.viseme, made.closed, Manner().controls())
     figures = closure([take], [Driven(sound, made.frames)], lips)
     assert figures["closure_events"] == 8
     assert figures["closure_recall"] == figures["closure_contact"] == 1

@@ -6,8 +6,9 @@ from safetensors.torch import save_file
 
 from avatar3d.errors import UserError
 from driver.model import Config, DriverNet
-from driver.train import draw, train
+from driver.train import train
 from driver.weights import load_weights, save_weights
+from driver.windows import Windows
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def _train(tmp_path: Path, name: str, **options) -> Path:
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
     pytest.importorskip("espeakng_loader")
     straight = _train(tmp_path, "straight.safetensors", steps=8)
-    calls = []
+    calls, draw = [], Windows.draw
 
     def stopping_draw(*arguments):
         calls.append(1)
@@ -81,7 +82,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
         return draw(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("driver.train.draw", stopping_draw)
+        patch.setattr(Windows, "draw", stopping_draw)
         _train(tmp_path, "stopped.safetensors", steps=8, keep_every=3)
     assert (tmp_path / "stopped.checkpoint.safetensors").exists()
     resumed = _train(tmp_path, "stopped.safetensors", steps=8, keep_every=3)

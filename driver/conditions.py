@@ -1,0 +1,57 @@
+"""What can be asked of the driver beside the sound: one row of numbers a frame, in slots of which each may be empty."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from driver.phones import VISEME_NAMES
+
+EMOTIONS: tuple[str, ...] = ("happy", "sad", "angry", "surprised", "afraid", "disgusted", "contemptuous", "tired")
+MODES: tuple[str, ...] = ("speak", "listen", "idle")
+STYLE = 16
+"""Numbers of a style code."""
+WIDTHS: dict[str, int] = {
+    "style": STYLE, "emotion": len(EMOTIONS), "mouth": 1, "brows": 1, "head": 1, "mode": len(MODES), "blinks": 1, "gaze": 2,
+    "phones": len(VISEME_NAMES),
+}  # fmt: skip
+"""style: a code from `DriverNet.style_of` or one that was learned; emotion: intensity 0..1 of each; mouth, brows, head: logarithm to base 2 of how
+much more they move than usual; mode: one of three; blinks: logarithm to base 2 of their rate over 20 a minute; gaze: where the listener is, down
+and left of straight ahead, in quarters of a radian; phones: how much each viseme sounds in the frame."""
+SLOTS: dict[str, slice] = {}
+for _name, _width in WIDTHS.items():
+    _start = sum(part.stop - part.start for part in SLOTS.values())
+    SLOTS[_name] = slice(_start, _start + _width)
+PRESENCE: dict[str, int] = {name: sum(WIDTHS.values()) + index for index, name in enumerate(WIDTHS)}
+"""Where it is said, by 1, that a slot is filled; an empty slot holds zeros."""
+NUM_CONDITIONS = sum(WIDTHS.values()) + len(WIDTHS)
+USUAL: dict[str, tuple[float, ...]] = {
+    "emotion": (0.0,) * len(EMOTIONS), "mouth": (0.0,), "brows": (0.0,), "head": (0.0,), "mode": (1.0, 0.0, 0.0), "blinks": (0.0,),
+}  # fmt: skip
+"""What is asked for where nothing is: to speak, without a mood, as much as people usually move."""
+USUAL_BLINKS = 20.0
+GAZE_UNIT = 0.25
+
+
+Asked = Mapping[str, Tensor | np.ndarray | Sequence[float] | float]
+"""Values by slot."""
+
+
+def conditions(frames: int, given: Asked | None = None) -> Tensor:
+    """Rows [frames, NUM_CONDITIONS] with the given slots filled.
+
+    Args:
+        frames: how many.
+        given: by slot, values that broadcast to [frames, width].
+
+    Raises:
+        ValueError: a slot is unknown.
+    """
+    rows = torch.zeros(frames, NUM_CONDITIONS)
+    for name, value in (given or {}).items():
+        if name not in SLOTS:
+            raise ValueError(f"no slot is called {name}; there are {', '.join(SLOTS)}")
+        rows[:, SLOTS[name]] = torch.as_tensor(value, dtype=torch.float32)
+        rows[:, PRESENCE[name]] = 1
+    return rows
