@@ -152,7 +152,7 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
         found += [Segment(s.viseme, s.start + offset, s.end + offset, s.stress) for s in segments(speech.phones)]
         parts += [speech.sound, _pause(min(rng.lognormal(-0.9, 0.9), 3.0))]
     sound = np.concatenate(parts)
-    found = _tile(found, len(sound) / RATE)
+    found = tile(found, len(sound) / RATE)
     sound = sound * augment.loudness_contour(len(sound), rng)
     return _take(sound, augment.degrade(sound, rng) if degrade else sound, found, rng, manner)
 
@@ -163,7 +163,7 @@ def recorded_takes(path: Path, text: str, copies: int, seed: int) -> Iterator[Ta
     found = align(sound, text)
     if found is None:
         return
-    found = _tile(found, len(sound) / RATE)
+    found = tile(found, len(sound) / RATE)
     habits = draw_habits(np.random.default_rng(seed))
     for copy in range(copies):
         rng = np.random.default_rng([seed, copy])
@@ -174,7 +174,7 @@ def _pause(seconds: float) -> np.ndarray:
     return np.zeros(int(seconds * RATE), np.float32)
 
 
-def _tile(found: list[Segment], duration: float) -> list[Segment]:
+def tile(found: list[Segment], duration: float) -> list[Segment]:
     """Segments without gaps from 0 to `duration`, neighbouring pauses joined."""
     result: list[Segment] = []
     for segment, following in zip(found, [*found[1:], None], strict=True):

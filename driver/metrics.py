@@ -56,8 +56,10 @@ def velocity_ratio(truth: np.ndarray, made: np.ndarray) -> float:
 def peak_mismatch(truth: np.ndarray, made: np.ndarray) -> float:
     """MTM (Chae-Yeon et al. 2025): mean seconds between the local extrema of the opening [T] of the truth and those that they are matched with.
 
-    Extrema are matched by the path of derivative dynamic time warping (Keogh and Pazzani 2001). NaN where the truth has none.
+    Extrema are matched by the path of derivative dynamic time warping (Keogh and Pazzani 2001). NaN where one of the curves has none.
     """
+    if made.std() < 1e-6:
+        return float("nan")
     extrema = np.sort(np.concatenate([argrelextrema(truth, np.greater)[0], argrelextrema(truth, np.less)[0]]))
     if not len(extrema):
         return float("nan")

@@ -67,19 +67,45 @@ def eval_driver(
     takes: int = 30,
     json_out: Annotated[Path | None, arg(name="json")] = None,
 ) -> None:
-    """Measure the speech driver: speed, lips against sound, silence, blinks, seams, closures.
+    """Measure the speech driver: lips against truth beside simple drivers, closures, silence, blinks, seams, speed.
 
     Args:
-        speech: folder with recordings of real speech; without it generated speech is used.
+        speech: folder with recordings of real speech; with a transcripts.tsv (name, tab, text) they are compared with forced alignment too.
         weights: default the ones that ship.
         steps: of the sampler.
         takes: of held-out generated speech.
         json_out: also write the figures to this file.
     """
+    import json
+
+    from avatar3d.files import atomic_path, check_output
+    from avatar3d.head.store import load_head
+    from driver.comparison import compare, drivers, judged_recordings, judged_takes, table_lines
+    from driver.corpus import held_out_takes
     from driver.evaluate import evaluate
+    from driver.lips import lips_of
+    from driver.weights import load_weights
 
     check_range("--steps", steps, 1, 64)
     check_range("--takes", takes, 1, 10000)
+    if json_out is not None:
+        check_output(json_out)
 
-    for name, value in evaluate(speech, weights=weights, steps=steps, takes=takes, output=json_out).items():
+    found: dict = {"figures": evaluate(speech, weights=weights, steps=steps, takes=takes)}
+    for name, value in found["figures"].items():
         say(f"{name:32s} {value:.3f}")
+    head = load_head()
+    lips, net = lips_of(head), load_weights(weights)
+    clips = {"generated speech, exact truth": judged_takes(held_out_takes(takes))}
+    if speech is not None and (speech / "transcripts.tsv").is_file():
+        clips["real speech, truth by forced alignment"] = judged_recordings(speech)
+    compared = drivers(net, lips, steps)
+    for title, chosen in clips.items():
+        if chosen:
+            found[title] = compare(chosen, compared, head, lips)
+            say(f"\n{title}, {len(chosen)} clips; mean and half of the 95 % interval over clips")
+            for line in table_lines(found[title]):
+                say(line)
+    if json_out is not None:
+        with atomic_path(json_out) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n")
