@@ -58,7 +58,7 @@ def peak_mismatch(truth: np.ndarray, made: np.ndarray) -> float:
 
     Extrema are matched by the path of derivative dynamic time warping (Keogh and Pazzani 2001). NaN where one of the curves has none.
     """
-    if made.std() < 1e-6:
+    if made.std() < 1e-4:
         return float("nan")
     extrema = np.sort(np.concatenate([argrelextrema(truth, np.greater)[0], argrelextrema(truth, np.less)[0]]))
     if not len(extrema):
