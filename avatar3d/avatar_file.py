@@ -170,7 +170,7 @@ def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
             record = json.loads(archive.read("avatar.json"))
             tensors = load_tensors(archive.read("avatar.safetensors"))
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file; make an avatar with `avatar3d fit VIDEO -o {path.name}`") from error
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give the .avatar file") from error
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, SafetensorError, struct.error, NotImplementedError, RuntimeError) as error:

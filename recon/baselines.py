@@ -122,7 +122,16 @@ def bound_step(
 ) -> tuple[Step, Callable[[], Avatar]]:  # fmt: skip
     """Plain Gaussians on triangles: what advances the fit by a step, and what gives its avatar."""
     plain = replace(
-        preset, gaussians=preset.gaussians + preset.loose, loose=0, bases=0, torso_bases=0, free_share=1.0, surface=0.0, settling=0.0, relocations=()
+        preset,
+        gaussians=preset.gaussians + preset.loose,
+        loose=0,
+        bases=0,
+        torso_bases=0,
+        free_share=1.0,
+        surface=0.0,
+        settling=0.0,
+        relocations=(),
+        refined_from=1.0,
     )
     rest = np.ascontiguousarray(head.shaped(torch.from_numpy(motion.shape)).numpy())
     views = train[np.linspace(0, len(train) - 1, min(_START_VIEWS, len(train))).astype(int)]

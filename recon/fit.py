@@ -103,7 +103,8 @@ def fit(
     trainer = on_device(make_trainer(capture, motion, camera, head, preset, split, store, seed), device)
     identity = _identity(motion, preset, split, seed, capture)
     if resume and checkpoint is not None and checkpoint.exists():
-        _restore(trainer, checkpoint, identity)
+        # What earlier runs took counts too: others are given as much time as this fit.
+        start -= _restore(trainer, checkpoint, identity)
     probabilities = draw_weights(motion, split.train)
     workers = threads or len(os.sched_getaffinity(0))
     saved = time.monotonic()
@@ -116,7 +117,7 @@ def fit(
             average_loss, average_psnr = decay * average_loss + (1 - decay) * loss, decay * average_psnr + (1 - decay) * psnr
             progress(trainer.step, preset.steps, loss=average_loss, psnr=average_psnr)
             if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_INTERVAL:
-                _save(trainer, checkpoint, identity)
+                _save(trainer, checkpoint, identity, time.monotonic() - start)
                 saved = time.monotonic()
     record = {
         "preset": asdict(preset),
@@ -166,20 +167,24 @@ def _identity(motion: Motion, preset: FitPreset, split: Split, seed: int, captur
     return digest.hexdigest()[:16]
 
 
-def _save(trainer: Trainer, path: Path, identity: str) -> None:
+def _save(trainer: Trainer, path: Path, identity: str, seconds: float) -> None:
+    metadata = {"fit": identity, "seconds": f"{seconds:.1f}"}
     with atomic_path(path) as temporary:
-        save_file({name: value.contiguous() for name, value in trainer.state().items()}, temporary, metadata={"fit": identity})
+        save_file({name: value.contiguous() for name, value in trainer.state().items()}, temporary, metadata=metadata)
 
 
-def _restore(trainer: Trainer, path: Path, identity: str) -> None:
+def _restore(trainer: Trainer, path: Path, identity: str) -> float:
+    """Take over a checkpoint; returns the seconds that the fit had taken until then."""
     from safetensors import safe_open
 
     try:
         with safe_open(path, "pt") as archive:
-            if (archive.metadata() or {}).get("fit") != identity:
+            metadata = archive.metadata() or {}
+            if metadata.get("fit") != identity:
                 raise UserError(f"{path}: is the checkpoint of another fit; run without --resume to start over")
         trainer.restore(load_file(path))
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        return float(metadata.get("seconds", 0.0))
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: is not a usable checkpoint; run without --resume to start over") from error
 
 

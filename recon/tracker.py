@@ -81,6 +81,7 @@ def track(
     *,
     focal: float | None = None,
     shared_frames: np.ndarray | None = None,
+    shown: np.ndarray | None = None,
     cuts: Sequence[int] = (),
     steady: Callable[[Motion, Camera], Motion] | None = None,
     progress: Progress = silent,
@@ -95,6 +96,7 @@ def track(
         head: a head with a landmark embedding.
         focal: focal length in pixels of the crop; by default FOCAL_PRIOR x size.
         shared_frames: [T] bool, the frames from which identity, camera and landmark offsets may be learned.
+        shown: [T, 478] how much each landmark counts: less where something is in front of the face; default all alike.
         cuts: frames at which a new shot begins: nothing is smoothed across them.
         steady: gives the head better poses than landmarks can (`recon.skull_flow`); the faces are fitted to the landmarks again.
         progress: told how many frames are done.
@@ -116,6 +118,8 @@ def track(
     view = view_of(camera)
     start = start_params(rig, view, rotations, centres)
     weights, targets = landmark_weights(rig, landmarks[frames]), targets_of(rig, seen)
+    if shown is not None:
+        weights = weights * torch.from_numpy(np.asarray(shown, np.float32)[frames])[:, rig.index]
     gaps = learn_gaps(rig, view, targets, start, np.flatnonzero(learnable), float(fps))
     neutral, no_offsets = torch.zeros(rig.joint_shape_basis.shape[2]), torch.zeros(rig.num_landmarks, 3)
     linked = torch.from_numpy(_triples(frames, cuts))[:, None].float()

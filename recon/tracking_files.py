@@ -24,6 +24,7 @@ from avatar3d.render.mesh import rasterize_mesh, to_camera
 from recon.bust_template import bust_depth
 from recon.capture import Capture, iterate, load_capture
 from recon.neck import compose, decompose
+from recon.occlusion import load_occlusions
 from recon.overlay import pose_frames, write_overlay
 from recon.skull_flow import steady_head
 from recon.torso import follow_bust, torso_motion
@@ -94,6 +95,7 @@ def track_capture(
         head,
         focal=focal,
         shared_frames=shared,
+        shown=load_occlusions(folder, T).landmark_weights(capture.landmarks, capture.size),
         cuts=cuts,
         steady=steady,
         progress=lambda done, total, **_: progress(done, 4 * total),

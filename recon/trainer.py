@@ -253,6 +253,7 @@ class Trainer:
         if self.known is not None:
             self.known.replaced(given_up, chosen)
         self.place[given_up] = self.place[chosen]
+        self.near.log_scale[given_up] = self.near.log_scale[chosen]
         self._meet()
 
     def _meet(self) -> None:

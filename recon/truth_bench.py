@@ -9,6 +9,7 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.progress import Progress, silent
 from recon.capture import make_capture
+from recon.occlusion import find_occlusions, save_occlusions
 from recon.synthetic_capture import KnownCapture, demo_capture, film_adorned
 from recon.tracking_files import track_capture
 from recon.truth import cropped_camera
@@ -51,6 +52,7 @@ def truth_bench(folder: Path, head: HeadModel, progress: Progress = silent) -> d
 
 def _errors(known: KnownCapture, folder: Path, head: HeadModel) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     capture = make_capture(known.video, folder)
+    save_occlusions(find_occlusions(capture), folder)
     tracked = track_capture(folder, head)
     camera = cropped_camera(known.camera, capture.crop)
     figures, curves = tracking_errors(tracked.motion, tracked.camera, known.motion, camera, head, still=known.still, skip=known.covered)

@@ -16,7 +16,7 @@ def main() -> None:
         print(f"avatar3d: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("avatar3d: interrupted", file=sys.stderr)
+        print("avatar3d: interrupted; `fit` and `train-driver` go on from their checkpoint where there is one (fit --resume)", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

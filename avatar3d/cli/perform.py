@@ -49,7 +49,7 @@ def speak(
     from avatar3d.files import check_output
 
     check_output(out, avatar, audio)
-    check_film(camera, size, background, fps)
+    check_film(out, camera, size, background, fps)
     person = open_avatar(avatar, head)
     motion = person.admit(_drive(person, audio, text, voice, seed, steps))
     _film(person, motion, out, camera, size, background, capture, fps)
@@ -118,12 +118,12 @@ def render(
     from avatar3d.motion import load_motion
 
     check_output(out, avatar, motion)
-    check_film(camera, size, background, fps)
+    check_film(out, camera, size, background, fps)
     person = open_avatar(avatar, head)
     _film(person, load_motion(motion, person.head), out, camera, size, background, capture, fps)
 
 
-def check_film(camera: str, size: int, background: str, fps: int | None) -> None:
+def check_film(out: Path, camera: str, size: int, background: str, fps: int | None) -> None:
     """Refuse options of a film that cannot be met, before any work.
 
     Raises:
@@ -131,6 +131,8 @@ def check_film(camera: str, size: int, background: str, fps: int | None) -> None
     """
     from avatar3d.errors import UserError
 
+    if out.suffix.lower() != ".mp4":
+        raise UserError(f"{out}: films are written as MP4; give a name that ends in .mp4")
     check_range("--size", size, 16, 4096)
     check_range("--fps", fps, 1, 240)
     if background == "capture" and (camera != "front" or size != 512):

@@ -194,6 +194,10 @@ def test_options_out_of_range_are_refused(refused, small_avatar, spoken, tmp_pat
     refused("speak", small_avatar, "--audio", spoken, "-o", tmp_path / "out.mp4", *words, match=(words[0],))
 
 
+def test_films_are_mp4(refused, small_avatar, spoken, tmp_path):
+    refused("speak", small_avatar, "--audio", spoken, "-o", tmp_path / "out.txt", match=("out.txt", ".mp4"))
+
+
 @pytest.mark.parametrize("words", [("--focal", -5), ("--holdout", 2), ("--seed", -1), ("--size", 5)], ids=lambda w: w[0])
 def test_options_of_a_fit_out_of_range_are_refused(refused, faceless_video, tmp_path, words):
     refused("fit", faceless_video, "-o", tmp_path / "me.avatar", *words, match=(words[0],))

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from avatar3d.errors import UserError
 from recon.evaluation import evaluate
@@ -48,8 +50,14 @@ def test_a_killed_fit_goes_on_as_if_never_stopped(tmp_path, monkeypatch):
     with pytest.raises(Killed):
         fit(capture, motion, camera, avatar.head, PRESET, checkpoint=checkpoint, progress=kill)
     assert checkpoint.exists()
+    # As if the first run had taken an hour: what is recorded is the time of the whole fit.
+    with safe_open(checkpoint, "pt") as archive:
+        metadata = archive.metadata()
+    assert 0 < float(metadata["seconds"]) < 600
+    save_file(load_file(checkpoint), checkpoint, metadata | {"seconds": "3600"})
     resumed = fit(capture, motion, camera, avatar.head, PRESET, checkpoint=checkpoint, resume=True)
     assert torch.equal(whole.position, resumed.position) and torch.equal(whole.colour_basis, resumed.colour_basis)
+    assert 3600 < resumed.metadata["fit"]["seconds"] < 4200
 
 
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path, monkeypatch):
