@@ -21,6 +21,8 @@ from driver.weights import load_weights
 NEW, PREFIX, BEYOND = 64, 16, 8
 """Frames that a window adds, that it takes over from the one before, and that it makes and throws away so that its last
 frames see what follows them."""
+_JOIN = (np.arange(1, BEYOND + 1, dtype=np.float32) / (BEYOND + 1))[:, None]
+"""[BEYOND, 1] share of the new window in the frames that both windows made."""
 _CLOSED, _OPEN, _PRESSED = 0.5, 1.3, 0.8
 """Millimetres between the lips: what counts as closed, what is left as it is, and how far they press into each other."""
 _STIFFNESS = {"head": 4.0, "brows": 1.0}
@@ -82,7 +84,7 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
     """
     total = num_frames(len(sound))
     hearing = _Hearing(sound, total)
-    before = np.zeros((0, NUM_CHANNELS), np.float32)
+    before, beyond = np.zeros((0, NUM_CHANNELS), np.float32), np.zeros((0, NUM_CHANNELS), np.float32)
     wanted = conditions(PREFIX + NEW + BEYOND, {**USUAL, "style": net.usual_style, **(asked or {})})
     for start in range(0, total, NEW):
         taken = len(before)
@@ -90,6 +92,10 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
         features = torch.from_numpy(hearing.frames(first - PAST, last + LOOKAHEAD))
         noise = torch.from_numpy(frame_noise(seed, first, last))
         made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, wanted[: len(noise)])
+        # What the window before made beyond its end and what this one makes there are one motion, seen from two sides.
+        joined = slice(taken, taken + len(beyond))
+        made[joined] += (1 - _JOIN[: len(beyond)]) * (beyond - made[joined])
+        beyond = made[taken + NEW : taken + NEW + BEYOND]
         new = made[taken : taken + min(NEW, total - start)]
         before = np.concatenate([before, new])[-PREFIX:]
         yield new

@@ -131,7 +131,8 @@ def check_film(out: Path, camera: str, size: int, background: str, fps: int | No
     """
     from avatar3d.errors import UserError
 
-    if out.suffix.lower() != ".mp4":
+    # A device or a pipe is called as it is.
+    if out.suffix.lower() != ".mp4" and (out.is_file() or not out.exists()):
         raise UserError(f"{out}: films are written as MP4; give a name that ends in .mp4")
     check_range("--size", size, 16, 4096)
     check_range("--fps", fps, 1, 240)
