@@ -13,7 +13,7 @@ from recon.occlusion import Occlusions, load_occlusions
 
 MOUTH_IMPORTANCE, EYE_IMPORTANCE = 5.0, 4.0
 """Weight of a pixel of the mouth or an eye in the L1 term; elsewhere 1."""
-CACHE_BYTES = 1 << 30
+CACHE_BYTES = 3 << 28
 _RARITY_BINS = 8
 _MOST_OFTEN = 4.0
 """A rare frame is drawn at most this many times as often as the average one."""
