@@ -14,11 +14,10 @@ from driver.baselines import BASELINES, Baseline
 from driver.channels import INDEX, JAW, REGIONS
 from driver.coarticulation import articulate
 from driver.corpus import Take, generated_take, relative_loudness, sentences, tile
-from driver.evaluate import FALSE_POSITIVES, posed_gap
+from driver.evaluate import FALSE_POSITIVES, closure_gaps, posed_gap
 from driver.features import RATE, features, num_frames
 from driver.lips import Lips, posed
 from driver.model import DriverNet
-from driver.phones import VISEME_INDEX
 from driver.sample import generate
 
 Driver = Callable[[np.ndarray], np.ndarray]
@@ -28,7 +27,6 @@ Table = dict[str, dict[str, tuple[float, float, float]]]
 OURS, _STRANGE = "driver", "driver, other sound"
 _FITTED_TAKES, _FITTED_SEED = 60, 3
 _ROUND = INDEX["mouthPucker"]
-_SPEAKING = 0.05
 _STILL_MM = 1e-3
 
 
@@ -118,7 +116,7 @@ def compare(clips: Sequence[Judged], drivers: dict[str, Driver], head: HeadModel
         made[_STRANGE] = drivers[OURS](np.resize(following.sound, len(clip.sound)))
         for name, frames in made.items():
             rows[name].append(figures(clip, frames, parts, lips))
-            gaps[name].append(_gaps(clip, frames, lips))
+            gaps[name].append(closure_gaps(clip.viseme, clip.closed, frames, lips))
     table = {name: _summary(found) | {"closure_recall": _recall(gaps[name])} for name, found in rows.items()}
     own, strange = (np.maximum([row["lve_mm"] for row in rows[name]], 1e-9) for name in (OURS, _STRANGE))
     low, high = metrics.interval((strange / own).tolist())
@@ -162,16 +160,6 @@ def figures(clip: Judged, made: np.ndarray, parts: Parts, lips: Lips) -> dict[st
             columns = REGIONS[region]
             found[f"{region}_spread"] = metrics.spread_ratio(truth[:, columns], made[:, columns])
     return found
-
-
-def _gaps(clip: Judged, made: np.ndarray, lips: Lips) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest gaps of the clip's closures, and the gaps of its speaking frames without any."""
-    T = min(len(made), len(clip.closed))
-    gap = np.maximum(posed_gap(np.asarray(made[:T], np.float32), lips), 0)
-    speaking = clip.viseme[:T] != VISEME_INDEX["sil"]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (clip.closed[:T] > 0.9).astype(int), [0]])))
-    closest = [gap[a:b].min() for a, b in zip(edges[::2], edges[1::2], strict=True) if speaking[a:b].any()]
-    return np.array(closest), gap[speaking & (clip.closed[:T] < _SPEAKING)]
 
 
 def _recall(events: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:

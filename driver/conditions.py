@@ -17,7 +17,7 @@ WIDTHS: dict[str, int] = {
     "phones": len(VISEME_NAMES),
 }  # fmt: skip
 """style: a code from `DriverNet.style_of` or one that was learned; emotion: intensity 0..1 of each; mouth, brows, head: logarithm to base 2 of how
-much more they move than usual; mode: one of three; blinks: logarithm to base 2 of their rate over 20 a minute; gaze: where the listener is, down
+much more they move than usual; mode: one of three; blinks: the same of their rate; gaze: where the listener is, down
 and left of straight ahead, in quarters of a radian; phones: how much each viseme sounds in the frame."""
 SLOTS: dict[str, slice] = {}
 for _name, _width in WIDTHS.items():
@@ -30,7 +30,6 @@ USUAL: dict[str, tuple[float, ...]] = {
     "emotion": (0.0,) * len(EMOTIONS), "mouth": (0.0,), "brows": (0.0,), "head": (0.0,), "mode": (1.0, 0.0, 0.0), "blinks": (0.0,),
 }  # fmt: skip
 """What is asked for where nothing is: to speak, without a mood, as much as people usually move."""
-USUAL_BLINKS = 20.0
 GAZE_UNIT = 0.25
 
 

@@ -113,23 +113,25 @@ def closure(takes: list[Take], driven: list[Driven], lips: Lips) -> dict[str, fl
     The threshold is the gap below which a tenth of the speaking frames without closure lie; an event counts as closed
     when the gap falls below it somewhere in it. `contact` asks for real touch instead.
     """
-    events, free = [], []
-    for take, made in zip(takes, driven, strict=True):
-        gap = np.maximum((posed_gap(made.frames, lips)), 0)
-        speaking = take.viseme != VISEME_INDEX["sil"]
-        free.append(gap[speaking & (take.closed < 0.05)])
-        hold = np.flatnonzero(np.diff(np.concatenate([[0], (take.closed > 0.9).astype(int), [0]])))
-        for start, end in zip(hold[::2], hold[1::2], strict=True):
-            if speaking[start:end].any():
-                events.append(gap[start:end].min())
-    threshold = float(np.quantile(np.concatenate(free), FALSE_POSITIVES))
-    closest = np.array(events)
+    gaps = [closure_gaps(take.viseme, take.closed, made.frames, lips) for take, made in zip(takes, driven, strict=True)]
+    closest, free = (np.concatenate(part) for part in zip(*gaps, strict=True))
+    threshold = float(np.quantile(free, FALSE_POSITIVES))
     return {
         "closure_recall": float((closest <= threshold).mean()),
         "closure_threshold_mm": threshold,
         "closure_contact": float((closest <= CONTACT_MM).mean()),
         "closure_events": float(len(closest)),
     }
+
+
+def closure_gaps(viseme: np.ndarray, closed: np.ndarray, frames: np.ndarray, lips: Lips) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest gap, mm, in each closure of a clip, and the gaps of its speaking frames without any; arguments over T frames."""
+    T = min(len(frames), len(closed))
+    gap = np.maximum(posed_gap(np.asarray(frames[:T], np.float32), lips), 0)
+    speaking = viseme[:T] != VISEME_INDEX["sil"]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (closed[:T] > 0.9).astype(int), [0]])))
+    closest = [gap[a:b].min() for a, b in zip(edges[::2], edges[1::2], strict=True) if speaking[a:b].any()]
+    return np.array(closest), gap[speaking & (closed[:T] < 0.05)]
 
 
 def posed_gap(frames: np.ndarray, lips: Lips) -> np.ndarray:

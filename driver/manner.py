@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from driver.channels import INDEX, NUM_CHANNELS
-from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, USUAL_BLINKS
+from driver.conditions import EMOTIONS, GAZE_UNIT, MODES
 
 CONTROLS: tuple[str, ...] = ("emotion", "mouth", "brows", "head", "mode", "blinks", "gaze")
 """Slots that a manner fills, in the order of `Manner.controls`."""
@@ -130,8 +130,3 @@ def _add(frames: np.ndarray, muscle: str, value: np.ndarray) -> None:
     for name in (muscle, f"{muscle}Left", f"{muscle}Right"):
         if name in INDEX:
             frames[:, INDEX[name]] += value
-
-
-def usual_blinks(rate_per_minute: float) -> float:
-    """What the slot `blinks` says of a rate."""
-    return float(np.log2(rate_per_minute / USUAL_BLINKS))

@@ -87,8 +87,9 @@ def train(
     else:
         net = DriverNet(config or Config())
         net.mean, net.std = statistics(corpus)
-    # Products of matrices in reduced precision on a GPU: motion is learnt to a per cent, and they are several times as fast.
-    torch.set_float32_matmul_precision("high")
+    if device == "cuda":
+        # Products of matrices in reduced precision: motion is learnt to a per cent, and they are several times as fast.
+        torch.set_float32_matmul_precision("high")
     net = net.to(device)
     windows = Windows(corpus, device)
     average = {name: value.clone() for name, value in net.state_dict().items()}
