@@ -1,4 +1,4 @@
-"""When each phoneme of a recording with a known transcript is spoken, by forced alignment with pocketsphinx."""
+"""When each phoneme of a recording is spoken, with pocketsphinx: by forced alignment with its transcript, or by recognition without one."""
 
 import re
 from pathlib import Path
@@ -46,24 +46,42 @@ def align(sound: np.ndarray, text: str) -> list[Segment] | None:
     for word in set(words):
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, pronunciation(word), True)
-    pcm = (np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes()
     decoder.set_align_text(" ".join(words))
     try:
         # The first pass finds the words, the second the phones inside them.
-        _decode(decoder, pcm)
+        _decode(decoder, sound)
         decoder.set_alignment()
-        _decode(decoder, pcm)
+        _decode(decoder, sound)
     except RuntimeError:
         return None
-    result: list[Segment] = []
-    for word in decoder.get_alignment():
-        for phone in word:
-            names = _ARPABET.get(phone.name, ("sil",))
-            start, length = phone.start * _FRAME, phone.duration * _FRAME
-            for k, name in enumerate(names):
-                begin = start + length * k / len(names)
-                result.append(Segment(name, begin, begin + length / len(names), 1.0))
-    return result or None
+    found = [_segments(phone.name, phone.start, phone.duration) for word in decoder.get_alignment() for phone in word]
+    return [segment for phone in found for segment in phone] or None
+
+
+def recognise(sound: np.ndarray) -> list[Segment]:
+    """Segments of a 16 kHz sound [samples] of which no text is known: the phones that an English recogniser hears, whole utterance at a time.
+
+    It weighs the phones' language model as pocketsphinx's manual advises for phone recognition. A sound in which nothing
+    is heard is one pause.
+
+    Raises:
+        UserError: pocketsphinx is not installed.
+    """
+    try:
+        from pocketsphinx import Decoder, get_model_path
+    except ImportError as error:
+        raise UserError("phones: recognising them needs pocketsphinx; `pip install pocketsphinx`") from error
+    decoder = Decoder(lm=None, allphone=get_model_path("en-us/en-us-phone.lm.bin"), lw=2.0, beam=1e-20, pbeam=1e-20, loglevel="FATAL")
+    _decode(decoder, sound)
+    found = [_segments(phone.word, phone.start_frame, phone.end_frame + 1 - phone.start_frame) for phone in decoder.seg() or ()]
+    return [segment for phone in found for segment in phone] or [Segment("sil", 0.0, len(sound) / RATE, 1.0)]
+
+
+def _segments(name: str, start: int, length: int) -> list[Segment]:
+    """Segments of one ARPAbet phone from step `start` on: two for a diphthong, a pause for what is no phone."""
+    visemes = _ARPABET.get(name, ("sil",))
+    cuts = [_FRAME * (start + length * k / len(visemes)) for k in range(len(visemes) + 1)]
+    return [Segment(viseme, begin, end, 1.0) for viseme, begin, end in zip(visemes, cuts, cuts[1:], strict=False)]
 
 
 def pronunciation(word: str) -> str:
@@ -80,7 +98,8 @@ def pronunciation(word: str) -> str:
     return " ".join(names) or "AH"
 
 
-def _decode(decoder, pcm: bytes) -> None:
+def _decode(decoder, sound: np.ndarray) -> None:
+    pcm = (np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes()
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()
@@ -108,12 +127,21 @@ def recordings(folder: Path) -> list[tuple[Path, str]]:
 
 
 def read_recording(path: Path) -> np.ndarray:
-    """A recording as 16 kHz mono [samples]."""
+    """A recording as 16 kHz mono [samples].
+
+    Raises:
+        UserError: it cannot be read, holds nothing, or is longer than two minutes.
+    """
     import soundfile
 
     from driver.features import as_mono16k
 
-    sound, rate = soundfile.read(path, dtype="float32")
+    try:
+        sound, rate = soundfile.read(path, dtype="float32")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"{path}: is no sound that can be read ({error}); record or convert it again") from error
+    if not len(sound):
+        raise UserError(f"{path}: holds no samples; record it again or leave it out")
     sound = as_mono16k(sound, rate)
     if len(sound) > 120 * RATE:
         raise UserError(f"{path}: is longer than two minutes; cut it into utterances")

@@ -1,4 +1,4 @@
-"""Simple drivers to compare with: from the mean face to retrieval, all fitted to takes of sound and motion."""
+"""Simple drivers to compare with: from a face at rest to retrieval, fitted to takes of sound and motion, and the rules by themselves."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,8 +6,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import KDTree
 
-from driver.channels import JAW
-from driver.features import MEL_SLICE, MELS, NUM_FEATURES, PER_FRAME
+from driver.alignment import recognise
+from driver.channels import JAW, NUM_CHANNELS
+from driver.coarticulation import articulate
+from driver.corpus import relative_loudness, tile
+from driver.features import MEL_SLICE, MELS, NUM_FEATURES, PER_FRAME, RATE, num_frames
 
 Baseline = Callable[[np.ndarray], np.ndarray]
 """Features [T, NUM_FEATURES] -> frames [T, NUM_CHANNELS]."""
@@ -17,6 +20,11 @@ _LOUDNESS = MEL_SLICE.stop + MELS
 _RIDGE = 30.0
 _PRINCIPAL, _NEAREST, _SMOOTH = 40, 5, 1.0
 _MOST_FRAMES = 60_000
+
+
+def hold(features: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> Baseline:
+    """The rest pose, held: every channel zero, what a head does that nothing drives. It is the first frame of no take, which no driver knows."""
+    return lambda heard: np.zeros((len(heard), NUM_CHANNELS))
 
 
 def mean_face(features: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> Baseline:
@@ -63,9 +71,21 @@ def retrieval(features: Sequence[np.ndarray], frames: Sequence[np.ndarray]) -> B
 
 
 BASELINES: dict[str, Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Baseline]] = {
-    "mean face": mean_face, "loudness to jaw": loudness_to_jaw, "ridge": ridge, "retrieval": retrieval,
+    "hold": hold, "mean face": mean_face, "loudness to jaw": loudness_to_jaw, "ridge": ridge, "retrieval": retrieval,
 }  # fmt: skip
 """Each is fitted to the features [T, NUM_FEATURES] and frames [T, NUM_CHANNELS] of some takes."""
+
+
+def rule_visemes(sound: np.ndarray) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] of a 16 kHz sound by the rules of `coarticulation` on the phones that a recogniser hears in it.
+
+    No text is used, but the whole utterance at once. Mouth and jaw alone move.
+
+    Raises:
+        UserError: pocketsphinx is not installed.
+    """
+    segments = tile(recognise(sound), len(sound) / RATE)
+    return articulate(segments, num_frames(len(sound)), relative_loudness(sound, segments)).frames
 
 
 def _loudness(features: np.ndarray) -> np.ndarray:

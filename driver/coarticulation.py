@@ -72,8 +72,7 @@ def articulate(
     gain, close, bite = at_frames(gain), peak_at_frames(close), peak_at_frames(bite)
     lips = gain / jaw_share**0.5
     shaped = _channels(at_frames(jaw) * gain * jaw_share, at_frames(lip) * lips, at_frames(funnel) * lips, at_frames(show) * lips, close, bite)
-    viseme, resting = _labels(segments, frames)
-    return Articulation(shaped, viseme, close.astype(np.float32), resting)
+    return Articulation(shaped, visemes_at_frames(segments, frames), close.astype(np.float32), _resting(segments, frames))
 
 
 def _blend(segments: list[Segment], time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -150,15 +149,18 @@ def _channels(jaw: np.ndarray, lip: np.ndarray, funnel: np.ndarray, show: np.nda
     return frames
 
 
-def _labels(segments: list[Segment], frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Viseme index [T] at every frame's time, and which frames lie well inside a pause [T]."""
-    centre = np.arange(frames) / FPS
+def visemes_at_frames(segments: list[Segment], frames: int) -> np.ndarray:
+    """Viseme index [frames] of what sounds at every frame's time, by segments that lie one after the other."""
     starts = np.array([s.start for s in segments])
-    which = np.clip(np.searchsorted(starts, centre, side="right") - 1, 0, len(segments) - 1)
-    names = [s.viseme for s in segments]
-    viseme = np.array([VISEME_INDEX[names[k]] for k in which], np.int64)
+    which = np.clip(np.searchsorted(starts, np.arange(frames) / FPS, side="right") - 1, 0, len(segments) - 1)
+    return np.array([VISEME_INDEX[segments[k].viseme] for k in which], np.int64)
+
+
+def _resting(segments: list[Segment], frames: int) -> np.ndarray:
+    """Which frames [frames] lie well inside a pause."""
+    time = np.arange(frames) / FPS
     resting = np.zeros(frames, bool)
     for segment in segments:
         if segment.viseme == "sil":
-            resting |= (centre > segment.start + 0.2) & (centre < segment.end - 0.2)
-    return viseme, resting
+            resting |= (time > segment.start + 0.2) & (time < segment.end - 0.2)
+    return resting

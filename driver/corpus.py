@@ -9,7 +9,7 @@ import hashlib
 import re
 import sysconfig
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -26,12 +26,13 @@ from driver.alignment import align, read_recording, recordings
 from driver.behaviour import Prosody, behave, listening, silent
 from driver.channels import EXPR
 from driver.coarticulation import articulate
+from driver.encoders import Encoder
 from driver.features import FPS, RATE, features, num_frames
 from driver.manner import Habits, Manner, draw_habits, draw_manner, face_of
 from driver.phones import VOWELS, Segment, segments
 from driver.speech import Phone, Speech, resample, synthesize
 
-VERSION = 2
+VERSION = 3
 """Raised when the corpus changes for the same settings, so that a cached one is made again."""
 VOICES: tuple[tuple[str, float], ...] = (
     ("en-us", 0.34), ("en-gb-x-rp", 0.14), ("en-gb-scotland", 0.1), ("en-029", 0.07), ("en-us-nyc", 0.08), ("en-gb-x-gbclan", 0.08),
@@ -42,14 +43,14 @@ VARIANTS: tuple[str, ...] = (
     "+Michael", "+Mike", "+Alex", "+Alicia", "+adam", "+belinda", "+david", "+edward", "+linda", "+steph", "+travis", "+quincy", "+klatt2",
     "+klatt4", "+iven", "+max", "+paul", "+victor",
 )  # fmt: skip
-_TYPES = {"features": np.float16, "frames": np.float16, "viseme": np.uint8, "closed": np.float16}
+_TYPES = {"features": np.float16, "frames": np.float16, "viseme": np.int8, "closed": np.float16}
 TAKES_A_PERSON = 4
 """Takes in a row that have the same habits."""
-COPIES = 6
+COPIES = 8
 """Times that each recording is used, degraded differently."""
 _LISTENING, _IDLE = 0.1, 0.06
 """Shares of the generated takes in which another one speaks, and in which nobody does and nobody is spoken to."""
-_HELD_OUT_RECORDINGS = 5
+_HELD_OUT_RECORDINGS = 10
 """One recording in so many is kept for validation."""
 
 
@@ -121,10 +122,8 @@ def _clean(text: str) -> list[str]:
 def speak_in(voice: str, text: str, words_a_minute: int, pitch: int, melody: int, warp: float) -> Speech:
     """Speech with a vocal tract `1 / warp` times as long: played faster or slower, the phonemes' times with it."""
     speech = synthesize(text, voice, words_a_minute, pitch, melody)
-    played_at = round(RATE * warp / 160) * 160
-    scale = RATE / played_at
-    phones = tuple(Phone(p.name, p.start * scale, p.end * scale) for p in speech.phones)
-    return Speech(resample(speech.sound, played_at, RATE), RATE, phones)
+    sound, scale = warped(speech.sound, warp)
+    return Speech(sound, RATE, tuple(Phone(p.name, p.start * scale, p.end * scale) for p in speech.phones))
 
 
 def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: bool = True, habits: Habits | None = None) -> Take:
@@ -158,16 +157,23 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
 
 
 def recorded_takes(path: Path, text: str, copies: int, seed: int) -> Iterator[Take]:
-    """A recording with its transcript, once as it is and then degraded; nothing where the two cannot be aligned."""
+    """A recording with its transcript, once as it is, then by longer and shorter vocal tracts and degraded; nothing where they do not fit."""
     sound = read_recording(path)
     found = align(sound, text)
     if found is None:
         return
-    found = tile(found, len(sound) / RATE)
     habits = draw_habits(np.random.default_rng(seed))
     for copy in range(copies):
         rng = np.random.default_rng([seed, copy])
-        yield _take(sound, augment.degrade(sound, rng) if copy else sound, found, rng, draw_manner(habits, "speak", rng))
+        spoken, scale = warped(sound, float(np.clip(rng.normal(1, 0.09), 0.82, 1.2))) if copy else (sound, 1.0)
+        timed = tile([Segment(s.viseme, s.start * scale, s.end * scale, s.stress) for s in found], len(spoken) / RATE)
+        yield _take(spoken, augment.degrade(spoken, rng) if copy else spoken, timed, rng, draw_manner(habits, "speak", rng))
+
+
+def warped(sound: np.ndarray, warp: float) -> tuple[np.ndarray, float]:
+    """A 16 kHz sound as of a vocal tract about `1 / warp` times as long, played faster or slower, and by what its times are to be multiplied."""
+    played_at = round(RATE * warp / 160) * 160
+    return resample(sound, played_at, RATE), RATE / played_at
 
 
 def _pause(seconds: float) -> np.ndarray:
@@ -232,7 +238,18 @@ def prosody_of(found: list[Segment], pitch: np.ndarray) -> Prosody:
     return Prosody(gaussian_filter1d(speaking, 3, mode="nearest"), pitch, np.array(accents, np.int64), np.array(pauses, np.int64))
 
 
-def build(cache: Path, hours: float, seed: int, recordings_folder: Path | None = None, workers: int = 1, say=print) -> Corpus:
+def joined(people: Sequence[Sequence[Take]]) -> Corpus:
+    """A corpus of the takes of some people, in memory."""
+    takes = [take for person in people for take in person]
+    arrays = {name: np.concatenate([getattr(take, name).astype(kind) for take in takes]) for name, kind in _TYPES.items()}
+    starts = np.cumsum([0] + [len(take.frames) for take in takes])
+    person = np.repeat(np.arange(len(people)), [len(each) for each in people])
+    return Corpus(**arrays, starts=starts, controls=np.stack([take.controls for take in takes]), person=person)
+
+
+def build(
+    cache: Path, hours: float, seed: int, recordings_folder: Path | None = None, workers: int = 1, say=print, encoder: Encoder | None = None
+) -> Corpus:
     """The corpus of so many hours, from the cache or made now.
 
     Args:
@@ -242,17 +259,18 @@ def build(cache: Path, hours: float, seed: int, recordings_folder: Path | None =
         recordings_folder: with sound files and `transcripts.tsv`; each is used `COPIES` times, degraded differently.
         workers: processes that make it.
         say: takes progress lines.
+        encoder: whose codes lie beside the features.
 
     Raises:
         UserError: espeak-ng is missing, or the cache cannot be written.
     """
-    key = f"{VERSION}:{hours}:{seed}:{recordings_folder.resolve() if recordings_folder else ''}"
+    key = f"{VERSION}:{hours}:{seed}:{recordings_folder.resolve() if recordings_folder else ''}" + (f":{encoder.name}" if encoder else "")
     folder = Path(cache) / f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         made: list[tuple[int, Take]] = []
         frames = 0
         for person, takes in _people(hours, seed, recordings_folder, workers):
-            made += [(person, take) for take in takes]
+            made += [(person, take if encoder is None else replace(take, features=encoder.beside(take.features, take.sound))) for take in takes]
             frames += sum(len(take.frames) for take in takes)
             if person % 50 == 49:
                 say(f"corpus: {len(made)} takes, {frames / FPS / 3600:.2f} h")

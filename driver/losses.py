@@ -7,9 +7,10 @@ from torch.nn import functional as F
 
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import PRESENCE, SLOTS
-from driver.features import MEL_SLICE, MELS, NUM_FEATURES, PER_FRAME
+from driver.features import MEL_SLICE, MELS, PER_FRAME
 from driver.lips import Lips
 from driver.model import DriverNet
+from driver.phones import UNKNOWN
 from driver.windows import Batch, random_mask
 
 _CHANNEL_WEIGHT = torch.ones(NUM_CHANNELS)
@@ -18,6 +19,7 @@ _CHANNEL_WEIGHT[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 4.0
 _NOISE = 0.2
 """Standard deviation of what is added to each feature of a whole window: other microphones and voices."""
 _TOUCHING_MM = 0.1
+_VISEME_WEIGHT = 0.3
 _DEAF_SHARE = 0.1
 """How often a window hears nothing, for guidance."""
 
@@ -46,11 +48,14 @@ def losses(net: DriverNet, lips: Lips, batch: Batch, rng: np.random.Generator) -
     t = uniform() ** 2
     t = torch.where(uniform() < 0.125, torch.zeros_like(t), t)
     known = random_mask(count, rng).to(device, non_blocking=True)
+    if not net.config.flow:
+        noise, t = torch.zeros_like(noise), torch.zeros_like(t)
     noisy = t[:, None, None] * clean + (1 - t[:, None, None]) * noise
     noisy = known * clean + (1 - known) * noisy
-    heard = batch.features + _NOISE * torch.randn((count, 1, NUM_FEATURES), generator=generator, device=device)
+    heard = batch.features + _NOISE * torch.randn((count, 1, batch.features.shape[-1]), generator=generator, device=device)
     sound = net.encode(without_bands(heard, rng))
-    viseme = F.cross_entropy(net.viseme_head(sound).flatten(0, 1), batch.viseme.flatten())
+    told = F.cross_entropy(net.viseme_head(sound).flatten(0, 1), batch.viseme.flatten(), ignore_index=UNKNOWN, reduction="sum")
+    viseme = told / (batch.viseme != UNKNOWN).sum().clamp(min=1)
     sound = sound * (uniform() >= _DEAF_SHARE)[:, None, None]
     asked = batch.asked.clone()
     asked[..., SLOTS["style"]] = net.style_of(batch.clip)[:, None] * batch.asked[..., PRESENCE["style"], None]
@@ -66,15 +71,15 @@ def losses(net: DriverNet, lips: Lips, batch: Batch, rng: np.random.Generator) -
     contact = 1 + 4 * batch.closed[..., None]
     lip = (contact * ((error * net.std) @ basis) ** 2).mean()
     # Closed means touching, however the jaw stands.
-    apart = ((net.colour(made) @ gap) - _TOUCHING_MM).clamp(min=0)
+    apart = ((net.colour(made) @ gap) - net.lips_apart - _TOUCHING_MM).clamp(min=0)
     touch = ((batch.closed > 0.9) * (1 - known[..., 0]) * apart**2).mean()
-    total = flow + speed + 0.5 * lip + 0.5 * touch + 0.1 * viseme
+    total = flow + speed + 0.5 * lip + 0.5 * touch + _VISEME_WEIGHT * viseme
     parts = {"flow": flow, "speed": speed, "lip": lip, "touch": touch, "viseme": viseme}
     return total, {name: value.detach() for name, value in parts.items()}
 
 
 def without_bands(features: Tensor, rng: np.random.Generator) -> Tensor:
-    """Features [B, T, NUM_FEATURES] in which some mel bands and moments are wiped out (SpecAugment, Park et al. 2019): no cue is to be needed."""
+    """Features [B, T, *] in which some mel bands and moments are wiped out (SpecAugment, Park et al. 2019): no cue is to be needed."""
     count, frames = features.shape[:2]
 
     def stripes(size: int, widest: int, share: float) -> np.ndarray:

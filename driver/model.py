@@ -34,8 +34,14 @@ class Config:
     heads: int = 6
     reach: int = 12
     """Frames to either side that a frame attends to in one layer."""
+    flow: bool = True
+    """False for a regression: no noise goes in, and one step is all; a baseline, which says the mean of what could be done."""
+    encoder: str = ""
+    """Network that hears beside the built-in features (`driver.encoders`), by folder or name."""
+    codes: int = 0
+    """Numbers that it says a frame."""
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, int | str]:
         return asdict(self)
 
 
@@ -48,12 +54,14 @@ class DriverNet(nn.Module):
     """[NUM_CHANNELS], with a floor."""
     usual_style: Tensor
     """[STYLE] of people without particular habits, who speak where nobody is named."""
+    lips_apart: Tensor
+    """Millimetres between lips that touch, by the channels: 0 but for a person whose tracker sees closed lips some way open."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         d = config.width
-        self.hear = nn.Sequential(nn.Linear(NUM_FEATURES, d), nn.GELU())
+        self.hear = nn.Sequential(nn.Linear(NUM_FEATURES + config.codes, d), nn.GELU())
         self.listen = nn.Conv1d(d, d, WINDOW)
         self.recall = nn.ModuleList(Recall(d, dilation) for dilation in _DILATIONS)
         self.understand = nn.Sequential(nn.GELU(), nn.Linear(d, d))
@@ -67,9 +75,10 @@ class DriverNet(nn.Module):
         self.register_buffer("mean", torch.zeros(NUM_CHANNELS))
         self.register_buffer("std", torch.ones(NUM_CHANNELS))
         self.register_buffer("usual_style", torch.zeros(STYLE))
+        self.register_buffer("lips_apart", torch.zeros(()))
 
     def encode(self, features: Tensor) -> Tensor:
-        """Sound codes [B, T, d] of features [B, PAST + T + LOOKAHEAD, NUM_FEATURES]."""
+        """Sound codes [B, T, d] of features [B, PAST + T + LOOKAHEAD, NUM_FEATURES + codes]."""
         heard = self.listen(self.hear(features).transpose(1, 2))
         for layer in self.recall:
             heard = layer(heard)

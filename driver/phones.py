@@ -62,6 +62,8 @@ VISEMES: dict[str, Viseme] = {
 }
 VISEME_NAMES: tuple[str, ...] = tuple(VISEMES)
 VISEME_INDEX: dict[str, int] = {name: index for index, name in enumerate(VISEME_NAMES)}
+UNKNOWN = -1
+"""Viseme index of a frame of which nobody said what is heard."""
 VOWELS = frozenset(("aa", "ae", "ah", "ao", "eh", "er", "ih", "iy", "uh", "uw", "ow", "ax"))
 
 _GROUPS: dict[str, str] = {

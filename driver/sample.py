@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, check_driven_head, unpack
-from driver.conditions import USUAL, Asked, conditions
+from driver.conditions import PRESENCE, SLOTS, USUAL, Asked, conditions
+from driver.encoders import Encoder, load_encoder
 from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, as_mono16k, num_frames, silence
 from driver.lips import Lips, lips_of
 from driver.model import PAST, DriverNet
+from driver.phones import VISEME_INDEX
 from driver.weights import load_weights
 
 NEW, PREFIX, BEYOND = 64, 16, 8
@@ -25,9 +29,21 @@ _JOIN = (np.arange(1, BEYOND + 1, dtype=np.float32) / (BEYOND + 1))[:, None]
 """[BEYOND, 1] share of the new window in the frames that both windows made."""
 _CLOSED, _OPEN, _PRESSED = 0.5, 1.3, 0.8
 """Millimetres between the lips: what counts as closed, what is left as it is, and how far they press into each other."""
+_TOUCH = 0.2
+"""Millimetres by which lips that meet for a p, b or m press into each other."""
+_DOUBTED, _BELIEVED = 0.1, 0.4
+"""Probability of a p, b or m below which the lips are left as they are, and from which on they meet. A closure that is missed is
+seen at once, one too many hardly."""
+_BESIDE = 0.5
+"""How far they go to meet a frame earlier and later."""
+_EXTRAPOLATED = 0.5
+"""Share of the second-order term of a step (Adams and Bashforth's, of the clean motion over the flow's time). Without it few steps show a head
+and lids that hardly move, with all of it they move too much: half shows with 4 steps about what 32 show."""
 _STIFFNESS = {"head": 4.0, "brows": 1.0}
 """Of the smoothing: half of what moves at 3 Hz (head) or 4 Hz (brows) is let through; gaze jumps and is not smoothed."""
 _MERGE = 14
+_MOUTH_NOISE = 0.5
+"""Of the noise's spread, what the mouth has: what is said leaves it little choice, and a mouth that takes none is nearest to the truth."""
 _MOUTH_CLOSE = INDEX["mouthClose"]
 _NOISE_BLOCK = 64
 _SOUND_BLOCK = 60 * RATE
@@ -83,7 +99,7 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
     the absolute frame. Features are made a minute at a time, so that memory does not grow with the sound.
     """
     total = num_frames(len(sound))
-    hearing = _Hearing(sound, total)
+    hearing = _Hearing(sound, total, load_encoder(net.config.encoder) if net.config.encoder else None)
     before, beyond = np.zeros((0, NUM_CHANNELS), np.float32), np.zeros((0, NUM_CHANNELS), np.float32)
     wanted = conditions(PREFIX + NEW + BEYOND, {**USUAL, "style": net.usual_style, **(asked or {})})
     for start in range(0, total, NEW):
@@ -121,26 +137,52 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
     given = torch.zeros(1, T, NUM_CHANNELS)
     known[:, :P] = 1
     given[0, :P] = net.whiten(prefix)
+    if not net.config.flow:
+        steps, noise = 1, torch.zeros_like(noise)
     x = known * given + (1 - known) * noise[None]
-    clean = x
-    for step in range(steps):
-        now, then = (step / steps) ** 2, ((step + 1) / steps) ** 2
+    touching = contact(net, sound[0], asked)
+    times = [(step / steps) ** 2 for step in range(steps + 1)]
+    clean, slope = x, 0.0
+    for step, (now, then) in enumerate(pairwise(times)):
+        before = clean
         clean = known * given + (1 - known) * net(x, known, torch.full((1,), now), sound, asked[None])
-        clean = net.whiten(project(net.colour(clean[0]), lips, P))[None]
-        # The straight path through x and the estimate of its end, a step further.
-        x = clean + (x - clean) * (1 - then) / (1 - now)
+        clean = net.whiten(project(net.colour(clean[0]), lips, P, touching, float(net.lips_apart)))[None]
+        if step:
+            slope = (clean - before) / (now - times[step - 1])
+        # The straight path through x and where its end seems to be by the middle of the step, a step further.
+        end = clean + _EXTRAPOLATED * slope * (then - now) / 2
+        x = end + (x - end) * (1 - then) / (1 - now)
         x = known * given + (1 - known) * x
     return net.colour(clean[0]).numpy()
 
 
-def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
+def contact(net: DriverNet, sound: Tensor, asked: Tensor) -> Tensor:
+    """How far the lips must meet [T], 0..1: for the p, b and m that are asked for, or else heard.
+
+    Where the sound leaves it open, the network's motion is between lips that meet and lips that do not, which is seen as neither.
+
+    Args:
+        net: the network.
+        sound: [T, d] codes of the sound.
+        asked: [T, NUM_CONDITIONS].
+    """
+    heard, told = net.viseme_head(sound).softmax(-1), asked[:, SLOTS["phones"]]
+    probability = torch.where(asked[:, PRESENCE["phones"]] > 0, told[:, VISEME_INDEX["pbm"]], heard[:, VISEME_INDEX["pbm"]])
+    ramp = ((probability - _DOUBTED) / (_BELIEVED - _DOUBTED)).clamp(0, 1)
+    meeting = F.pad(ramp * ramp * (3 - 2 * ramp), (1, 1))
+    return torch.maximum(meeting[1:-1], _BESIDE * torch.maximum(meeting[:-2], meeting[2:]))
+
+
+def project(frames: Tensor, lips: Lips, first: int = 0, touching: Tensor | None = None, apart: float = 0.0) -> Tensor:
     """The nearest admissible motion: head and brows no faster than muscles move them, expressions within 0..1, the jaw not
-    above its rest, lips that are all but closed closed, and lips not inside each other.
+    above its rest, lips that must meet or all but do closed, and lips not inside each other.
 
     Args:
         frames: [T, NUM_CHANNELS].
         lips: of the head.
         first: frames before it are left as they are.
+        touching: [T] 0..1 how far the lips must meet.
+        apart: millimetres between lips that touch, see `DriverNet.lips_apart`.
     """
     done = frames.clone()
     free = done[first:]
@@ -149,9 +191,11 @@ def project(frames: Tensor, lips: Lips, first: int = 0) -> Tensor:
         free[:, rows] = _smoother(len(frames), first, stiffness) @ frames[:, rows]
     free[:, EXPR] = free[:, EXPR].clamp(0, 1)
     free[:, JAW] = free[:, JAW].clamp(min=0)
-    gap = free @ lips.gap
+    gap = free @ lips.gap - apart
     ramp = ((gap - _CLOSED) / (_OPEN - _CLOSED)).clamp(0, 1)
     closing = gap.clamp(min=0) * (1 - ramp * ramp * (3 - 2 * ramp))
+    if touching is not None:
+        closing = torch.maximum(closing, touching[first:] * (gap + _TOUCH))
     free[:, _MOUTH_CLOSE] = (free[:, _MOUTH_CLOSE] - closing / lips.gap[_MOUTH_CLOSE]).clamp(0, 1)
     free[:, JAW] += (-_PRESSED - gap).clamp(min=0) / lips.gap[JAW]
     return done
@@ -173,16 +217,20 @@ def _smoother(T: int, first: int, stiffness: float) -> Tensor:
 
 
 class _Hearing:
-    """Features of a sound, made as they are needed and forgotten when they are past; silence before and after it."""
+    """Features of a sound, made as they are needed and forgotten when they are past; silence before and after it.
 
-    def __init__(self, sound: np.ndarray, total: int) -> None:
+    An encoder's codes beside them are made at once, for the whole sound.
+    """
+
+    def __init__(self, sound: np.ndarray, total: int, encoder: Encoder | None = None) -> None:
         self._sound, self._total = sound, total
+        self._codes = None if encoder is None else encoder.codes(sound)
         self._stream = FeatureStream()
         self._first, self._position = 0, 0
         self._kept = silence(0)
 
     def frames(self, first: int, last: int) -> np.ndarray:
-        """Features [last - first, NUM_FEATURES]; `first` never decreases from call to call."""
+        """Features [last - first, NUM_FEATURES + codes]; `first` never decreases from call to call."""
         while self._first + len(self._kept) < min(last, self._total):
             piece = self._sound[self._position : self._position + _SOUND_BLOCK]
             self._position += _SOUND_BLOCK
@@ -193,12 +241,21 @@ class _Hearing:
         self._kept, self._first = self._kept[past:], self._first + past
         inside = self._kept[: max(0, min(last, self._total) - self._first)]
         lead = max(0, -first)
-        return np.concatenate([silence(lead), inside, silence(last - first - lead - len(inside))])
+        heard = np.concatenate([silence(lead), inside, silence(last - first - lead - len(inside))])
+        if self._codes is None:
+            return heard
+        codes = np.zeros((last - first, self._codes.shape[1]), np.float32)
+        codes[lead : lead + len(inside)] = self._codes[max(first, 0) : max(first, 0) + len(inside)]
+        return np.concatenate([heard, codes], axis=1)
 
 
 def frame_noise(seed: int, first: int, last: int) -> np.ndarray:
-    """Noise [last - first, NUM_CHANNELS] of absolute frames: the same for a frame however the sound is cut."""
+    """Noise [last - first, NUM_CHANNELS] of absolute frames: the same for a frame however the sound is cut, and for the mouth whatever the seed."""
     blocks = range(first // _NOISE_BLOCK, (last - 1) // _NOISE_BLOCK + 1)
-    made = [np.random.default_rng([seed, block]).standard_normal((_NOISE_BLOCK, NUM_CHANNELS), np.float32) for block in blocks]
+    made = []
+    for block in blocks:
+        noise, of_mouth = (np.random.default_rng([each, block]).standard_normal((_NOISE_BLOCK, NUM_CHANNELS), np.float32) for each in (seed, 0))
+        noise[:, REGIONS["mouth"]] = _MOUTH_NOISE * of_mouth[:, REGIONS["mouth"]]
+        made.append(noise)
     offset = first - blocks[0] * _NOISE_BLOCK
     return np.concatenate(made)[offset : offset + last - first]

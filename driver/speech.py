@@ -15,6 +15,7 @@ from avatar3d.errors import UserError
 RATE = 16000
 _MAX_CHARACTERS = 20_000
 _LOCK = threading.Lock()
+_SEED = 1
 _ALIASES = {"en-gb": "en", "fr-fr": "fr"}
 """Language codes that people write and espeak-ng lists under another name."""
 
@@ -76,6 +77,7 @@ def _library() -> tuple[ctypes.CDLL, int]:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
         options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_PHONEME_IPA | _INITIALIZE_DONT_EXIT
+        library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         native_rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), options)
     except (OSError, AttributeError) as error:
         raise UserError(f"speech from text: espeak-ng does not load ({error}); install espeakng-loader again or give --audio") from error
@@ -128,6 +130,8 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
             raise UserError(f"voice {voice}: espeak-ng has no such voice; try en-us, en-gb, de, fr or en-us+f2")
         for parameter, value in ((_PARAMETER_RATE, rate), (_PARAMETER_PITCH, pitch), (_PARAMETER_RANGE, pitch_range)):
             library.espeak_SetParameter(parameter, int(value), 0)
+        # Some voices breathe: their noise is to be the same every time.
+        library.espeak_ng_SetRandSeed(_SEED)
         data = text.encode() + b"\0"
         library.espeak_Synth(data, len(data), 0, 1, 0, _CHARS_UTF8, None, None)
     pcm = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)

@@ -17,16 +17,24 @@ from driver.conditions import WIDTHS
 from driver.features import NUM_FEATURES
 from driver.model import Config, DriverNet
 
-SCHEMA = 2
+SCHEMA = 3
 MAX_BYTES = 200_000_000
 """A weights file larger than this is refused."""
 LICENCE = "Apache-2.0"
-_EXACT = ("mean", "std", "usual_style")
+_EXACT = ("mean", "std", "usual_style", "lips_apart")
 """Kept in float32."""
 
 
-def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: HeadModel, made: str) -> None:
+def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: HeadModel, made: str, **more: str) -> None:
     """Write weights as float16.
+
+    Args:
+        path: the file.
+        state: of the network.
+        config: its sizes.
+        head: that it was trained for.
+        made: how, in a line.
+        more: what else its header shall say.
 
     Raises:
         UserError: the file cannot be written.
@@ -40,6 +48,7 @@ def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: Hea
         "head": head.fingerprint,
         "licence": LICENCE,
         "made": made,
+        **more,
     }
     half = {name: (value if name in _EXACT else value.detach().half()).cpu().contiguous() for name, value in state.items()}
     with atomic_path(path) as temporary:
@@ -73,6 +82,8 @@ def load_weights(path: Path | None = None) -> DriverNet:
         ):
             raise UserError(f"{path}: was trained for other channels or features than this version's; train it again")
         config = Config(**json.loads(metadata["config"]))
+        if not 0 <= config.codes <= 8192:
+            raise ValueError("codes out of range")
         if not (0 < config.width <= 2048 and 0 < config.layers <= 64 and config.heads > 0 and config.width % config.heads == 0):
             raise ValueError("sizes out of range")
         net = DriverNet(config)

@@ -9,13 +9,14 @@ from torch import Tensor
 from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import NUM_CONDITIONS, PRESENCE, SLOTS, WIDTHS
 from driver.corpus import Corpus
-from driver.features import LOOKAHEAD, silence
+from driver.features import LOOKAHEAD, NUM_FEATURES, silence
 from driver.manner import CONTROLS
 from driver.model import PAST, STYLE_CLIP
+from driver.phones import UNKNOWN
 
 FRAMES = 80
 PREFIX = 16
-_PHONES_SHARE, _STYLE_SHARE, _CONTROL_SHARE = 0.3, 0.5, 0.5
+_PHONES_SHARE, _STYLE_SHARE, _CONTROL_SHARE = 0.5, 0.5, 0.5
 """How often a slot is filled in training."""
 _LISTEN = 1
 """Place of "listen" in the slot `mode`."""
@@ -26,11 +27,11 @@ class Batch:
     """B windows of FRAMES frames."""
 
     features: Tensor
-    """[B, PAST + FRAMES + LOOKAHEAD, NUM_FEATURES]."""
+    """[B, PAST + FRAMES + LOOKAHEAD, NUM_FEATURES + an encoder's codes]."""
     motion: Tensor
     """[B, FRAMES, NUM_CHANNELS]."""
     viseme: Tensor
-    """[B, FRAMES]."""
+    """[B, FRAMES] index into VISEME_NAMES, UNKNOWN where nobody says."""
     closed: Tensor
     """[B, FRAMES]."""
     asked: Tensor
@@ -42,10 +43,13 @@ class Batch:
 class Windows:
     """A corpus as tensors; every take lies between silence, so that a window is one range of rows."""
 
-    def __init__(self, corpus: Corpus, device: str | torch.device = "cpu"):
+    def __init__(self, corpus: Corpus, device: str | torch.device = "cpu", weights: np.ndarray | None = None):
+        """`weights` [takes] say how much likelier the frames of one take are drawn than those of another; None for all alike."""
         self.device = torch.device(device)
         lengths = np.diff(corpus.starts)
         self._usable = np.flatnonzero(lengths >= FRAMES)
+        odds = lengths[self._usable] * (1.0 if weights is None else weights[self._usable])
+        self._odds = odds / odds.sum()
         self._lengths, self._starts = lengths, np.asarray(corpus.starts[:-1])
         gap = PAST + LOOKAHEAD
         self._heard = self._starts + gap * np.arange(len(lengths))
@@ -53,7 +57,10 @@ class Windows:
         rows = np.full(int(lengths.sum() + gap * len(lengths)), len(corpus.features), np.int64)
         for first, start, length in zip(self._heard, self._starts, lengths, strict=True):
             rows[first + PAST : first + PAST + length] = np.arange(start, start + length)
-        features = np.concatenate([np.asarray(corpus.features), silence(1).astype(np.float16)])
+        heard = np.asarray(corpus.features)
+        # An encoder's codes, which come after the built-in features, are zero in silence.
+        quiet = np.pad(silence(1), ((0, 0), (0, heard.shape[1] - NUM_FEATURES)))
+        features = np.concatenate([heard, quiet.astype(np.float16)])
         self._rows = torch.from_numpy(rows).to(self.device)
         self._features = torch.from_numpy(features).to(self.device)
         self._motion = torch.from_numpy(np.array(corpus.frames)).to(self.device)
@@ -63,15 +70,17 @@ class Windows:
         self._siblings, self._sibling_count = _siblings(np.asarray(corpus.person), lengths >= STYLE_CLIP)
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        """Random windows, each frame of the corpus as likely as another."""
-        takes = rng.choice(self._usable, count, p=self._lengths[self._usable] / self._lengths[self._usable].sum())
+        """Random windows, each frame of the corpus as likely as another, but for the weights."""
+        takes = rng.choice(self._usable, count, p=self._odds)
         offset = rng.integers(0, self._lengths[takes] - FRAMES + 1)
         frame = self._ranges(self._starts[takes] + offset, FRAMES)
         heard = self._rows[self._ranges(self._heard[takes] + offset, PAST + FRAMES + LOOKAHEAD)]
         asked, styled = self._asked(takes, rng)
         viseme = self._viseme[frame].long()
-        sounding = torch.nn.functional.one_hot(viseme, WIDTHS["phones"]).float()
+        told = (viseme != UNKNOWN)[..., None]
+        sounding = torch.nn.functional.one_hot(viseme.clamp_min(0), WIDTHS["phones"]).float()
         rows = torch.from_numpy(asked).to(self.device)[:, None].repeat(1, FRAMES, 1)
+        rows[..., PRESENCE["phones"], None] *= told
         rows[..., SLOTS["phones"]] = rows[..., PRESENCE["phones"], None] * sounding
         return Batch(
             self._features[heard].float(), self._motion[frame].float(), viseme, self._closed[frame].float(), rows, self._clips(takes, styled, rng)

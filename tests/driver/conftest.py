@@ -57,4 +57,4 @@ def corpus() -> Corpus:
     mood = np.zeros(8)
     mood[0] = 0.5
     controls = np.stack([Manner(emotion=mood).controls(), Manner().controls(), Manner(mode="listen").controls()])
-    return Corpus(features, frames, np.zeros(T, np.uint8), np.zeros(T, np.float16), np.array([0, 150, 350, T]), controls, np.array([0, 0, 1]))
+    return Corpus(features, frames, np.zeros(T, np.int8), np.zeros(T, np.float16), np.array([0, 150, 350, T]), controls, np.array([0, 0, 1]))

@@ -1,9 +1,12 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
-from driver.alignment import align, pronunciation, recordings
-from driver.phones import segments
+from driver.alignment import align, pronunciation, recognise, recordings
+from driver.features import RATE
+from driver.phones import VOWELS, segments
 from driver.speech import synthesize
 
 
@@ -19,6 +22,19 @@ def test_known_text_is_found_where_it_was_said():
     # Neighbouring b and p are one closure in the exact times.
     assert len(errors) >= len(exact)
     assert np.median(errors) < 0.05
+
+
+def test_without_a_text_phones_are_found_and_pauses_are_pauses():
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("espeakng_loader")
+    quiet = np.zeros(RATE, np.float32)
+    said = synthesize("my mother saw a blue moon", voice="en-us", rate=140)
+    found = recognise(np.concatenate([quiet, said.sound, quiet]))
+    assert all(a.end == pytest.approx(b.start) for a, b in pairwise(found))
+    vowels = [s for s in found if s.viseme in VOWELS]
+    assert len(vowels) >= 4
+    assert all(s.start > 0.9 and s.end < 1.1 + len(said.sound) / RATE for s in vowels)
+    assert not {s.viseme for s in recognise(quiet)} & (VOWELS | {"pbm"})
 
 
 def test_unknown_words_are_pronounced():

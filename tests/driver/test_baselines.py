@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from driver.baselines import BASELINES, _loudness, mean_face
-from driver.channels import JAW, NUM_CHANNELS
-from driver.features import NUM_FEATURES
+from driver.baselines import BASELINES, _loudness, hold, mean_face, rule_visemes
+from driver.channels import JAW, NUM_CHANNELS, REGIONS
+from driver.features import NUM_FEATURES, RATE, num_frames
+from driver.speech import synthesize
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +47,18 @@ def test_the_mean_face_does_not_move(takes):
     made = mean_face(*takes)(takes[0][0])
     np.testing.assert_allclose(made[0], np.concatenate(takes[1]).mean(axis=0), rtol=1e-5)
     assert (made == made[0]).all()
+
+
+def test_hold_is_the_rest_pose(takes):
+    assert not hold(*takes)(takes[0][0]).any()
+
+
+def test_rules_move_the_mouth_where_something_is_said():
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("espeakng_loader")
+    quiet = np.zeros(RATE, np.float32)
+    sound = np.concatenate([quiet, synthesize("far away in the barn", voice="en-us", rate=140).sound, quiet])
+    made = rule_visemes(sound)
+    assert made.shape == (num_frames(len(sound)), NUM_CHANNELS)
+    assert made[30:-30, JAW].max() > 0.1 > 10 * made[:15, JAW].max()
+    assert not made[:, np.concatenate([REGIONS["head"], REGIONS["brows"], REGIONS["eyes"]])].any()

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from driver.channels import INDEX, JAW, NUM_CHANNELS
+from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
 from driver.coarticulation import articulate
 from driver.corpus import Take
-from driver.evaluate import Driven, blinks_per_minute, closure, energy_correlation, energy_db, lip_motion_mm, seam_ratio
+from driver.evaluate import Driven, blinks_per_minute, closure, diversity, energy_correlation, energy_db, lip_motion_mm, seam_ratio, speed
 from driver.features import FPS, RATE
 from driver.manner import Manner
 from driver.phones import Segment
@@ -66,3 +66,18 @@ def test_rules_close_every_closure_and_an_open_mouth_none(lips):
     held[:, JAW] = rng.uniform(0.1, 0.3, T)
     held[:, INDEX["mouthClose"]] = 0
     assert closure([take], [Driven(sound, held)], lips)["closure_recall"] < 0.6
+
+
+def test_takes_with_other_seeds_differ_and_one_take_does_not(tiny_net, lips, babble):
+    found = diversity([babble[:32000], babble[32000:64000]], tiny_net, lips, steps=1, seeds=3)
+    assert list(found) == list(REGIONS)
+    assert all(low <= value <= high and value > 0 for value, low, high in found.values())
+    assert np.isnan([value for value, _, _ in diversity([babble[:16000]], tiny_net, lips, steps=1, seeds=1).values()]).all()
+
+
+def test_a_window_takes_as_long_as_its_parts(tiny_net, lips, babble):
+    found = speed(babble, tiny_net, lips, 1)
+    assert found["window_frames"] == NEW
+    assert 0 < found["features_ms_p50"] <= found["features_ms_p95"] and found["network_ms_p50"] > 0
+    assert found["window_ms_p50"] < found["features_ms_p95"] + found["network_ms_p95"]
+    assert found["realtime_factor"] > 0

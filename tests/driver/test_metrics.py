@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from driver import metrics
-from driver.features import FPS
+from driver.features import FPS, RATE
 
 
 def _wave(T: int = 200, period: int = 25, late: int = 0) -> np.ndarray:
@@ -78,10 +78,28 @@ def test_jerk_of_a_cubic_is_constant():
     assert metrics.jerk(vertices) == pytest.approx(6)
 
 
-def test_blinks_are_counted_once():
+def test_blinks_have_a_beginning_and_an_end():
     closure = np.zeros(100)
-    closure[10:14] = closure[50:60] = 1
-    np.testing.assert_allclose(metrics.blinks(closure) * FPS, [10, 50])
+    closure[10:14] = closure[50:60] = closure[97:] = 1
+    np.testing.assert_allclose(metrics.blinks(closure) * FPS, [[10, 14], [50, 60], [97, 100]])
+    assert metrics.blinks(np.zeros(100)).shape == (0, 2)
+
+
+def test_a_blink_right_after_another_makes_them_double():
+    assert metrics.double_blinks(np.array([1.0, 1.4, 5.0, 9.0, 9.5, 9.9])) == 3
+    assert metrics.double_blinks(np.zeros(0)) == 0
+
+
+def test_clicks_are_heard_where_they_are():
+    sound = 1e-3 * np.random.default_rng(0).normal(size=4 * RATE)
+    clicks = np.array([0.5, 1.3, 2.0, 3.4])
+    for at in clicks:
+        start = round(at * RATE)
+        sound[start : start + 1600] += np.sin(2 * np.pi * 440 * np.arange(1600) / RATE)
+    found = metrics.sound_beats(sound)
+    assert np.abs(found[:, None] - clicks).min(axis=0).max() < 0.03
+    assert len(found) <= 8
+    assert not len(metrics.sound_beats(np.zeros(RATE)))
 
 
 def test_intervals_hold_the_mean_and_shrink_with_more_clips():
@@ -91,3 +109,9 @@ def test_intervals_hold_the_mean_and_shrink_with_more_clips():
     assert wide[0] < few.mean() < wide[1] and narrow[0] < 3.1 and narrow[1] > 2.9
     assert narrow[1] - narrow[0] < 0.4 * (wide[1] - wide[0])
     assert metrics.interval(few.tolist()) == wide
+
+
+def test_draws_without_a_value_leave_the_interval_to_the_others():
+    low, high = metrics.interval([0.0, 1.0, 2.0, 3.0], of=lambda drawn: drawn.mean() if drawn.min() > 0 else float("nan"))
+    assert 1 <= low < high <= 3
+    assert np.isnan(metrics.interval([1.0, 2.0], of=lambda drawn: float("nan"))).all()

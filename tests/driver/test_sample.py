@@ -6,10 +6,12 @@ import torch
 
 from avatar3d.errors import UserError
 from driver.channels import CHANNELS, EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, pack, unpack
+from driver.conditions import PRESENCE, SLOTS, conditions
 from driver.evaluate import posed_gap
 from driver.features import RATE, features, num_frames, silence
-from driver.model import PAST
-from driver.sample import _MERGE, BEYOND, NEW, PREFIX, _Hearing, _smoother, drive, frame_noise, generate, project
+from driver.model import PAST, Config, DriverNet
+from driver.phones import VISEME_INDEX
+from driver.sample import _MERGE, BEYOND, NEW, PREFIX, _Hearing, _smoother, contact, drive, frame_noise, generate, project
 
 
 @pytest.mark.parametrize("samples", [1, 640, 641, NEW * 640, NEW * 640 + 1, 3 * NEW * 640 - 5])
@@ -50,8 +52,32 @@ def test_windows_are_heard_as_the_whole(babble, monkeypatch):
 def test_noise_belongs_to_the_frame():
     whole = frame_noise(5, 0, 300)
     np.testing.assert_array_equal(frame_noise(5, 100, 250), whole[100:250])
+    mouth, rest = REGIONS["mouth"], np.concatenate([REGIONS[name] for name in ("brows", "eyes", "head")])
     assert abs(whole.mean()) < 0.02
-    assert whole.std() == pytest.approx(1, abs=0.02)
+    assert whole[:, rest].std() == pytest.approx(1, abs=0.02)
+    assert 0.1 < whole[:, mouth].std() < 0.9
+    other = frame_noise(6, 0, 300)
+    # Another seed moves the head in another way, and says the same.
+    np.testing.assert_array_equal(whole[:, mouth], other[:, mouth])
+    assert abs(np.corrcoef(whole[:, rest].ravel(), other[:, rest].ravel())[0, 1]) < 0.05
+
+
+def test_lips_meet_for_what_is_asked_or_heard(lips):
+    asked = conditions(5)
+    asked[2:, PRESENCE["phones"]] = 1
+    asked[3, SLOTS["phones"].start + VISEME_INDEX["pbm"]] = 1
+    net = DriverNet(Config(width=24, layers=1, heads=2))
+    # Every code says: a p, b or m, in frame 0 alone.
+    torch.nn.init.zeros_(net.viseme_head.weight)
+    net.viseme_head.weight.data[VISEME_INDEX["pbm"]] = 100.0
+    sound = torch.full((5, 24), -1.0)
+    sound[0] = 1.0
+    touching = contact(net, sound, asked)
+    torch.testing.assert_close(touching, torch.tensor([1.0, 0.5, 0.5, 1.0, 0.5]))
+    wide = torch.zeros(5, NUM_CHANNELS)
+    wide[:, JAW] = 0.3
+    gap = project(wide, lips, touching=touching) @ lips.gap
+    assert (gap[[0, 3]] < 0.05).all() and (gap[[1, 2, 4]] > 1).all()
 
 
 def test_bounds_are_kept(lips):

@@ -76,3 +76,17 @@ def test_wiping_out_bands_leaves_loudness_and_pitch():
     assert torch.equal(wiped[..., 400:], features[..., 400:])
     assert 0.01 < float((wiped[..., :400] == 0).float().mean()) < 0.3
     assert float((wiped == features).all(dim=(1, 2)).float().mean()) == pytest.approx(0.35, abs=0.12)
+
+
+def test_weights_say_what_is_drawn_more_often(corpus: Corpus):
+    first = {row.tobytes() for row in np.asarray(corpus.features[:150], np.float32)}
+
+    def share(weights: np.ndarray | None) -> float:
+        batch = Windows(corpus, weights=weights).draw(300, np.random.default_rng(6))
+        return float(np.mean([row.tobytes() in first for row in batch.features[:, PAST].numpy()]))
+
+    assert share(np.array([1.0, 0.0, 0.0])) == 1
+    assert share(np.array([0.0, 1.0, 1.0])) == 0
+    # Frames count, not takes: 150 of 600 are the first take's.
+    assert share(None) == pytest.approx(0.25, abs=0.07)
+    assert share(np.array([3.0, 1.0, 1.0])) == pytest.approx(0.5, abs=0.08)

@@ -1,0 +1,189 @@
+"""The default driver made one person's own: adapted to the minutes in which that person was filmed.
+
+What it hears stays as it was learned from many voices; how a face answers is learned anew, from the person's own
+tracked motion, mixed with the speech that the default driver knows so that sounds which the person did not say are not
+forgotten. First the network's units are made the person's, so that what it knew before is said with this face.
+"""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avatar3d.errors import UserError
+from avatar3d.head.model import HeadModel
+from avatar3d.progress import Progress, silent
+from driver import metrics
+from driver.captures import capture_takes
+from driver.corpus import Take, generated_take, joined, sentences
+from driver.features import FPS
+from driver.lips import Lips, lips_of, posed
+from driver.losses import losses
+from driver.model import STYLE_CLIP, DriverNet
+from driver.sample import generate
+from driver.windows import FRAMES, Windows
+
+COPIES = 4
+"""Times that the person's sound is used, heard by other microphones."""
+LEAST_SECONDS = 12.0
+"""Of speech and face, below which a person cannot be told from the default."""
+_CHOSEN_SHARE, _GAP = 0.15, 1.0
+"""Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
+_PRIOR_TAKES, _PRIOR_SHARE = 80, 0.25
+_BATCH, _RATE, _WARM_UP = 16, 3e-4, 50
+_LOOK_EVERY, _PATIENCE = 50, 6
+"""Steps between two looks at the stretch that decides, and looks without a gain after which training ends."""
+_AVERAGED = 0.98
+_HEARING = ("hear", "listen", "recall", "understand", "viseme_head")
+_STD_FLOOR = 0.02
+_STEPS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Personal:
+    """A person's own driver and how it came about."""
+
+    net: DriverNet
+    seconds: float
+    """Wall time."""
+    steps: int
+    """Of optimisation, up to the weights that were kept."""
+    error: tuple[float, float]
+    """Lip vertex error, mm, on the stretch that decided: in the person's units before training, and of what was kept."""
+    material: float
+    """Seconds of the person that were learned from."""
+
+
+def adapt(
+    folder: Path,
+    head: HeadModel,
+    prior: DriverNet,
+    *,
+    holdout: float = 0.0,
+    minutes: float = 8.0,
+    steps: int = 2000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Personal:
+    """Adapt a driver to a capture.
+
+    Args:
+        folder: that `avatar3d track` made, with sound.
+        head: it was tracked with.
+        prior: to begin from; left as it is.
+        holdout: share of the capture, at its end, that is not looked at.
+        minutes: wall time at most.
+        steps: of optimisation at most.
+        seed: of everything random.
+        progress: told how many steps are done.
+
+    Raises:
+        UserError: the capture cannot be used, or shows too little of a speaking face.
+    """
+    began = time.monotonic()
+    lips, until = lips_of(head), 1 - holdout
+    whole = capture_takes(folder, head, part=(0.0, until))
+    material = sum(len(take.frames) for take in whole) / FPS
+    if material < LEAST_SECONDS:
+        raise UserError(f"{folder}: shows {material:.0f} s of a face with sound, and a driver of its own needs {LEAST_SECONDS:.0f}; film a minute")
+    deciding = max(_CHOSEN_SHARE, (FRAMES + 2) / FPS / material) * until
+    own = capture_takes(folder, head, part=(0.0, until - deciding - _GAP / material * until), copies=COPIES, seed=seed)
+    judged = capture_takes(folder, head, part=(until - deciding, until))
+    net = in_units_of(prior, np.concatenate([take.frames for take in own]), np.concatenate([take.closed for take in own]), lips)
+    windows = _windows(net, prior, own, seed)
+    before = _error(net, judged, lips)
+    kept, best, best_step = _copied(net), before, 0
+    average = _copied(net)
+    free = [value.requires_grad_(not name.startswith(_HEARING)) for name, value in net.named_parameters()]
+    optimizer = torch.optim.AdamW([value for value in free if value.requires_grad], lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    step = 0
+    while step < steps:
+        share = max(step / steps, (time.monotonic() - began) / 60 / minutes)
+        if share >= 1 or (step - best_step > _PATIENCE * _LOOK_EVERY and step > steps / 4):
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+        rng = np.random.default_rng([seed, step])
+        loss, _ = losses(net, lips, windows.draw(_BATCH, rng), rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        for name, value in net.state_dict().items():
+            average[name].lerp_(value, 1 - min(_AVERAGED, (step + 1) / (step + 10)))
+        step += 1
+        if step % _LOOK_EVERY == 0:
+            found = _error(_with(net, average), judged, lips)
+            if found < best:
+                kept, best, best_step = {name: value.clone() for name, value in average.items()}, found, step
+            progress(step, steps, lips_mm=found)
+    net = _with(net, kept)
+    net.usual_style = _style(net, own)
+    return Personal(net, time.monotonic() - began, best_step, (before, best), material)
+
+
+def in_units_of(prior: DriverNet, frames: np.ndarray, closed: np.ndarray, lips: Lips) -> DriverNet:
+    """A driver whose zero and whose unit of every channel are a person's, and so are its touching lips.
+
+    Args:
+        prior: left as it is.
+        frames: [T, NUM_CHANNELS] of the person.
+        closed: [T] 0..1 where the lips meet.
+        lips: of the head.
+    """
+    net = _with(prior, _copied(prior))
+    gap = frames @ lips.gap.numpy()
+    net.mean = torch.from_numpy(frames.mean(axis=0))
+    net.std = torch.maximum(torch.from_numpy(frames.std(axis=0)), prior.std.clamp(max=_STD_FLOOR))
+    net.lips_apart = torch.tensor(float(np.median(gap[closed > 0.9])) if (closed > 0.9).any() else float(np.percentile(gap, 2)))
+    return net
+
+
+def _windows(net: DriverNet, prior: DriverNet, own: list[Take], seed: int) -> Windows:
+    """Windows of the person and of generated speech, whose motion is brought into the person's units."""
+    pool, _ = sentences()
+    people = [[_translated(generated_take(pool, np.random.default_rng([seed, index])), prior, net)] for index in range(_PRIOR_TAKES)]
+    corpus = joined([own, *people])
+    lengths = np.diff(corpus.starts) * (np.diff(corpus.starts) >= FRAMES)
+    theirs = corpus.person == 0
+    odds = np.where(theirs, (1 - _PRIOR_SHARE) / lengths[theirs].sum(), _PRIOR_SHARE / lengths[~theirs].sum())
+    return Windows(corpus, weights=odds)
+
+
+def _translated(take: Take, prior: DriverNet, net: DriverNet) -> Take:
+    frames = net.colour(prior.whiten(torch.from_numpy(take.frames))).numpy()
+    # In another's units lips that touch are some way apart or inside each other: when they meet, the person's own frames say.
+    return replace(take, frames=frames, closed=np.zeros_like(take.closed))
+
+
+@torch.no_grad()
+def _style(net: DriverNet, takes: list[Take]) -> Tensor:
+    """Mean style code [STYLE] of a person's takes."""
+    clips = [take.frames[first : first + STYLE_CLIP] for take in takes for first in range(0, len(take.frames) - STYLE_CLIP + 1, STYLE_CLIP // 2)]
+    clips = clips or [take.frames for take in takes[:1]]
+    return net.style_of(torch.from_numpy(np.stack(clips))).mean(0)
+
+
+def _error(net: DriverNet, takes: list[Take], lips: Lips) -> float:
+    """Lip vertex error, mm, of what the network makes of the sound of some takes."""
+    found = []
+    for take in takes:
+        made = np.concatenate(list(generate(take.sound, net, lips, steps=_STEPS)))
+        ours, theirs = (posed(lips.head, torch.from_numpy(frames)).numpy() for frames in (take.frames, made[: len(take.frames)]))
+        found.append(metrics.lip_vertex_error(ours, theirs))
+    return float(np.mean(found))
+
+
+def _copied(net: DriverNet) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in net.state_dict().items()}
+
+
+def _with(net: DriverNet, state: dict[str, Tensor]) -> DriverNet:
+    """A network of the same sizes with other values."""
+    other = DriverNet(net.config)
+    other.load_state_dict(state)
+    return other.eval().requires_grad_(False)
