@@ -149,6 +149,10 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
         clean = net.whiten(project(net.colour(clean[0]), lips, P, touching, float(net.lips_apart)))[None]
         if step:
             slope = (clean - before) / (now - times[step - 1])
+        else:
+            # What is said leaves the mouth little choice: it is settled first, and the rest is made to go with it.
+            mouth = REGIONS["mouth"]
+            known[..., mouth], given[..., mouth] = 1, clean[..., mouth]
         # The straight path through x and where its end seems to be by the middle of the step, a step further.
         end = clean + _EXTRAPOLATED * slope * (then - now) / 2
         x = end + (x - end) * (1 - then) / (1 - now)
