@@ -25,6 +25,9 @@ from avatar3d.statistics import MotionStatistics
 SCHEMA = 1
 MAX_BYTES = 2 << 30
 """No avatar is as large; a file that claims to be is refused before anything is allocated."""
+DRIVER = "driver.safetensors"
+"""The member that holds the person's own driver, where there is one."""
+MAX_DRIVER_BYTES = 200 << 20
 Migration = Callable[[dict, dict[str, torch.Tensor]], tuple[dict, dict[str, torch.Tensor]]]
 MIGRATIONS: dict[int, Migration] = {}
 """From each earlier schema, what brings a record and its tensors one schema further."""
@@ -84,6 +87,47 @@ def _png(picture: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "png")
     return stream.getvalue()
+
+
+def set_driver(path: Path | str, weights: bytes | None) -> None:
+    """Give an avatar file a driver of its own, or take it away.
+
+    Args:
+        path: of the avatar; all else in it stays as it is.
+        weights: a weights file of the driver, which only `driver.weights` understands; None to take it away.
+
+    Raises:
+        UserError: the avatar cannot be read or written.
+    """
+    path = Path(path)
+    _read(path)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for info in before.infolist():
+            if info.filename != DRIVER:
+                _write(archive, info.filename, before.read(info))
+        if weights is not None:
+            _write(archive, DRIVER, weights)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
+
+
+def read_driver(path: Path | str) -> bytes | None:
+    """The weights file of an avatar's own driver; None where it has none.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if DRIVER not in archive.namelist():
+                return None
+            if archive.getinfo(DRIVER).file_size > MAX_DRIVER_BYTES:
+                raise UserError(f"{path}: claims a driver larger than any; it is damaged")
+            return archive.read(DRIVER)
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path}: is not an avatar or is damaged ({_one_line(error)}); fit it again or restore a copy") from error
 
 
 def read_record(path: Path | str) -> dict:

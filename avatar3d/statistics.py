@@ -87,7 +87,7 @@ def _closed_frames(motion: Motion, head: HeadModel) -> np.ndarray:
     return np.sort(np.argsort(lip_gap(motion, head), kind="stable")[:count])
 
 
-def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel) -> Motion:
+def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False) -> Motion:
     """A foreign motion brought inside the statistics: the person's rest is added, ranges are kept to.
 
     Zeros of the foreign motion become the person's calm face; every channel stays within the seen range and a margin.
@@ -97,16 +97,19 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel) -> Moti
         motion: made for a neutral head, for instance by the driver.
         statistics: of the avatar that shall perform it.
         head: the avatar's rig.
+        own: whether the motion is this person's own, made by a driver that learned of them: face and jaw are then as tracked,
+            and only neck, gaze and place are relative to the person's usual ones.
     """
     rest, low, high = statistics.rest, statistics.low, statistics.high
-    values = {"expr": _softly_within(motion.expr + rest["expr"], low["expr"], high["expr"])}
-    for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink")):
+    base = {name: np.zeros_like(value) if own and name in ("expr", "jaw_pose") else value for name, value in rest.items()}
+    values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"])}
+    for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
         deepest = max(float(high["expr"][lid]), 0.5)
         values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
     for name in _CLAMPED:
         if name in rest:
             track = getattr(motion, name)
-            values[name] = _softly_within(rest[name] + (0 if track is None else track) + np.zeros((len(motion), 1)), low[name], high[name])
+            values[name] = _softly_within(base[name] + (0 if track is None else track) + np.zeros((len(motion), 1)), low[name], high[name])
     for name in ("rotation", "translation"):
         values[name] = getattr(motion, name) + rest[name]
     if "eyelids" in rest:

@@ -78,7 +78,7 @@ def capture_takes(
     """
     folder = Path(folder)
     check_driven_head(head)
-    motion, cuts = _tracked(folder, head)
+    motion, cuts = tracked(folder, head)
     if motion.sound is None or not np.abs(motion.sound).max(initial=0) > 1e-5:
         raise UserError(f"{folder}: has no sound, and nothing can be learned about speech; track a video in which the person is heard")
     sound = as_mono16k(motion.sound, motion.sound_rate)
@@ -111,7 +111,7 @@ def capture_takes(
     return takes
 
 
-def _tracked(folder: Path, head: HeadModel) -> tuple[Motion, np.ndarray]:
+def tracked(folder: Path, head: HeadModel) -> tuple[Motion, np.ndarray]:
     """The motion of a capture folder and the frames that do not continue the one before."""
     if not (folder / "tracking.json").is_file():
         raise UserError(f"{folder}: is not a tracked capture; make it with `avatar3d track VIDEO -o FOLDER`")

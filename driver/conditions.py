@@ -42,7 +42,7 @@ def conditions(frames: int, given: Asked | None = None) -> Tensor:
 
     Args:
         frames: how many.
-        given: by slot, values that broadcast to [frames, width].
+        given: by slot, values that broadcast to [frames, width]; rows that are all zero leave the phones open.
 
     Raises:
         ValueError: a slot is unknown.
@@ -52,5 +52,5 @@ def conditions(frames: int, given: Asked | None = None) -> Tensor:
         if name not in SLOTS:
             raise ValueError(f"no slot is called {name}; there are {', '.join(SLOTS)}")
         rows[:, SLOTS[name]] = torch.as_tensor(value, dtype=torch.float32)
-        rows[:, PRESENCE[name]] = 1
+        rows[:, PRESENCE[name]] = rows[:, SLOTS[name]].any(dim=1).float() if name == "phones" else 1
     return rows

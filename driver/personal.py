@@ -34,7 +34,7 @@ LEAST_SECONDS = 12.0
 _CHOSEN_SHARE, _GAP = 0.15, 1.0
 """Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
 _PRIOR_TAKES, _PRIOR_SHARE = 80, 0.25
-_BATCH, _RATE, _WARM_UP = 16, 6e-4, 50
+_BATCH, _RATE, _WARM_UP = 16, 5e-4, 50
 _LOOK_EVERY, _PATIENCE = 50, 6
 """Steps between two looks at the stretch that decides, and looks without a gain after which training ends."""
 _AVERAGED = 0.98
@@ -65,7 +65,7 @@ def adapt(
     *,
     holdout: float = 0.0,
     minutes: float = 8.0,
-    steps: int = 2000,
+    steps: int = 400,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Personal:

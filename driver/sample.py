@@ -58,6 +58,7 @@ def drive(
     steps: int = 4,
     shape: np.ndarray | None = None,
     weights: Path | DriverNet | None = None,
+    asked: Asked | None = None,
 ) -> Motion:
     """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
 
@@ -69,6 +70,7 @@ def drive(
         steps: of the flow, 1-16; more is finer and slower.
         shape: [S] identity, default the mean.
         weights: a weights file or a loaded network, default the one that ships.
+        asked: what is asked for besides, by slot (see `driver.conditions`): values for all of it, or one row a frame.
 
     Raises:
         UserError: the head has no ARKit expressions, the sound is empty, or the weights cannot be used.
@@ -78,7 +80,7 @@ def drive(
         raise ValueError(f"steps is {steps}, expected 1 to 64")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
-    frames = np.concatenate(list(generate(clean, net, lips_of(head), seed=seed, steps=steps)))
+    frames = np.concatenate(list(generate(clean, net, lips_of(head), seed=seed, steps=steps, asked=asked)))
     mono = np.asarray(sound, np.float32)
     return Motion(
         **unpack(frames, head.jaw_open_angle),
@@ -93,7 +95,7 @@ def drive(
 def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4, asked: Asked | None = None) -> Iterator[np.ndarray]:
     """Frames [n, NUM_CHANNELS], window after window, of a 16 kHz sound.
 
-    `asked` are values by slot that hold for all of it (see `driver.conditions`); what it does not name is as usual.
+    `asked` are values by slot, for all of it or one row a frame (see `driver.conditions`); what it does not name is as usual.
 
     Each window continues the last frames of the one before, which are given to the network as known; the noise belongs to
     the absolute frame. Features are made a minute at a time, so that memory does not grow with the sound.
@@ -101,13 +103,13 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
     total = num_frames(len(sound))
     hearing = _Hearing(sound, total, load_encoder(net.config.encoder) if net.config.encoder else None)
     before, beyond = np.zeros((0, NUM_CHANNELS), np.float32), np.zeros((0, NUM_CHANNELS), np.float32)
-    wanted = conditions(PREFIX + NEW + BEYOND, {**USUAL, "style": net.usual_style, **(asked or {})})
+    wanted = conditions(total, {**USUAL, "style": net.usual_style, **(asked or {})})
     for start in range(0, total, NEW):
         taken = len(before)
         first, last = start - taken, start + NEW + BEYOND
         features = torch.from_numpy(hearing.frames(first - PAST, last + LOOKAHEAD))
         noise = torch.from_numpy(frame_noise(seed, first, last))
-        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, wanted[: len(noise)])
+        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, wanted[np.minimum(np.arange(first, last), total - 1)])
         # What the window before made beyond its end and what this one makes there are one motion, seen from two sides.
         joined = slice(taken, taken + len(beyond))
         made[joined] += (1 - _JOIN[: len(beyond)]) * (beyond - made[joined])

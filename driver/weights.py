@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from avatar3d.data import data_path
@@ -26,18 +26,25 @@ _EXACT = ("mean", "std", "usual_style", "lips_apart")
 
 
 def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: HeadModel, made: str, **more: str) -> None:
-    """Write weights as float16.
+    """Write a weights file (`weights_file`).
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    content = weights_file(state, config, head, made, **more)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def weights_file(state: dict[str, Tensor], config: Config, head: HeadModel, made: str, **more: str) -> bytes:
+    """The content of a weights file, with the weights as float16.
 
     Args:
-        path: the file.
         state: of the network.
         config: its sizes.
         head: that it was trained for.
         made: how, in a line.
         more: what else its header shall say.
-
-    Raises:
-        UserError: the file cannot be written.
     """
     metadata = {
         "schema": str(SCHEMA),
@@ -51,8 +58,7 @@ def save_weights(path: Path, state: dict[str, Tensor], config: Config, head: Hea
         **more,
     }
     half = {name: (value if name in _EXACT else value.detach().half()).cpu().contiguous() for name, value in state.items()}
-    with atomic_path(path) as temporary:
-        save_file(half, temporary, metadata)
+    return save(half, metadata)
 
 
 def load_weights(path: Path | None = None) -> DriverNet:
@@ -64,23 +70,40 @@ def load_weights(path: Path | None = None) -> DriverNet:
     path = Path(path) if path is not None else data_path("driver", "driver.safetensors")
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is far too large for driver weights; give the file that driver.train wrote")
-        with safe_open(path, framework="pt") as archive:
-            metadata = archive.metadata() or {}
-            state = {name: archive.get_tensor(name).float() for name in archive.keys()}  # noqa: SIM118
+            raise UserError(f"{path}: is far too large for driver weights; give the file that train-driver wrote")
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; give driver weights or leave them out for the default") from error
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: is not a weights file of the driver; make one with `python -m driver.train`") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give the file that train-driver wrote") from error
+    return network_of(content, str(path))
+
+
+def network_of(content: bytes, name: str) -> DriverNet:
+    """The network of the content of a weights file, ready to sample.
+
+    Args:
+        content: of the file.
+        name: what to call it in errors.
+
+    Raises:
+        UserError: it is damaged, or made for other channels or features than this version's.
+    """
+    try:
+        state = {name: value.float() for name, value in load(content).items()}
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise UserError(f"{name}: is not a weights file of the driver; make one with `avatar3d train-driver`") from error
     try:
         if int(metadata["schema"]) != SCHEMA:
-            raise UserError(f"{path}: was written by another version of avatar3d; train it again, or use the version that wrote it")
+            raise UserError(f"{name}: was written by another version of avatar3d; train it again, or use the version that wrote it")
         if (
             tuple(json.loads(metadata["channels"])) != CHANNELS
             or int(metadata["features"]) != NUM_FEATURES
             or json.loads(metadata["conditions"]) != WIDTHS
         ):
-            raise UserError(f"{path}: was trained for other channels or features than this version's; train it again")
+            raise UserError(f"{name}: was trained for other channels or features than this version's; train it again")
         config = Config(**json.loads(metadata["config"]))
         if not 0 <= config.codes <= 8192:
             raise ValueError("codes out of range")
@@ -89,7 +112,7 @@ def load_weights(path: Path | None = None) -> DriverNet:
         net = DriverNet(config)
         net.load_state_dict(state)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path}: is not a complete weights file of the driver; make one with `python -m driver.train`") from error
+        raise UserError(f"{name}: is not a complete weights file of the driver; make one with `avatar3d train-driver`") from error
     return net.eval().requires_grad_(False)
 
 

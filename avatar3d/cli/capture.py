@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import check_range, open_head, say
+from avatar3d.cli.personal import give_own_driver
 
 
 def track(
@@ -55,6 +56,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",
+    driver: bool = True,
     subject: str = "",
     consent: str = "",
     head: Path | None = None,
@@ -72,6 +74,7 @@ def fit(
         seed: of everything random.
         resume: continue where a killed run stopped.
         device: where to fit; cuda needs the extra of that name.
+        driver: also make the speech driver this person's own, for balanced and quality, where the capture has sound (`avatar3d adapt`).
         subject: whose head this is; recorded in the avatar.
         consent: how the person agreed; recorded in the avatar.
         head: a FLAME file of your own instead of the embedded head.
@@ -99,6 +102,9 @@ def fit(
         if not (resume and _is_capture_of(folder, sources, size)):
             _import(sources[0], folder, size, fps, head)
     fit_capture(folder, out, preset=preset, holdout=holdout, seed=seed, resume=resume, head=head, device=device, subject=subject, consent=consent)
+    if driver and preset != "fast":
+        give_own_driver(out, folder, head, holdout, seed)
+    say(f'next: avatar3d speak {out} --text "Hello, this is me." -o {out.with_suffix(".mp4")}')
 
 
 def fit_capture(
@@ -167,7 +173,6 @@ def fit_capture(
                 f"mouth {q['psnr_mouth']:.2f} eyes {q['psnr_eyes']:.2f} dB, SSIM {q['ssim_full']:.3f}"
             )
     say(f"{out}: {len(avatar)} Gaussians in {record['seconds']:.0f} s; look at {beside}")
-    say(f'next: avatar3d speak {out} --text "Hello, this is me." -o {out.with_suffix(".mp4")}')
     return record
 
 

@@ -28,11 +28,11 @@ _DESCRIPTION = "A few minutes of video in, a talking 3D Gaussian head out. Start
 def _app():
     import tyro
 
-    from avatar3d.cli import bench, capture, demo, driver, evaluate, head, inspect, perform
+    from avatar3d.cli import bench, capture, demo, driver, evaluate, head, inspect, perform, personal
 
     app = tyro.extras.SubcommandApp()
     verbs = {
-        "demo": demo.demo, "track": capture.track, "fit": capture.fit, "speak": perform.speak, "drive": perform.drive,
+        "demo": demo.demo, "track": capture.track, "fit": capture.fit, "adapt": personal.adapt, "speak": perform.speak, "drive": perform.drive,
         "render": perform.render, "eval": evaluate.evaluate, "info": inspect.info, "check": inspect.check, "head": head.head,
         "train-driver": driver.train_driver, "eval-driver": driver.eval_driver, "bench": bench.bench,
     }  # fmt: skip

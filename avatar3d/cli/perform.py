@@ -22,6 +22,8 @@ def speak(
     voice: str = "en-us",
     seed: int = 0,
     steps: int = 4,
+    transcript: Path | None = None,
+    own_driver: bool = True,
     camera: str = "front",
     size: int = 512,
     background: str = "#d8dce2",
@@ -39,6 +41,8 @@ def speak(
         voice: espeak-ng voice for --text, for instance en-us, en-gb, de.
         seed: of head motion, blinks and brows; the words stay the same.
         steps: of the sampler; more is slower and finer.
+        transcript: text file of all that is said in --audio, in English: the mouth then knows its sounds.
+        own_driver: speak with the avatar's own driver where it has one; else with the default one.
         camera: front, orbit, or a camera as JSON file.
         size: side of the picture, pixels.
         background: a colour, or "capture" for the frames of the capture with the head pasted back.
@@ -48,10 +52,10 @@ def speak(
     """
     from avatar3d.files import check_output
 
-    check_output(out, avatar, audio)
+    check_output(out, avatar, audio, transcript)
     check_film(out, camera, size, background, fps)
     person = open_avatar(avatar, head)
-    motion = person.admit(_drive(person, audio, text, voice, seed, steps))
+    motion = _drive(person, avatar if own_driver else None, audio, text, voice, transcript, seed, steps)
     _film(person, motion, out, camera, size, background, capture, fps)
 
 
@@ -64,6 +68,8 @@ def drive(
     voice: str = "en-us",
     seed: int = 0,
     steps: int = 4,
+    transcript: Path | None = None,
+    own_driver: bool = True,
     head: Path | None = None,
 ) -> None:
     """Turn speech into a motion file for an avatar.
@@ -76,14 +82,16 @@ def drive(
         voice: espeak-ng voice for --text.
         seed: of head motion, blinks and brows.
         steps: of the sampler.
+        transcript: text file of all that is said in --audio, in English: the mouth then knows its sounds.
+        own_driver: speak with the avatar's own driver where it has one; else with the default one.
         head: file of the avatar's head model where it is not the embedded one.
     """
     from avatar3d.files import check_output
     from avatar3d.motion import save_motion
 
-    check_output(out, avatar, audio)
+    check_output(out, avatar, audio, transcript)
     person = open_avatar(avatar, head)
-    motion = person.admit(_drive(person, audio, text, voice, seed, steps))
+    motion = _drive(person, avatar if own_driver else None, audio, text, voice, transcript, seed, steps)
     save_motion(motion, out)
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(f"next: avatar3d render {avatar} --motion {out} -o {out.with_suffix('.mp4')}")
@@ -140,26 +148,51 @@ def check_film(out: Path, camera: str, size: int, background: str, fps: int | No
         raise UserError("--background capture: is drawn with the capture's own camera and size; leave --camera and --size out")
 
 
-def _drive(person: "Avatar", audio: Path | None, text: str | None, voice: str, seed: int, steps: int) -> "Motion":
+def _drive(
+    person: "Avatar", source: Path | None, audio: Path | None, text: str | None, voice: str, transcript: Path | None, seed: int, steps: int
+) -> "Motion":
+    """The motion of a person who speaks, by the driver that lies in the file `source` where there is one."""
+    from avatar3d.avatar_file import read_driver
     from avatar3d.errors import UserError
     from avatar3d.sound import read_sound
     from driver.sample import drive as drive_sound
     from driver.voice import check_speech
+    from driver.weights import network_of
+    from driver.words import phones_of_speech, phones_of_transcript
 
     if (audio is None) == (text is None):
         raise UserError("speech: give either --audio FILE or --text WORDS")
+    if transcript is not None and audio is None:
+        raise UserError("--transcript: says what is said in --audio; with --text it is known already")
     check_range("--seed", seed, 0, 2**31 - 1)
     check_range("--steps", steps, 1, 64)
-    rate = 16000
+    rate, asked = 16000, {}
     if audio is not None:
         sound = read_sound(audio, rate)
         check_speech(sound, rate, audio)
+        if transcript is not None:
+            asked["phones"] = phones_of_transcript(sound, rate, _words(transcript))
     else:
         from driver.speech import synthesize
 
         spoken = synthesize(text or "", voice=voice)
         sound, rate = spoken.sound, spoken.rate
-    return drive_sound(sound, rate, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy())
+        asked["phones"] = phones_of_speech(spoken)
+    weights = None if source is None else read_driver(source)
+    own = None if weights is None else network_of(weights, f"{source}: its own driver")
+    shape = person.shape.numpy()
+    return person.admit(drive_sound(sound, rate, head=person.head, seed=seed, steps=steps, shape=shape, weights=own, asked=asked), own is not None)
+
+
+def _words(transcript: Path) -> str:
+    from avatar3d.errors import UserError
+
+    try:
+        if transcript.stat().st_size > 1 << 20:
+            raise UserError(f"{transcript}: is too long for what is said in one recording")
+        return transcript.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{transcript}: cannot be read as text; write all that is said into it, as plain text") from error
 
 
 def _film(person: "Avatar", motion: "Motion", out: Path, camera: str, size: int, background: str, capture: Path | None, fps: int | None) -> None:
