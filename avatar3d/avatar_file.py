@@ -3,11 +3,12 @@
 A head model's own arrays go into no file; the avatar names its head by fingerprint. docs/avatar-file.md lists the fields.
 """
 
+import contextlib
 import io
 import json
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ MAX_BYTES = 2 << 30
 DRIVER = "driver.safetensors"
 """The member that holds the person's own driver, where there is one."""
 MAX_DRIVER_BYTES = 200 << 20
+DRIVER_REMEDY = "make it again with `avatar3d adapt`, or give --no-own-driver"
+"""What to do where an own driver cannot be used."""
 Migration = Callable[[dict, dict[str, torch.Tensor]], tuple[dict, dict[str, torch.Tensor]]]
 MIGRATIONS: dict[int, Migration] = {}
 """From each earlier schema, what brings a record and its tensors one schema further."""
@@ -36,6 +39,8 @@ _TENSORS = (
     "position_basis", "rotation_basis", "colour_basis", "input_mean", "input_std",
 )  # fmt: skip
 _CHANNELS = ("rest", "low", "high")
+_ZIP_ERRORS = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, struct.error, NotImplementedError, RuntimeError)
+"""What reading a damaged zip raises."""
 
 
 def save_avatar(avatar: Avatar, path: Path | str, preview: np.ndarray | None = None) -> None:
@@ -102,7 +107,7 @@ def set_driver(path: Path | str, weights: bytes | None) -> None:
     path = Path(path)
     _read(path)
     packed = io.BytesIO()
-    with zipfile.ZipFile(path) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+    with _damage(path), zipfile.ZipFile(path) as before, zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for info in before.infolist():
             if info.filename != DRIVER:
                 _write(archive, info.filename, before.read(info))
@@ -119,14 +124,23 @@ def read_driver(path: Path | str) -> bytes | None:
         UserError: the file cannot be read.
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if DRIVER not in archive.namelist():
-                return None
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        if DRIVER not in archive.namelist():
+            return None
+        try:
             if archive.getinfo(DRIVER).file_size > MAX_DRIVER_BYTES:
-                raise UserError(f"{path}: claims a driver larger than any; it is damaged")
+                raise EOFError("it claims to be larger than any")
             return archive.read(DRIVER)
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except _ZIP_ERRORS as error:
+            raise UserError(f"{path}: its own driver is damaged ({_one_line(error)}); {DRIVER_REMEDY}") from error
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What a damaged zip raises, as the one line that names it."""
+    try:
+        yield
+    except _ZIP_ERRORS as error:
         raise UserError(f"{path}: is not an avatar or is damaged ({_one_line(error)}); fit it again or restore a copy") from error
 
 
@@ -217,7 +231,7 @@ def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         raise UserError(f"{path}: no such file; make an avatar with `avatar3d fit VIDEO -o {path.name}`") from error
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give the .avatar file") from error
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, SafetensorError, struct.error, NotImplementedError, RuntimeError) as error:
+    except (*_ZIP_ERRORS, SafetensorError) as error:
         raise UserError(f"{path}: is not an avatar or is damaged ({_one_line(error)}); fit it again or restore a copy") from error
     return _migrated(record, tensors, path)
 

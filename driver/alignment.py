@@ -18,6 +18,14 @@ _ARPABET: dict[str, tuple[str, ...]] = {
     "W": ("w",), "Y": ("y",), "Z": ("sz",), "ZH": ("sh",),
 }  # fmt: skip
 _FRAME = 0.01
+_WORDS_A_SECOND, _LONGEST_WORD = 8, 50
+"""More words, or letters in a word, than are spoken: such a text is not looked at further."""
+_PIECE, _LONGEST_PIECE = 30, 60
+"""Seconds after which a long sound is cut at the next pause, and at the next word at the latest: finding phones needs memory that grows with the
+square of the length."""
+_LEAST_SCORE = -45.0
+"""Mean log likelihood of a step, in the decoder's units, below which a text is another one: right transcripts had -5 to -22 on 40 recordings,
+-39 at worst with noise or synthetic voices; wrong ones that could be aligned at all -35 to -72."""
 _FROM_IPA: dict[str, str] = {
     "tʃ": "CH", "dʒ": "JH", "eɪ": "EY", "aɪ": "AY", "aʊ": "AW", "ɔɪ": "OY", "oʊ": "OW",
     "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "f": "F", "v": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH",
@@ -40,22 +48,51 @@ def align(sound: np.ndarray, text: str) -> list[Segment] | None:
     except ImportError as error:
         raise UserError("recordings: aligning them needs pocketsphinx; `pip install pocketsphinx` or leave them out") from error
     decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False)
-    words = re.findall(r"[a-z']+", text.lower())
-    if not words:
+    words = re.findall(r"'*[a-z][a-z']*", text.lower())
+    if not words or len(words) > _WORDS_A_SECOND * (1 + len(sound) / RATE) or max(map(len, words)) > _LONGEST_WORD:
         return None
     for word in set(words):
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, pronunciation(word), True)
-    decoder.set_align_text(" ".join(words))
+    found, score = [], 0.0
     try:
-        # The first pass finds the words, the second the phones inside them.
-        _decode(decoder, sound)
-        decoder.set_alignment()
-        _decode(decoder, sound)
+        for first, last, said in _pieces(decoder, sound, words):
+            # The first pass finds the words, the second the phones inside them.
+            piece = sound[round(first * _FRAME * RATE) : round(last * _FRAME * RATE)]
+            decoder.set_align_text(" ".join(said))
+            _decode(decoder, piece)
+            decoder.set_alignment()
+            _decode(decoder, piece)
+            for word in decoder.get_alignment():
+                score += word.score
+                found += [segment for phone in word for segment in _segments(phone.name, first + phone.start, phone.duration)]
     except RuntimeError:
         return None
-    found = [_segments(phone.name, phone.start, phone.duration) for word in decoder.get_alignment() for phone in word]
-    return [segment for phone in found for segment in phone] or None
+    return found if found and score >= _LEAST_SCORE * len(sound) / RATE / _FRAME else None
+
+
+def _pieces(decoder, sound: np.ndarray, words: list[str]) -> list[tuple[int, float, list[str]]]:
+    """First and last + 1 step of pieces of a sound and the words in each; one piece where the sound is short.
+
+    Raises:
+        RuntimeError: the words are not found in it.
+    """
+    steps = len(sound) / RATE / _FRAME
+    if steps * _FRAME <= _LONGEST_PIECE:
+        return [(0, steps, words)]
+    decoder.set_align_text(" ".join(words))
+    _decode(decoder, sound)
+    pieces, first, said = [], 0, []
+    for segment in decoder.seg() or ():
+        length = (segment.start_frame - first) * _FRAME
+        word = re.sub(r"\(\d+\)$", "", segment.word)
+        pause = word[0] in "<["
+        if said and length > (_PIECE if pause else _LONGEST_PIECE):
+            border = (segment.start_frame + segment.end_frame + 1) // 2 if pause else segment.start_frame
+            pieces.append((first, border, said))
+            first, said = border, []
+        said = said if pause else [*said, word]
+    return [*pieces, (first, steps, said)] if said else pieces
 
 
 def recognise(sound: np.ndarray) -> list[Segment]:
@@ -109,7 +146,7 @@ def recordings(folder: Path) -> list[tuple[Path, str]]:
     """Recordings of a folder and their transcripts, from its `transcripts.tsv` (name, tab, text).
 
     Raises:
-        UserError: the folder has no readable transcripts.
+        UserError: the folder has no readable transcripts, or none of them has a sound file.
     """
     table = folder / "transcripts.tsv"
     try:
@@ -123,6 +160,8 @@ def recordings(folder: Path) -> list[tuple[Path, str]]:
             path = folder / f"{name}{suffix}"
             if path.is_file():
                 found.append((path, text))
+    if not found:
+        raise UserError(f"{table}: names no sound that lies beside it as .flac or .wav; write name, tab and text in each line")
     return found
 
 
@@ -142,7 +181,7 @@ def read_recording(path: Path) -> np.ndarray:
         raise UserError(f"{path}: is no sound that can be read ({error}); record or convert it again") from error
     if not len(sound):
         raise UserError(f"{path}: holds no samples; record it again or leave it out")
-    sound = as_mono16k(sound, rate)
+    sound = as_mono16k(sound, rate, path)
     if len(sound) > 120 * RATE:
         raise UserError(f"{path}: is longer than two minutes; cut it into utterances")
     return sound

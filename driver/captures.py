@@ -14,16 +14,16 @@ from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import ROTATIONS, Motion, load_motion
 from driver import augment
-from driver.alignment import align
 from driver.channels import EXPR, INDEX, JAW, check_driven_head, pack
-from driver.coarticulation import visemes_at_frames
-from driver.corpus import Corpus, Take, tile
+from driver.corpus import Corpus, Take
 from driver.encoders import Encoder
 from driver.features import FPS, MELS, PER_FRAME, RATE, as_mono16k, features
 from driver.lips import Lips, lips_of
 from driver.manner import Manner
 from driver.phones import UNKNOWN
+from driver.voice import check_speech
 from driver.windows import FRAMES
+from driver.words import phones_of_transcript
 
 LARGEST_LEAD = 0.2
 """Seconds by which lips and sound of a video are shifted against each other at most."""
@@ -73,7 +73,7 @@ def capture_takes(
         seed: of those.
 
     Raises:
-        UserError: no tracked motion, one of another head, no sound, less than 3.2 s of face with sound, or a transcript
+        UserError: no tracked motion, one of another head, no sound or nobody who speaks in it, less than 3.2 s of face with sound, or a transcript
             that does not fit the sound.
     """
     folder = Path(folder)
@@ -81,7 +81,8 @@ def capture_takes(
     motion, cuts = tracked(folder, head)
     if motion.sound is None or not np.abs(motion.sound).max(initial=0) > 1e-5:
         raise UserError(f"{folder}: has no sound, and nothing can be learned about speech; track a video in which the person is heard")
-    sound = as_mono16k(motion.sound, motion.sound_rate)
+    sound = as_mono16k(motion.sound, motion.sound_rate, folder)
+    check_speech(sound, RATE, folder)
     lips = lips_of(head)
     if lead is None:
         frames, _ = person_frames(motion, cuts, head, 0.0)
@@ -238,10 +239,7 @@ def _visemes(folder: Path, sound: np.ndarray, text: str | None, frames: int) -> 
             raise UserError(f"{transcript}: cannot be read; write it as plain text, or remove it") from error
     if text is None:
         return np.full(frames, UNKNOWN, np.int64)
-    found = align(sound, text)
-    if found is None:
-        raise UserError(f"{folder}: its sound and its transcript do not fit; give every word that is said and no other, or no transcript")
-    return visemes_at_frames(tile(found, len(sound) / RATE), frames)
+    return phones_of_transcript(sound, RATE, text, transcript)[:frames].argmax(axis=1)
 
 
 def captured_people(folders: Sequence[Path], head: HeadModel, seed: int, encoder: Encoder | None = None) -> list[list[Take]]:

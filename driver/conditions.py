@@ -45,12 +45,18 @@ def conditions(frames: int, given: Asked | None = None) -> Tensor:
         given: by slot, values that broadcast to [frames, width]; rows that are all zero leave the phones open.
 
     Raises:
-        ValueError: a slot is unknown.
+        ValueError: a slot is unknown, or its values are not finite or do not fit it.
     """
     rows = torch.zeros(frames, NUM_CONDITIONS)
     for name, value in (given or {}).items():
         if name not in SLOTS:
             raise ValueError(f"no slot is called {name}; there are {', '.join(SLOTS)}")
-        rows[:, SLOTS[name]] = torch.as_tensor(value, dtype=torch.float32)
+        values = torch.as_tensor(value, dtype=torch.float32)
+        try:
+            rows[:, SLOTS[name]] = values
+        except RuntimeError as error:
+            raise ValueError(f"{name} has shape {list(values.shape)}, which does not fit [{frames}, {WIDTHS[name]}]") from error
+        if not values.isfinite().all():
+            raise ValueError(f"{name} holds values that are not finite")
         rows[:, PRESENCE[name]] = rows[:, SLOTS[name]].any(dim=1).float() if name == "phones" else 1
     return rows

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from avatar3d.errors import UserError
 from avatar3d.files import atomic_folder
 from driver import augment
 from driver.alignment import align, read_recording, recordings
@@ -264,16 +265,19 @@ def build(
     Raises:
         UserError: espeak-ng is missing, or the cache cannot be written.
     """
-    key = f"{VERSION}:{hours}:{seed}:{recordings_folder.resolve() if recordings_folder else ''}" + (f":{encoder.name}" if encoder else "")
+    key = f"{VERSION}:{hours}:{seed}:{_contents(recordings_folder) if recordings_folder else ''}" + (f":{encoder.name}" if encoder else "")
     folder = Path(cache) / f"corpus-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         made: list[tuple[int, Take]] = []
-        frames = 0
+        frames, unfit = 0, 0
         for person, takes in _people(hours, seed, recordings_folder, workers):
+            unfit += not takes
             made += [(person, take if encoder is None else replace(take, features=encoder.beside(take.features, take.sound))) for take in takes]
             frames += sum(len(take.frames) for take in takes)
             if person % 50 == 49:
                 say(f"corpus: {len(made)} takes, {frames / FPS / 3600:.2f} h")
+        if unfit:
+            say(f"corpus: {unfit} recordings left out, whose transcripts do not fit them")
         with atomic_folder(folder) as temporary:
             for name, kind in _TYPES.items():
                 np.save(temporary / f"{name}.npy", np.concatenate([getattr(take, name).astype(kind) for _, take in made]))
@@ -284,6 +288,11 @@ def build(
     return Corpus(**arrays)
 
 
+def _contents(folder: Path) -> str:
+    """What tells the recordings of a folder from others, and from what it held before."""
+    return f"{folder.resolve()}:" + "\n".join(f"{path.name}:{path.stat().st_size}:{text}" for path, text in recordings(folder))
+
+
 def _people(hours: float, seed: int, recordings_folder: Path | None, workers: int) -> Iterator[tuple[int, list[Take]]]:
     """Numbered people and their takes: made-up ones until there are enough hours, then those of the recordings."""
     training, _ = sentences()
@@ -291,8 +300,9 @@ def _people(hours: float, seed: int, recordings_folder: Path | None, workers: in
     jobs = ((training, seed, index) for index in count())
     spoken = []
     if recordings_folder is not None:
-        pairs = enumerate(recordings(recordings_folder))
-        spoken = [(path, text, seed + number) for number, (path, text) in pairs if number % _HELD_OUT_RECORDINGS]
+        spoken = [(path, text, seed + number) for number, (path, text) in enumerate(recordings(recordings_folder)) if number % _HELD_OUT_RECORDINGS]
+        if not spoken:
+            raise UserError(f"{recordings_folder}: holds one recording, which is kept to measure on; give more of them")
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         for takes in _in_order(_generated_person, jobs, pool, workers):
             yield person, takes

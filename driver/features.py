@@ -1,10 +1,12 @@
 """Sound -> what the network hears: log-mel, its slope, loudness and pitch, causal, at the motion's frame rate.
 
-Nothing here looks at a whole clip, and no window reaches past the time it is filed under, so that a stream gives the
-same features as a file. The look-ahead of the driver is made by the network alone (`LOOKAHEAD` frames).
+The features look at no whole clip, and no window reaches past the time it is filed under, so that a stream gives the
+same features as a file. The look-ahead of the driver is made by the network alone (`LOOKAHEAD` frames). Files are brought
+to a usual level beforehand (`as_mono16k`).
 """
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import scipy.fft
@@ -29,11 +31,25 @@ NUM_FEATURES = MELS * PER_FRAME + MELS + 2 * PER_FRAME + 2
 """Per motion frame: four log-mels, the slope between the frame's ends, loudness (against the running level and
 against the running noise floor) four times, voicing and pitch."""
 MEL_SLICE = slice(0, MELS * PER_FRAME)
+VOICING = NUM_FEATURES - 2
+"""Column of the voicing, 0..1."""
 _BLOCK_FRAMES = 1500
+_LARGEST = 2.0**31
+"""What a sample may reach: whole numbers of 32 bits that were taken for fractions can still be brought to their level, what is beyond is damage."""
+_OFFSET = 1e-3
+"""A constant below this is far below the quietest sound that counts."""
+_QUIETEST_DB, _LOUDEST_DB, _LARGEST_GAIN = -32.0, -14.0, 100.0
+"""Levels of training's sounds; and the most that a quiet recording is amplified, 40 dB."""
+_LEVEL_BLOCK = 20 * RATE
 
 
-def as_mono16k(sound: np.ndarray, rate: int) -> np.ndarray:
-    """[samples] or [samples, channels] at `rate` -> mono float32 at 16 kHz.
+def as_mono16k(sound: np.ndarray, rate: int, name: Path | str = "sound") -> np.ndarray:
+    """[samples] or [samples, channels] at `rate` -> mono float32 at 16 kHz, without a constant offset and at a level that training knows.
+
+    Args:
+        sound: nominally -1..1.
+        rate: Hz.
+        name: what to call it in errors.
 
     Raises:
         UserError: the sound holds no samples or numbers that are not finite.
@@ -42,10 +58,23 @@ def as_mono16k(sound: np.ndarray, rate: int) -> np.ndarray:
     if sound.ndim == 2:
         sound = sound.mean(axis=1)
     if sound.ndim != 1 or not len(sound) or rate <= 0:
-        raise UserError("sound: holds no samples; give a recording with speech")
-    if not np.isfinite(sound).all():
-        raise UserError("sound: holds numbers that are not finite; record or convert it again")
-    return resample(sound, int(rate), RATE)
+        raise UserError(f"{name}: holds no samples; give a recording with speech")
+    # Not a number fails every comparison.
+    if not max(-float(sound.min()), float(sound.max())) <= _LARGEST:
+        raise UserError(f"{name}: holds samples that are not finite numbers; record or convert it again")
+    return _levelled(resample(sound, int(rate), RATE))
+
+
+def _levelled(sound: np.ndarray) -> np.ndarray:
+    """A 16 kHz sound [samples] whose loudest 20 s are neither quieter nor louder than any that the network learned from."""
+    offset = float(sound.mean(dtype=np.float64))
+    if abs(offset) > _OFFSET:
+        sound = sound - np.float32(offset)
+    blocks = (sound[start : start + _LEVEL_BLOCK] for start in range(0, len(sound), _LEVEL_BLOCK))
+    level = max(float(np.square(block, dtype=np.float64).mean()) for block in blocks) ** 0.5
+    wanted = np.clip(level, 10 ** (_QUIETEST_DB / 20), 10 ** (_LOUDEST_DB / 20))
+    gain = min(float(wanted) / max(level, 1e-12), _LARGEST_GAIN)
+    return sound if gain == 1 else sound * np.float32(gain)
 
 
 def num_frames(samples: int) -> int:

@@ -34,9 +34,9 @@ LEAST_SECONDS = 12.0
 _CHOSEN_SHARE, _GAP = 0.15, 1.0
 """Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
 _PRIOR_TAKES, _PRIOR_SHARE = 80, 0.25
-_BATCH, _RATE, _WARM_UP = 16, 5e-4, 50
-_LOOK_EVERY, _PATIENCE = 50, 6
-"""Steps between two looks at the stretch that decides, and looks without a gain after which training ends."""
+_BATCH, _RATE, _WARM_UP = 16, 5e-4, 0.1
+_LOOKS = 8
+"""At the stretch that decides; those of the first half are only shown, since a few seconds tell little while the weights still move much."""
 _AVERAGED = 0.98
 _HEARING = ("hear", "listen", "recall", "understand", "viseme_head")
 _STD_FLOOR = 0.02
@@ -100,13 +100,10 @@ def adapt(
     average = _copied(net)
     free = [value.requires_grad_(not name.startswith(_HEARING)) for name, value in net.named_parameters()]
     optimizer = torch.optim.AdamW([value for value in free if value.requires_grad], lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    step = 0
-    while step < steps:
-        share = max(step / steps, (time.monotonic() - began) / 60 / minutes)
-        if share >= 1 or (step - best_step > _PATIENCE * _LOOK_EVERY and step > steps / 4):
-            break
+    step, share, looked = 0, 0.0, 0.0
+    while share < 1:
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+            group["lr"] = _RATE * min(1.0, (share + 1 / steps) / _WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
         rng = np.random.default_rng([seed, step])
         loss, _ = losses(net, lips, windows.draw(_BATCH, rng), rng)
         optimizer.zero_grad(set_to_none=True)
@@ -116,9 +113,11 @@ def adapt(
         for name, value in net.state_dict().items():
             average[name].lerp_(value, 1 - min(_AVERAGED, (step + 1) / (step + 10)))
         step += 1
-        if step % _LOOK_EVERY == 0:
+        share = max(step / steps, (time.monotonic() - began) / 60 / minutes)
+        if share >= min(looked + 1 / _LOOKS, 1):
+            looked = share
             found = _error(_with(net, average), judged, lips)
-            if found < best:
+            if found < best and share > 0.5:
                 kept, best, best_step = {name: value.clone() for name, value in average.items()}, found, step
             progress(step, steps, lips_mm=found)
     net = _with(net, kept)

@@ -74,8 +74,11 @@ def drive(
 
     Raises:
         UserError: the head has no ARKit expressions, the sound is empty, or the weights cannot be used.
+        ValueError: seed or steps are out of range, or what is asked for does not fit.
     """
     check_driven_head(head)
+    if seed < 0:
+        raise ValueError(f"seed is {seed}, expected 0 or more")
     if not 1 <= steps <= 64:
         raise ValueError(f"steps is {steps}, expected 1 to 64")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.errors import UserError
-from driver.features import NUM_FEATURES, RATE, as_mono16k, features
+from driver.features import RATE, VOICING, as_mono16k, features
 
 _BLOCK = 20 * RATE
-_VOICING = NUM_FEATURES - 2
-"""Column of the voicing among the features."""
 _LEAST_VOICED = 6
 """Voiced frames (of 40 ms) in a block of 20 s that make it speech: about a word."""
 _LEAST_SWING = 6.0
@@ -20,9 +18,9 @@ def check_speech(sound: np.ndarray, rate: int, path: Path | str) -> None:
     """Refuse a sound in which nobody speaks.
 
     Raises:
-        UserError: no voice in it; names the file.
+        UserError: no voice in it, or no sound at all; names the file.
     """
-    mono = as_mono16k(sound, rate)
+    mono = as_mono16k(sound, rate, path)
     if not any(_speaks(mono[start : start + _BLOCK]) for start in range(0, len(mono), _BLOCK)):
         raise UserError(f"{path}: no speech is heard in it; give a recording of someone speaking")
 
@@ -30,7 +28,7 @@ def check_speech(sound: np.ndarray, rate: int, path: Path | str) -> None:
 def _speaks(block: np.ndarray) -> bool:
     if len(block) < RATE // 10:
         return False
-    voicing = features(block)[:, _VOICING]
+    voicing = features(block)[:, VOICING]
     frame = RATE // 25
     rows = np.resize(block, (max(len(block) // frame, 1), frame))
     level = 10 * np.log10((rows**2).mean(axis=1) + 1e-10)

@@ -79,12 +79,13 @@ def load_weights(path: Path | None = None) -> DriverNet:
     return network_of(content, str(path))
 
 
-def network_of(content: bytes, name: str) -> DriverNet:
+def network_of(content: bytes, name: str, remedy: str = "make one with `avatar3d train-driver`") -> DriverNet:
     """The network of the content of a weights file, ready to sample.
 
     Args:
         content: of the file.
         name: what to call it in errors.
+        remedy: what to do where it cannot be used.
 
     Raises:
         UserError: it is damaged, or made for other channels or features than this version's.
@@ -94,16 +95,16 @@ def network_of(content: bytes, name: str) -> DriverNet:
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     except (SafetensorError, ValueError) as error:
-        raise UserError(f"{name}: is not a weights file of the driver; make one with `avatar3d train-driver`") from error
+        raise UserError(f"{name}: is not a weights file of the driver; {remedy}") from error
     try:
         if int(metadata["schema"]) != SCHEMA:
-            raise UserError(f"{name}: was written by another version of avatar3d; train it again, or use the version that wrote it")
+            raise UserError(f"{name}: was written by another version of avatar3d; use that version, or {remedy}")
         if (
             tuple(json.loads(metadata["channels"])) != CHANNELS
             or int(metadata["features"]) != NUM_FEATURES
             or json.loads(metadata["conditions"]) != WIDTHS
         ):
-            raise UserError(f"{name}: was trained for other channels or features than this version's; train it again")
+            raise UserError(f"{name}: was trained for other channels or features than this version's; {remedy}")
         config = Config(**json.loads(metadata["config"]))
         if not 0 <= config.codes <= 8192:
             raise ValueError("codes out of range")
@@ -111,8 +112,10 @@ def network_of(content: bytes, name: str) -> DriverNet:
             raise ValueError("sizes out of range")
         net = DriverNet(config)
         net.load_state_dict(state)
+        if not all(torch.isfinite(value).all() for value in net.state_dict().values()):
+            raise ValueError("values that are not numbers")
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{name}: is not a complete weights file of the driver; make one with `avatar3d train-driver`") from error
+        raise UserError(f"{name}: is not a complete weights file of the driver; {remedy}") from error
     return net.eval().requires_grad_(False)
 
 

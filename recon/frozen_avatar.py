@@ -78,7 +78,7 @@ class FrozenAvatar:
             drawing.pose.vertices, avatar.faces, drawing.frames, avatar.rest_area, avatar.face, avatar.bary,
             drawing.local[: 3 * N].reshape(N, 3), drawing.rotation, g.position, g.rotation, g.log_scale,
         )  # fmt: skip
-        channels = pose_backward(self.rig, drawing.pose, g_vertices).motion
+        channels = pose_backward(self.rig, drawing.pose, g_vertices)
         g_position, g_rotation = posing.bind_backward(drawing.frames, avatar.face, g.position, g.rotation)
         g_local = np.concatenate([g_position.ravel(), g_rotation.ravel(), g.sh.ravel() / np.float32(SH_C0)])
         for name, part in self._inputs_backward(self._deltas @ g_local, drawing.hidden, channels).items():

@@ -98,7 +98,7 @@ class MotionRefiner:
             g_vertices: [B, V, 3] gradient of each frame's own loss.
             rate: factor of the step, for a schedule.
         """
-        found = [pose_backward(self._rig, self._posed[int(i)], np.ascontiguousarray(g)).motion for i, g in zip(frames, g_vertices, strict=True)]
+        found = [pose_backward(self._rig, self._posed[int(i)], np.ascontiguousarray(g)) for i, g in zip(frames, g_vertices, strict=True)]
         self.descend(frames, np.stack([self._layout.pack(each) for each in found]), rate)
 
     def descend(self, frames: np.ndarray, g_channels: np.ndarray, rate: float = 1.0) -> None:

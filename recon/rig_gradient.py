@@ -1,4 +1,4 @@
-"""The rig on plain arrays: one frame's vertices, and the way back from their gradient to the motion, the identity and the focal length.
+"""The rig on plain arrays: one frame's vertices, and the way back from their gradient to the motion.
 
 Forward and backward of linear blend skinning over five joints with expressions and pose correctives (FLAME: Li et al. 2017, equations 2-5),
 the same function as `head_vertices`. The loops over vertices are numba kernels that release the interpreter lock, so that
@@ -8,12 +8,10 @@ frames run side by side on threads; sums have a fixed order, so that results do 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numba import njit
 from torch import Tensor
 
 from avatar3d import posing
-from avatar3d.camera import Camera
 from avatar3d.head.model import NECK, ROOT, HeadModel
 from avatar3d.motion import CHANNELS, Motion
 
@@ -52,18 +50,6 @@ class Pose:
     """[5, 3, 3] rotations of the joints in the world."""
     shifts: np.ndarray
     """[5, 3] from each joint's parent to the joint, at rest and with the neck's own translation."""
-
-
-@dataclass(frozen=True, eq=False)
-class RigGradients:
-    """Of a scalar, with respect to one frame's motion and to the identity."""
-
-    motion: dict[str, np.ndarray]
-    """By channel name, float32, as wide as the motion's channels."""
-    rest: np.ndarray
-    """[V, 3] neutral vertices, through skinning alone."""
-    joints: np.ndarray
-    """[5, 3] rest positions of the joints."""
 
 
 def rig_arrays(rig: HeadModel, shape: Tensor, vertex_offset: Tensor | None = None) -> RigArrays:
@@ -122,8 +108,8 @@ def pose(rig: RigArrays, channels: dict[str, np.ndarray]) -> Pose:
     return Pose(posing.skin(points, rig.skin_weights, transforms), points, rotvecs, local, world, shifts)
 
 
-def pose_backward(rig: RigArrays, posed: Pose, g_vertices: np.ndarray) -> RigGradients:
-    """Gradients of a scalar from those of the posed vertices [V, 3] float32.
+def pose_backward(rig: RigArrays, posed: Pose, g_vertices: np.ndarray) -> dict[str, np.ndarray]:
+    """Gradients of a scalar by channel, float32, from those of the posed vertices [V, 3] float32.
 
     A joint's transform takes part in its own vertices and in the places of its children; both come back here.
     """
@@ -135,16 +121,12 @@ def pose_backward(rig: RigArrays, posed: Pose, g_vertices: np.ndarray) -> RigGra
     g_local[1:] = g_coefficients[E:].reshape(4, 3, 3)
     g_place = g_transforms[:, :, 3].copy()
     g_world = g_transforms[:, :, :3] - g_place[:, :, None] * rig.joints[:, None, :]
-    g_joints = -np.einsum("jab,ja->jb", posed.world, g_place)
     channels = {"expr": g_coefficients[:E]}
     for joint, parent in reversed(list(enumerate(rig.parents))):
         if parent < 0:
             g_local[joint] += g_world[joint]
-            g_joints[joint] += g_place[joint]
             continue
         g_shift = posed.world[parent].T @ g_place[joint]
-        g_joints[joint] += g_shift
-        g_joints[parent] -= g_shift
         g_local[joint] += posed.world[parent].T @ g_world[joint]
         g_world[parent] += np.outer(g_place[joint], posed.shifts[joint]) + g_world[joint] @ posed.local[joint].T
         g_place[parent] += g_place[joint]
@@ -154,32 +136,7 @@ def pose_backward(rig: RigArrays, posed: Pose, g_vertices: np.ndarray) -> RigGra
     channels |= {"rotation": turns[0], "neck_pose": turns[1], "jaw_pose": turns[2], "eyes_pose": turns[3:].ravel(), "translation": g_place[ROOT]}
     if rig.lids is not None:
         channels["eyelids"] = _products(rig.lids, g_rest)
-    return RigGradients({name: value.astype(np.float32) for name, value in channels.items()}, g_rest, g_joints)
-
-
-def shape_gradient(head: HeadModel, gradients: RigGradients, count: int | None = None) -> np.ndarray:
-    """[S'] gradient of the identity's first `count` coefficients: through the neutral vertices and through the joints."""
-    count = head.num_shape if count is None else count
-    through_vertices = torch.einsum("vcs,vc->s", head.shape_basis[:, :, :count], torch.from_numpy(gradients.rest))
-    through_joints = torch.einsum("jcs,jc->s", head.joint_shape_basis[:, :, :count], torch.from_numpy(gradients.joints).float())
-    return (through_vertices + through_joints).numpy()
-
-
-def focal_gradient(position: np.ndarray, g_position: np.ndarray, g_log_scale: np.ndarray, camera: Camera) -> float:
-    """Gradient with respect to the logarithm of the focal length.
-
-    A longer focal length stretches what the camera sees across its axis, in place and in size. A Gaussian's size is taken to
-    grow alike in all directions: what is neglected is its depth seen at an angle, a few per cent for a head in the picture.
-
-    Args:
-        position: [N, 3] world positions of the Gaussians.
-        g_position: [N, 3] their gradient.
-        g_log_scale: [N, 3] gradient of their world log-scales.
-        camera: that drew them.
-    """
-    R, t = camera.T_cam_world[:3, :3], camera.T_cam_world[:3, 3]
-    across = (position @ R.T + t)[:, :2]
-    return float(((g_position @ R.T)[:, :2] * across).sum(dtype=np.float64) + g_log_scale.sum(dtype=np.float64))
+    return {name: value.astype(np.float32) for name, value in channels.items()}
 
 
 def _cross_matrix(v: np.ndarray) -> np.ndarray:

@@ -138,11 +138,16 @@ def _sounds(speech: Path) -> list[np.ndarray]:
     """The recordings of a folder, 16 kHz."""
     from avatar3d.errors import UserError
     from driver.alignment import read_recording
+    from driver.features import RATE
 
     paths = sorted(path for path in speech.glob("*") if path.suffix in (".flac", ".wav"))
     if not paths:
         raise UserError(f"{speech}: holds no .flac or .wav; give a folder with recordings of speech")
-    return [read_recording(path) for path in paths]
+    sounds = [read_recording(path) for path in paths]
+    for path, sound in zip(paths, sounds, strict=True):
+        if len(sound) < RATE:
+            raise UserError(f"{path}: is shorter than a second, too little to measure on; leave it out")
+    return sounds
 
 
 def _regression(path: Path) -> "DriverNet":

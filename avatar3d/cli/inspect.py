@@ -27,13 +27,18 @@ def check(file: Positional[Path], /, head: Path | None = None) -> None:
     if file.suffix == ".avatar":
         import torch
 
+        from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
         from avatar3d.errors import UserError
         from avatar3d.motion import rest_motion
+        from driver.weights import network_of
 
         avatar = open_avatar(file, head)
         posed = avatar.pose(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()), 0.0)
         if not torch.isfinite(posed.position).all():
             raise UserError(f"{file}: poses to values that are not numbers; fit it again or restore a copy")
+        weights = read_driver(file)
+        if weights is not None:
+            network_of(weights, f"{file}: its own driver", DRIVER_REMEDY)
     elif file.is_dir():
         _check_capture(file)
     else:
@@ -92,7 +97,7 @@ def _describe(file: Path) -> list[str]:
 
 
 def _describe_avatar(file: Path) -> list[str]:
-    from avatar3d.avatar_file import read_record
+    from avatar3d.avatar_file import read_driver, read_record
 
     record = read_record(file)
     meta, head = record["metadata"], record["head"]
@@ -100,6 +105,7 @@ def _describe_avatar(file: Path) -> list[str]:
         f"{file}: avatar, schema {record['schema']}",
         f"  head: {head['name']} ({head['fingerprint']})",
         f"  Gaussians: {record['gaussians']}, bases: {record['bases']}",
+        f"  speech: {'the default driver' if read_driver(file) is None else 'a driver of its own'}",
         f"  subject: {meta.get('subject') or 'not recorded'}; consent: {meta.get('consent') or 'not recorded'}",
         f"  source: {meta.get('source', 'not recorded')}; licence: {meta.get('licence', 'not recorded')}",
     ]

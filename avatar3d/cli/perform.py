@@ -152,7 +152,7 @@ def _drive(
     person: "Avatar", source: Path | None, audio: Path | None, text: str | None, voice: str, transcript: Path | None, seed: int, steps: int
 ) -> "Motion":
     """The motion of a person who speaks, by the driver that lies in the file `source` where there is one."""
-    from avatar3d.avatar_file import read_driver
+    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from avatar3d.errors import UserError
     from avatar3d.sound import read_sound
     from driver.sample import drive as drive_sound
@@ -171,7 +171,7 @@ def _drive(
         sound = read_sound(audio, rate)
         check_speech(sound, rate, audio)
         if transcript is not None:
-            asked["phones"] = phones_of_transcript(sound, rate, _words(transcript))
+            asked["phones"] = phones_of_transcript(sound, rate, _words(transcript), transcript)
     else:
         from driver.speech import synthesize
 
@@ -179,7 +179,7 @@ def _drive(
         sound, rate = spoken.sound, spoken.rate
         asked["phones"] = phones_of_speech(spoken)
     weights = None if source is None else read_driver(source)
-    own = None if weights is None else network_of(weights, f"{source}: its own driver")
+    own = None if weights is None else network_of(weights, f"{source}: its own driver", DRIVER_REMEDY)
     shape = person.shape.numpy()
     return person.admit(drive_sound(sound, rate, head=person.head, seed=seed, steps=steps, shape=shape, weights=own, asked=asked), own is not None)
 
@@ -189,7 +189,7 @@ def _words(transcript: Path) -> str:
 
     try:
         if transcript.stat().st_size > 1 << 20:
-            raise UserError(f"{transcript}: is too long for what is said in one recording")
+            raise UserError(f"{transcript}: is too long for what is said in one recording; give the words of this one")
         return transcript.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{transcript}: cannot be read as text; write all that is said into it, as plain text") from error

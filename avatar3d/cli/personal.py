@@ -35,12 +35,15 @@ def adapt(
     import shutil
 
     from avatar3d.avatar_file import set_driver
+    from avatar3d.errors import UserError
     from avatar3d.files import atomic_path, check_output
 
     check_range("--minutes", minutes, 0.05, 600)
     check_range("--seed", seed, 0, 2**31 - 1)
-    target = avatar if out is None else check_output(out, capture)
     person = open_avatar(avatar, head)
+    target = check_output(avatar if out is None else out, capture)
+    if target.is_dir():
+        raise UserError(f"{target}: is a folder; give the name of an .avatar file")
     content = None
     if not remove:
         content = own_driver(capture, person.head, float(person.metadata.get("fit", {}).get("holdout", 0.0)), minutes, seed)
@@ -70,6 +73,7 @@ def own_driver(capture: Path, head, holdout: float, minutes: float, seed: int) -
     Raises:
         UserError: the capture cannot be used.
     """
+    from avatar3d.errors import UserError
     from avatar3d.progress import console
     from driver.held_out import compare_held_out
     from driver.personal import adapt as adapt_driver
@@ -85,7 +89,12 @@ def own_driver(capture: Path, head, holdout: float, minutes: float, seed: int) -
         f"lip vertices off by {personal.error[1]:.2f} mm where it was decided, {personal.error[0]:.2f} before"
     )
     if holdout:
-        for line in table_lines(compare_held_out(capture, head, prior, personal.net, holdout)):
+        # A short end can be too little to measure on; what was learned is kept all the same.
+        try:
+            lines = table_lines(compare_held_out(capture, head, prior, personal.net, holdout))
+        except UserError as error:
+            lines = [f"not measured on the end that was held out: {error}"]
+        for line in lines:
             say(line)
     made = f"adapted to {personal.material:.0f} s of {capture.name}, {personal.steps} steps, seed {seed}"
     return weights_file(personal.net.state_dict(), personal.net.config, head, made)

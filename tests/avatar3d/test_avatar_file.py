@@ -8,7 +8,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from avatar3d import avatar_file
-from avatar3d.avatar_file import load_avatar, read_record, save_avatar
+from avatar3d.avatar_file import DRIVER, load_avatar, read_driver, read_record, save_avatar, set_driver
 from avatar3d.errors import UserError
 from tests.avatar3d.tiny import tiny_avatar, tiny_motion
 
@@ -108,3 +108,45 @@ def test_arrays_of_other_lengths_are_refused(tmp_path):
     _rewritten(path, tensors=lambda t: t | {"colour": t["colour"][:-1].contiguous()})
     with pytest.raises(UserError, match="colour has shape"):
         load_avatar(path, lambda *_: avatar.head)
+
+
+def members(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_driver_comes_and_goes_and_leaves_all_else_as_it_was(tmp_path):
+    path = tmp_path / "me.avatar"
+    save_avatar(tiny_avatar(), path, preview=np.zeros((4, 4, 3), np.uint8))
+    before = path.read_bytes()
+    assert read_driver(path) is None
+    set_driver(path, b"first")
+    set_driver(path, b"second")
+    assert read_driver(path) == b"second"
+    found = members(path)
+    assert found.pop(DRIVER) == b"second"
+    set_driver(path, None)
+    assert read_driver(path) is None and members(path) == found and path.read_bytes() == before
+
+
+def test_a_damaged_driver_is_named_and_can_be_taken_away(tmp_path):
+    path = tmp_path / "me.avatar"
+    save_avatar(tiny_avatar(), path)
+    before = path.read_bytes()
+    set_driver(path, b"weights" * 100)
+    path.write_bytes(path.read_bytes().replace(b"weightsweights", b"weightsWeights", 1))
+    with pytest.raises(UserError, match=r"me\.avatar: its own driver is damaged .*--no-own-driver"):
+        read_driver(path)
+    set_driver(path, None)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_member_is_not_carried_on(tmp_path):
+    path = tmp_path / "me.avatar"
+    save_avatar(tiny_avatar(), path, preview=np.zeros((4, 4, 3), np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"IHDR", b"IhDR", 1))
+    broken = path.read_bytes()
+    with pytest.raises(UserError, match=r"me\.avatar: .*damaged"):
+        set_driver(path, b"weights")
+    assert path.read_bytes() == broken

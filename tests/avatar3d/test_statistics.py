@@ -38,3 +38,24 @@ def test_components_are_orthonormal_and_bridged_frames_do_not_count():
     valid = np.arange(60) % 2 == 1
     object.__setattr__(motion, "valid", valid)
     assert np.abs(motion_statistics(motion, head).mean).max() < 5
+
+
+def test_a_motion_of_the_persons_own_driver_keeps_its_face_and_is_placed():
+    head = tiny_head()
+    object.__setattr__(head, "expr_names", ("eyeBlinkLeft", *head.expr_names[1:]))
+    seen = tiny_motion(head, frames=200)
+    statistics = motion_statistics(seen, head)
+    made = tiny_motion(head, frames=20, seed=1)
+    # Well inside of what was seen, where nothing is bent.
+    for name in ("expr", "jaw_pose", "neck_pose"):
+        getattr(made, name)[:] *= 0.3
+    own, foreign = admit(made, statistics, head, own=True), admit(made, statistics, head)
+    np.testing.assert_allclose(own.expr, made.expr, atol=1e-6)
+    np.testing.assert_allclose(own.jaw_pose, made.jaw_pose, atol=1e-6)
+    np.testing.assert_allclose(own.neck_pose, made.neck_pose + statistics.rest["neck_pose"], atol=1e-6)
+    np.testing.assert_allclose(own.translation, made.translation + statistics.rest["translation"], atol=1e-6)
+    np.testing.assert_allclose(foreign.expr[:, 1:], made.expr[:, 1:] + statistics.rest["expr"][1:], atol=1e-6)
+    wild = tiny_motion(head, frames=20, seed=2)
+    wild.expr[:] *= 100
+    width = statistics.high["expr"] - statistics.low["expr"]
+    assert (admit(wild, statistics, head, own=True).expr <= statistics.high["expr"] + 0.3 * width).all()

@@ -2,9 +2,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 
 from avatar3d.errors import UserError
-from driver.alignment import align, pronunciation, recognise, recordings
+from driver.alignment import align, pronunciation, read_recording, recognise, recordings
 from driver.features import RATE
 from driver.phones import VOWELS, segments
 from driver.speech import synthesize
@@ -51,3 +52,17 @@ def test_only_recordings_that_are_there_are_listed(tmp_path):
     (tmp_path / "transcripts.tsv").write_text("a\tHELLO\nb\tWORLD\n")
     (tmp_path / "a.flac").touch()
     assert [(path.name, text) for path, text in recordings(tmp_path)] == [("a.flac", "HELLO")]
+
+
+def test_transcripts_of_absent_recordings_are_refused(tmp_path):
+    (tmp_path / "transcripts.tsv").write_text("a\tHELLO\nno tab\n")
+    with pytest.raises(UserError, match=r"transcripts\.tsv: names no sound"):
+        recordings(tmp_path)
+
+
+def test_recordings_without_samples_or_numbers_are_refused_by_name(tmp_path):
+    path = tmp_path / "a.wav"
+    for samples, match in ((np.zeros(0), "holds no samples"), (np.full(RATE, np.nan), "not finite")):
+        soundfile.write(path, samples.astype(np.float32), RATE, subtype="FLOAT")
+        with pytest.raises(UserError, match=rf"a\.wav: .*{match}"):
+            read_recording(path)

@@ -151,7 +151,7 @@ def test_a_transcript_gives_visemes(tmp_path, head, motion):
     times = [(p.start + p.end) / 2 for p in said.phones if p.name.strip("ˈˌ") in ("p", "b", "m") and p.end * FPS < len(take.viseme) - 1]
     heard = [VISEME_INDEX["pbm"] in take.viseme[max(0, int(t * FPS) - 1) : int(t * FPS) + 2] for t in times]
     assert np.mean(heard) > 0.7
-    with pytest.raises(UserError, match="do not fit"):
+    with pytest.raises(UserError, match="does not fit"):
         capture_takes(folder, head, text="Nobody ever said anything remotely comparable to this sentence about elephants " * 8)
 
 

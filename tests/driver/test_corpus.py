@@ -2,12 +2,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from avatar3d.errors import UserError
 from driver import augment
 from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
 from driver.corpus import build, generated_take, held_out_takes, relative_loudness, sentences, speak_in
 from driver.features import FPS, NUM_FEATURES, RATE
 from driver.phones import Segment
+from driver.speech import synthesize
 
 
 def test_sentences_are_prose_and_split_cleanly():
@@ -88,3 +91,33 @@ def test_held_out_takes_are_clean_and_reproducible_in_motion():
     one = held_out_takes(1)[0]
     assert (one.closed > 0.9).any()
     assert np.minimum(one.frames[:, INDEX["eyeBlinkLeft"]], 1).min() >= 0
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch) -> Path:
+    """Two recordings, of which one is trained on."""
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("pocketsphinx")
+    monkeypatch.setattr("driver.corpus.sentences", lambda: (("Bob may pay five pence for a map.",), ()))
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in "ab":
+        soundfile.write(folder / f"{name}.wav", synthesize("my mother saw a blue moon", rate=140).sound, RATE)
+    (folder / "transcripts.tsv").write_text("a\tMY MOTHER SAW A BLUE MOON\nb\tMY MOTHER SAW A BLUE MOON\n")
+    return folder
+
+
+def test_changed_recordings_make_another_corpus(recorded, tmp_path):
+    lines: list[str] = []
+    people = [build(tmp_path / "cache", 0.001, 0, recorded, say=lines.append).person.max()]
+    (recorded / "transcripts.tsv").write_text("a\tMY MOTHER\nb\tELEPHANTS NEVER EVER FORGET WHAT THEY HAVE BEEN TOLD\n")
+    people.append(build(tmp_path / "cache", 0.001, 0, recorded, say=lines.append).person.max())
+    # The one that is trained on fits no more, which is said.
+    assert people[1] == people[0] - 1
+    assert [line for line in lines if "left out" in line] == ["corpus: 1 recordings left out, whose transcripts do not fit them"]
+
+
+def test_a_single_recording_is_refused(recorded, tmp_path):
+    (recorded / "transcripts.tsv").write_text("a\tMY MOTHER SAW A BLUE MOON\n")
+    with pytest.raises(UserError, match="holds one recording"):
+        build(tmp_path / "cache", 0.001, 0, recorded)

@@ -75,3 +75,28 @@ def test_no_sound_is_refused(sound):
 
 def test_frames_cover_the_sound():
     assert [num_frames(n) for n in (1, 640, 641, 16000)] == [1, 1, 2, 25]
+
+
+@pytest.mark.parametrize("gain", [0.008, 0.02, 40.0, 32767.0], ids=["very quiet", "quiet", "loud", "whole numbers"])
+def test_a_file_is_brought_to_a_level_that_was_learned(babble, gain):
+    made = as_mono16k(babble * np.float32(gain), RATE)
+    assert -33 < 20 * np.log10(made.std()) < -13
+    np.testing.assert_allclose(made / made.std(), babble / babble.std(), atol=1e-2)
+
+
+def test_a_usual_level_is_left_as_it_is(babble):
+    assert as_mono16k(babble, RATE).tobytes() == babble.tobytes()
+
+
+def test_a_constant_offset_is_not_heard(babble):
+    np.testing.assert_allclose(as_mono16k(babble + np.float32(0.4), RATE), as_mono16k(babble, RATE), atol=2e-3)
+    assert not as_mono16k(np.full(RATE, 0.4, np.float32), RATE).any()
+    assert not as_mono16k(np.zeros(RATE, np.float32), RATE).any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_samples_that_are_no_sound_are_refused_by_name(babble, value):
+    broken = babble.copy()
+    broken[100] = value
+    with pytest.raises(UserError, match=r"a\.wav: holds samples that are not finite"):
+        as_mono16k(broken, RATE, "a.wav")

@@ -1,4 +1,6 @@
+import copy
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 
 from avatar3d.errors import UserError
 from driver.channels import CHANNELS, EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, pack, unpack
-from driver.conditions import PRESENCE, SLOTS, conditions
+from driver.conditions import PRESENCE, SLOTS, WIDTHS, conditions
 from driver.evaluate import posed_gap
 from driver.features import RATE, features, num_frames, silence
 from driver.model import PAST, Config, DriverNet
@@ -78,6 +80,47 @@ def test_lips_meet_for_what_is_asked_or_heard(lips):
     wide[:, JAW] = 0.3
     gap = project(wide, lips, touching=touching) @ lips.gap
     assert (gap[[0, 3]] < 0.05).all() and (gap[[1, 2, 4]] > 1).all()
+
+
+def test_what_is_asked_for_belongs_to_its_frames(tiny_net, lips):
+    """Phones in the second window, over a mouth that stands open otherwise."""
+    net = copy.deepcopy(tiny_net)
+    net.mean[JAW] = 0.4
+    told = np.zeros((2 * NEW, WIDTHS["phones"]), np.float32)
+    told[:, VISEME_INDEX["aa"]] = 1
+    told[NEW + 20 : NEW + 23] = np.eye(WIDTHS["phones"], dtype=np.float32)[VISEME_INDEX["pbm"]]
+    made = np.concatenate(list(generate(np.zeros(2 * NEW * 640, np.float32), net, lips, asked={"phones": told}, steps=1)))
+    gap = made @ lips.gap.numpy()
+    assert gap[NEW + 20 : NEW + 23].max() < 0.05
+    assert np.delete(gap, np.arange(NEW + 19, NEW + 24)).min() > 1
+
+
+def test_what_cannot_be_asked_for_is_refused(head, tiny_net, babble):
+    for asked, match in (
+        ({"phones": np.ones((3, WIDTHS["phones"]))}, "phones has shape"), ({"mood": 1.0}, "no slot is called mood"), ({"mouth": np.nan}, "finite"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            drive(babble, RATE, head=head, weights=tiny_net, asked=asked)
+    for options in ({"seed": -1}, {"steps": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            drive(babble, RATE, head=head, weights=tiny_net, **options)
+
+
+def test_memory_does_not_grow_with_the_sound(tiny_net, lips):
+    def most(minutes: int) -> int:
+        """Bytes that numpy holds at most while so much silence is driven."""
+        quiet = np.zeros(minutes * 60 * RATE, np.float32)
+        tracemalloc.start()
+        try:
+            for window in generate(quiet, tiny_net, lips, steps=1):
+                assert len(window) <= NEW
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # The first call fills caches.
+    most(1)
+    assert most(10) < 1.3 * most(3)
 
 
 def test_bounds_are_kept(lips):

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from avatar3d.errors import UserError
 from driver.model import Config, DriverNet
 from driver.train import train
-from driver.weights import load_weights, save_weights
+from driver.weights import load_weights, network_of, save_weights, weights_file
 from driver.windows import Windows
 
 
@@ -42,6 +42,18 @@ def test_damaged_files_are_refused(saved):
     saved.write_bytes(saved.read_bytes()[:-1000])
     with pytest.raises(UserError, match="is not a weights file"):
         load_weights(saved)
+
+
+def test_weights_of_an_older_schema_are_refused(tmp_path, head, tiny_net):
+    content = weights_file(tiny_net.state_dict(), tiny_net.config, head, "a test", schema="2")
+    with pytest.raises(UserError, match=r"old: was written by another version of avatar3d; use that version, or do something"):
+        network_of(content, "old", "do something")
+
+
+def test_weights_that_are_no_numbers_are_refused(head, tiny_net):
+    state = {**tiny_net.state_dict(), "mean": torch.full_like(tiny_net.mean, torch.nan)}
+    with pytest.raises(UserError, match="not a complete weights file"):
+        network_of(weights_file(state, tiny_net.config, head, "a test"), "broken")
 
 
 def test_the_shipped_file_is_small_and_says_what_it_is():
