@@ -3,10 +3,11 @@
 espeak-ng is GPL software: it is loaded only when speech is asked for, from the optional wheel `espeakng-loader`.
 """
 
+import _ctypes
 import ctypes
+import sys
 import threading
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -66,9 +67,8 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-@cache
 def _library() -> tuple[ctypes.CDLL, int]:
-    """The loaded library and its native rate. Loaded once: espeak-ng keeps its state in globals."""
+    """The loaded library and its native rate."""
     try:
         import espeakng_loader
     except ImportError as error:
@@ -90,6 +90,14 @@ def _library() -> tuple[ctypes.CDLL, int]:
     return library, native_rate
 
 
+def _unload(library: ctypes.CDLL) -> None:
+    """Make espeak-ng forget everything: the phase of a voice's flutter lies in globals that no call of it resets, and the next sentence would depend on
+    all that were spoken before. Loading it again takes a millisecond."""
+    library.espeak_Terminate()
+    close = _ctypes.FreeLibrary if sys.platform == "win32" else _ctypes.dlclose
+    close(library._handle)
+
+
 def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50, pitch_range: int = 50) -> Speech:
     """Speak `text`.
 
@@ -107,7 +115,6 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
         raise UserError("speech from text: the text is empty; give some words")
     if len(text) > _MAX_CHARACTERS:
         raise UserError(f"speech from text: the text has {len(text)} characters, at most {_MAX_CHARACTERS} are spoken at once; split it")
-    library, native_rate = _library()
     language, plus, variant = voice.partition("+")
     name = _ALIASES.get(language.lower(), language) + plus + variant
     chunks: list[np.ndarray] = []
@@ -125,15 +132,19 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
 
     callback = _Callback(receive)
     with _LOCK:
-        library.espeak_SetSynthCallback(callback)
-        if library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise UserError(f"voice {voice}: espeak-ng has no such voice; try en-us, en-gb, de, fr or en-us+f2")
-        for parameter, value in ((_PARAMETER_RATE, rate), (_PARAMETER_PITCH, pitch), (_PARAMETER_RANGE, pitch_range)):
-            library.espeak_SetParameter(parameter, int(value), 0)
-        # Some voices breathe: their noise is to be the same every time.
-        library.espeak_ng_SetRandSeed(_SEED)
-        data = text.encode() + b"\0"
-        library.espeak_Synth(data, len(data), 0, 1, 0, _CHARS_UTF8, None, None)
+        library, native_rate = _library()
+        try:
+            library.espeak_SetSynthCallback(callback)
+            if library.espeak_SetVoiceByName(name.encode()) != 0:
+                raise UserError(f"voice {voice}: espeak-ng has no such voice; try en-us, en-gb, de, fr or en-us+f2")
+            for parameter, value in ((_PARAMETER_RATE, rate), (_PARAMETER_PITCH, pitch), (_PARAMETER_RANGE, pitch_range)):
+                library.espeak_SetParameter(parameter, int(value), 0)
+            # Some voices breathe: their noise is to be the same every time.
+            library.espeak_ng_SetRandSeed(_SEED)
+            data = text.encode() + b"\0"
+            library.espeak_Synth(data, len(data), 0, 1, 0, _CHARS_UTF8, None, None)
+        finally:
+            _unload(library)
     pcm = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     if not len(pcm):
         raise UserError(f"speech from text: nothing in {text[:40]!r} can be pronounced; give some words")

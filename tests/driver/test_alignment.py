@@ -5,10 +5,15 @@ import pytest
 import soundfile
 
 from avatar3d.errors import UserError
+from driver import alignment
 from driver.alignment import align, pronunciation, read_recording, recognise, recordings
-from driver.features import RATE
+from driver.coarticulation import visemes_at_frames
+from driver.corpus import tile
+from driver.features import RATE, num_frames
 from driver.phones import VOWELS, segments
 from driver.speech import synthesize
+
+TEXT = "bob put the big book on the table and left for home"
 
 
 def test_known_text_is_found_where_it_was_said():
@@ -66,3 +71,21 @@ def test_recordings_without_samples_or_numbers_are_refused_by_name(tmp_path):
         soundfile.write(path, samples.astype(np.float32), RATE, subtype="FLOAT")
         with pytest.raises(UserError, match=rf"a\.wav: .*{match}"):
             read_recording(path)
+
+
+def test_long_sounds_are_aligned_in_pieces(monkeypatch):
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("espeakng_loader")
+    quiet = np.zeros(RATE // 2, np.float32)
+    said = synthesize(TEXT, voice="en-us+f2", rate=140).sound
+    sound, text = np.concatenate([said, quiet, said, quiet, said]), " ".join([TEXT] * 3)
+    whole = align(sound, text)
+    monkeypatch.setattr(alignment, "_PIECE", 1)
+    monkeypatch.setattr(alignment, "_LONGEST_PIECE", 5)
+    lengths, decode = [], alignment._decode
+    monkeypatch.setattr(alignment, "_decode", lambda decoder, piece: (lengths.append(len(piece)), decode(decoder, piece)))
+    parts = align(sound, text)
+    assert whole is not None and parts is not None
+    assert lengths[0] == len(sound) and len(lengths) > 4 and max(lengths[1:]) < 0.7 * len(sound)
+    same = [visemes_at_frames(tile(found, len(sound) / RATE), num_frames(len(sound))) for found in (whole, parts)]
+    assert (same[0] == same[1]).mean() > 0.9

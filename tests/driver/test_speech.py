@@ -59,3 +59,10 @@ def test_resampling_keeps_a_tone():
     tone = np.sin(2 * np.pi * 300 * np.arange(22050) / 22050).astype(np.float32)
     expected = np.sin(2 * np.pi * 300 * np.arange(16000) / 16000)
     np.testing.assert_allclose(resample(tone, 22050, 16000)[200:-200], expected[200:-200], atol=5e-3)
+
+
+def test_what_was_spoken_before_does_not_matter():
+    alone = synthesize("Return the number of open files.", voice="en-us")
+    synthesize("Something else entirely.", voice="fr+f5", rate=200)
+    again = synthesize("Return the number of open files.", voice="en-us")
+    assert alone.sound.tobytes() == again.sound.tobytes() and alone.phones == again.phones
