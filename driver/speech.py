@@ -91,8 +91,8 @@ def _library() -> tuple[ctypes.CDLL, int]:
 
 
 def _unload(library: ctypes.CDLL) -> None:
-    """Make espeak-ng forget everything: the phase of a voice's flutter lies in globals that no call of it resets, and the next sentence would depend on
-    all that were spoken before. Loading it again takes a millisecond."""
+    """Make espeak-ng forget everything: it keeps the state of a voice in globals that no call of it resets, and the next sentence would depend on all
+    that were spoken before. Loading it again takes a millisecond."""
     library.espeak_Terminate()
     close = _ctypes.FreeLibrary if sys.platform == "win32" else _ctypes.dlclose
     close(library._handle)

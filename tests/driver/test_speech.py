@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
-from driver import speech
 from driver.speech import resample, synthesize
 
 
@@ -49,10 +48,8 @@ def test_nothing_and_too_much_are_refused(text):
 
 def test_missing_wheel_is_explained(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
-    speech._library.cache_clear()
     with pytest.raises(UserError, match=r"avatar3d\[tts\]"):
         synthesize("hello")
-    speech._library.cache_clear()
 
 
 def test_resampling_keeps_a_tone():
