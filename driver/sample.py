@@ -59,6 +59,7 @@ def drive(
     shape: np.ndarray | None = None,
     weights: Path | DriverNet | None = None,
     asked: Asked | None = None,
+    guidance: float = 1.0,
 ) -> Motion:
     """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
 
@@ -71,6 +72,7 @@ def drive(
         shape: [S] identity, default the mean.
         weights: a weights file or a loaded network, default the one that ships.
         asked: what is asked for besides, by slot (see `driver.conditions`): values for all of it, or one row a frame.
+        guidance: see `sample_window`.
 
     Raises:
         UserError: the head has no ARKit expressions, the sound is empty, or the weights cannot be used.
@@ -83,7 +85,7 @@ def drive(
         raise ValueError(f"steps is {steps}, expected 1 to 64")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
-    frames = np.concatenate(list(generate(clean, net, lips_of(head), seed=seed, steps=steps, asked=asked)))
+    frames = np.concatenate(list(generate(clean, net, lips_of(head), seed=seed, steps=steps, asked=asked, guidance=guidance)))
     mono = np.asarray(sound, np.float32)
     return Motion(
         **unpack(frames, head.jaw_open_angle),
@@ -95,7 +97,9 @@ def drive(
     )
 
 
-def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4, asked: Asked | None = None) -> Iterator[np.ndarray]:
+def generate(
+    sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, steps: int = 4, asked: Asked | None = None, guidance: float = 1.0
+) -> Iterator[np.ndarray]:
     """Frames [n, NUM_CHANNELS], window after window, of a 16 kHz sound.
 
     `asked` are values by slot, for all of it or one row a frame (see `driver.conditions`); what it does not name is as usual.
@@ -112,7 +116,8 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
         first, last = start - taken, start + NEW + BEYOND
         features = torch.from_numpy(hearing.frames(first - PAST, last + LOOKAHEAD))
         noise = torch.from_numpy(frame_noise(seed, first, last))
-        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, wanted[np.minimum(np.arange(first, last), total - 1)])
+        rows = wanted[np.minimum(np.arange(first, last), total - 1)]
+        made = sample_window(net, lips, features, noise, torch.from_numpy(before), steps, rows, guidance)
         # What the window before made beyond its end and what this one makes there are one motion, seen from two sides.
         joined = slice(taken, taken + len(beyond))
         made[joined] += (1 - _JOIN[: len(beyond)]) * (beyond - made[joined])
@@ -123,7 +128,9 @@ def generate(sound: np.ndarray, net: DriverNet, lips: Lips, *, seed: int = 0, st
 
 
 @torch.inference_mode()
-def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int, asked: Tensor | None = None) -> np.ndarray:
+def sample_window(
+    net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int, asked: Tensor | None = None, guidance: float = 1.0
+) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow, short ones first.
 
     Args:
@@ -134,6 +141,8 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
         prefix: [P, NUM_CHANNELS] motion to continue, P <= T.
         steps: number of them.
         asked: [T, NUM_CONDITIONS] what is asked for besides, see `driver.conditions`; default nothing.
+        guidance: how far to go beyond what would be made without hearing (Ho and Salimans 2022): 1 is as learned, more follows
+            the sound more strongly and takes twice the time.
     """
     T, P = len(noise), len(prefix)
     asked = conditions(T) if asked is None else asked
@@ -150,7 +159,7 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
     clean, slope = x, 0.0
     for step, (now, then) in enumerate(pairwise(times)):
         before = clean
-        clean = known * given + (1 - known) * net(x, known, torch.full((1,), now), sound, asked[None])
+        clean = known * given + (1 - known) * _clean(net, x, known, now, sound, asked[None], guidance)
         clean = net.whiten(project(net.colour(clean[0]), lips, P, touching, float(net.lips_apart)))[None]
         if step:
             slope = (clean - before) / (now - times[step - 1])
@@ -163,6 +172,15 @@ def sample_window(net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, p
         x = end + (x - end) * (1 - then) / (1 - now)
         x = known * given + (1 - known) * x
     return net.colour(clean[0]).numpy()
+
+
+def _clean(net: DriverNet, x: Tensor, known: Tensor, now: float, sound: Tensor, asked: Tensor, guidance: float) -> Tensor:
+    """The network's clean motion [1, T, NUM_CHANNELS]; with guidance, of one call for the two that hear and do not."""
+    if guidance == 1:
+        return net(x, known, torch.full((1,), now), sound, asked)
+    noisy, given, rows = (value.expand(2, -1, -1) for value in (x, known, asked))
+    hearing, deaf = net(noisy, given, torch.full((2,), now), torch.cat([sound, torch.zeros_like(sound)]), rows).chunk(2)
+    return deaf + guidance * (hearing - deaf)
 
 
 def contact(net: DriverNet, sound: Tensor, asked: Tensor) -> Tensor:

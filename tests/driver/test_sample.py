@@ -10,10 +10,10 @@ from avatar3d.errors import UserError
 from driver.channels import CHANNELS, EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS, pack, unpack
 from driver.conditions import PRESENCE, SLOTS, WIDTHS, conditions
 from driver.evaluate import posed_gap
-from driver.features import RATE, features, num_frames, silence
+from driver.features import NUM_FEATURES, RATE, features, num_frames, silence
 from driver.model import PAST, Config, DriverNet
 from driver.phones import VISEME_INDEX
-from driver.sample import _MERGE, BEYOND, NEW, PREFIX, _Hearing, _smoother, contact, drive, frame_noise, generate, project
+from driver.sample import _MERGE, BEYOND, NEW, PREFIX, _Hearing, _smoother, contact, drive, frame_noise, generate, project, sample_window
 
 
 @pytest.mark.parametrize("samples", [1, 640, 641, NEW * 640, NEW * 640 + 1, 3 * NEW * 640 - 5])
@@ -62,6 +62,31 @@ def test_noise_belongs_to_the_frame():
     # Another seed moves the head in another way, and says the same.
     np.testing.assert_array_equal(whole[:, mouth], other[:, mouth])
     assert abs(np.corrcoef(whole[:, rest].ravel(), other[:, rest].ravel())[0, 1]) < 0.05
+
+
+def test_guidance_goes_beyond_what_is_made_without_hearing_in_one_call_a_step(lips, monkeypatch):
+    torch.manual_seed(0)
+    net, T = DriverNet(Config(width=24, layers=1, heads=2)).eval(), 12
+    heard, noise = torch.randn(PAST + T + 2, NUM_FEATURES), torch.randn(T, NUM_CHANNELS)
+    batches: list[int] = []
+    forward = DriverNet.forward
+
+    def counted(self, noisy, *rest):
+        batches.append(len(noisy))
+        return forward(self, noisy, *rest)
+
+    monkeypatch.setattr(DriverNet, "forward", counted)
+
+    def made(guidance: float, of: torch.Tensor = heard) -> np.ndarray:
+        return sample_window(net, lips, of, noise, torch.zeros(0, NUM_CHANNELS), 3, guidance=guidance)
+
+    plain = made(1.0)
+    assert batches == [1, 1, 1]
+    np.testing.assert_allclose(made(1 + 1e-6), plain, atol=1e-3)
+    assert batches[3:] == [2, 2, 2]
+    # Without any guidance it does not matter what sounds, but for lips that meet.
+    monkeypatch.setattr("driver.sample.contact", lambda net, sound, asked: torch.zeros(len(sound)))
+    np.testing.assert_allclose(made(0.0), made(0.0, torch.randn_like(heard)), atol=1e-5)
 
 
 def test_lips_meet_for_what_is_asked_or_heard(lips):
