@@ -18,6 +18,8 @@ _ARPABET: dict[str, tuple[str, ...]] = {
     "W": ("w",), "Y": ("y",), "Z": ("sz",), "ZH": ("sh",),
 }  # fmt: skip
 _FRAME = 0.01
+SUFFIXES = (".flac", ".wav")
+"""Of sound files in a folder of recordings, in small letters."""
 _WORDS_A_SECOND, _LONGEST_WORD = 8, 50
 """More words, or letters in a word, than are spoken: such a text is not looked at further."""
 _PIECE, _LONGEST_PIECE = 30, 60
@@ -46,7 +48,7 @@ def align(sound: np.ndarray, text: str) -> list[Segment] | None:
     try:
         from pocketsphinx import Decoder
     except ImportError as error:
-        raise UserError("recordings: aligning them needs pocketsphinx; `pip install pocketsphinx` or leave them out") from error
+        raise UserError("words: to find them in a sound needs pocketsphinx; `pip install 'avatar3d[align]'`, or leave them out") from error
     decoder = Decoder(lm=None, loglevel="FATAL", bestpath=False)
     words = re.findall(r"'*[a-z][a-z']*", text.lower())
     if not words or len(words) > _WORDS_A_SECOND * (1 + len(sound) / RATE) or max(map(len, words)) > _LONGEST_WORD:
@@ -107,7 +109,7 @@ def recognise(sound: np.ndarray) -> list[Segment]:
     try:
         from pocketsphinx import Decoder, get_model_path
     except ImportError as error:
-        raise UserError("phones: recognising them needs pocketsphinx; `pip install pocketsphinx`") from error
+        raise UserError("phones: recognising them needs pocketsphinx; `pip install 'avatar3d[align]'`") from error
     decoder = Decoder(lm=None, allphone=get_model_path("en-us/en-us-phone.lm.bin"), lw=2.0, beam=1e-20, pbeam=1e-20, loglevel="FATAL")
     _decode(decoder, sound)
     found = [_segments(phone.word, phone.start_frame, phone.end_frame + 1 - phone.start_frame) for phone in decoder.seg() or ()]
@@ -154,12 +156,8 @@ def recordings(folder: Path) -> list[tuple[Path, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{table}: cannot be read; give a folder with sound files and a transcripts.tsv (name, tab, text)") from error
     pairs = [line.split("\t", 1) for line in lines if "\t" in line]
-    found = []
-    for name, text in pairs:
-        for suffix in (".flac", ".wav"):
-            path = folder / f"{name}{suffix}"
-            if path.is_file():
-                found.append((path, text))
+    sounds = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    found = [(sounds[name], text) for name, text in pairs if name in sounds]
     if not found:
         raise UserError(f"{table}: names no sound that lies beside it as .flac or .wav; write name, tab and text in each line")
     return found

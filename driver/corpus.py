@@ -33,7 +33,7 @@ from driver.manner import Habits, Manner, draw_habits, draw_manner, face_of
 from driver.phones import VOWELS, Segment, segments
 from driver.speech import Phone, Speech, resample, synthesize
 
-VERSION = 3
+VERSION = 4
 """Raised when the corpus changes for the same settings, so that a cached one is made again."""
 VOICES: tuple[tuple[str, float], ...] = (
     ("en-us", 0.34), ("en-gb-x-rp", 0.14), ("en-gb-scotland", 0.1), ("en-029", 0.07), ("en-us-nyc", 0.08), ("en-gb-x-gbclan", 0.08),
@@ -139,8 +139,7 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
     mode = "speak" if not degrade else str(rng.choice(["listen", "idle", "speak"], p=[_LISTENING, _IDLE, 1 - _LISTENING - _IDLE]))
     manner = Manner() if not degrade else draw_manner(habits or Habits(), mode, rng)
     if mode == "idle" or (degrade and rng.random() < 1 / 16):
-        sound = augment.no_speech(int(rng.uniform(4, 10) * RATE), rng)
-        return _take(sound, sound, [Segment("sil", 0.0, len(sound) / RATE, 1.0)], rng, manner)
+        return quiet_take(rng, manner)
     names, weights = zip(*VOICES, strict=True)
     voice = str(rng.choice(names, p=np.array(weights) / sum(weights))) + str(rng.choice(VARIANTS))
     warp = float(np.clip(rng.normal(1, 0.09), 0.82, 1.2))
@@ -155,6 +154,12 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
     found = tile(found, len(sound) / RATE)
     sound = sound * augment.loudness_contour(len(sound), rng)
     return _take(sound, augment.degrade(sound, rng) if degrade else sound, found, rng, manner)
+
+
+def quiet_take(rng: np.random.Generator, manner: Manner) -> Take:
+    """Four to ten seconds of sound in which nobody speaks."""
+    sound = augment.no_speech(int(rng.uniform(4, 10) * RATE), rng)
+    return _take(sound, sound, [Segment("sil", 0.0, len(sound) / RATE, 1.0)], rng, manner)
 
 
 def recorded_takes(path: Path, text: str, copies: int, seed: int) -> Iterator[Take]:

@@ -17,14 +17,18 @@ from torch import Tensor
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.progress import Progress, silent
+from avatar3d.statistics import motion_statistics
 from driver import metrics
-from driver.captures import capture_takes
-from driver.corpus import Take, generated_take, joined, sentences
+from driver.captures import capture_takes, tracked
+from driver.channels import REGIONS
+from driver.comparison import Driver, sampled
+from driver.corpus import Take, generated_take, joined, quiet_take, sentences
 from driver.features import FPS
+from driver.held_out import admitted
 from driver.lips import Lips, lips_of, posed
 from driver.losses import losses
+from driver.manner import Manner
 from driver.model import STYLE_CLIP, DriverNet
-from driver.sample import generate
 from driver.windows import FRAMES, Windows
 
 COPIES = 4
@@ -33,13 +37,15 @@ LEAST_SECONDS = 12.0
 """Of speech and face, below which a person cannot be told from the default."""
 _CHOSEN_SHARE, _GAP = 0.15, 1.0
 """Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
-_PRIOR_TAKES, _PRIOR_SHARE = 80, 0.25
+_PRIOR_TAKES, _QUIET_TAKES, _PRIOR_SHARE = 80, 20, 0.35
 _BATCH, _RATE, _WARM_UP = 16, 5e-4, 0.1
 _LOOKS = 8
 """At the stretch that decides; those of the first half are only shown, since a few seconds tell little while the weights still move much."""
 _AVERAGED = 0.98
 _HEARING = ("hear", "listen", "recall", "understand", "viseme_head")
 _STD_FLOOR = 0.02
+_SHUT_PERCENT = 5.0
+"""Of the frames, those with the lips closest, that stand for closed lips where none are."""
 _STEPS = 4
 
 
@@ -53,7 +59,7 @@ class Personal:
     steps: int
     """Of optimisation, up to the weights that were kept."""
     error: tuple[float, float]
-    """Lip vertex error, mm, on the stretch that decided: in the person's units before training, and of what was kept."""
+    """Lip vertex error, mm, on the stretch that decided: of the default driver as the avatar performs it, and of what was kept."""
     material: float
     """Seconds of the person that were learned from."""
 
@@ -65,7 +71,7 @@ def adapt(
     *,
     holdout: float = 0.0,
     minutes: float = 8.0,
-    steps: int = 400,
+    steps: int = 240,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Personal:
@@ -82,7 +88,7 @@ def adapt(
         progress: told how many steps are done.
 
     Raises:
-        UserError: the capture cannot be used, or shows too little of a speaking face.
+        UserError: the capture cannot be used, shows too little of a speaking face, or the default driver does as well.
     """
     began = time.monotonic()
     lips, until = lips_of(head), 1 - holdout
@@ -93,15 +99,19 @@ def adapt(
     deciding = max(_CHOSEN_SHARE, (FRAMES + 2) / FPS / material) * until
     own = capture_takes(folder, head, part=(0.0, until - deciding - _GAP / material * until), copies=COPIES, seed=seed)
     judged = capture_takes(folder, head, part=(until - deciding, until))
+    motion, _ = tracked(folder, head)
+    statistics = motion_statistics(motion.frames(np.arange(round(len(motion) * (until - deciding)))), head)
+    usual = sampled(prior, lips, _STEPS)
+    default = _error(lambda sound: admitted(usual(sound), statistics, head), judged, lips)
     net = in_units_of(prior, np.concatenate([take.frames for take in own]), np.concatenate([take.closed for take in own]), lips)
     windows = _windows(net, prior, own, seed)
-    before = _error(net, judged, lips)
-    kept, best, best_step = _copied(net), before, 0
+    kept, best, best_step = _copied(net), _error(sampled(net, lips, _STEPS), judged, lips), 0
     average = _copied(net)
     free = [value.requires_grad_(not name.startswith(_HEARING)) for name, value in net.named_parameters()]
     optimizer = torch.optim.AdamW([value for value in free if value.requires_grad], lr=_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step, share, looked = 0, 0.0, 0.0
-    while share < 1:
+    # What is learned when depends on the steps alone, or another load of the machine would give another driver; the clock only ends it.
+    while share < 1 and time.monotonic() - began < 60 * minutes:
         for group in optimizer.param_groups:
             group["lr"] = _RATE * min(1.0, (share + 1 / steps) / _WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
         rng = np.random.default_rng([seed, step])
@@ -113,20 +123,25 @@ def adapt(
         for name, value in net.state_dict().items():
             average[name].lerp_(value, 1 - min(_AVERAGED, (step + 1) / (step + 10)))
         step += 1
-        share = max(step / steps, (time.monotonic() - began) / 60 / minutes)
+        share = step / steps
         if share >= min(looked + 1 / _LOOKS, 1):
             looked = share
-            found = _error(_with(net, average), judged, lips)
+            found = _error(sampled(_with(net, average), lips, _STEPS), judged, lips)
             if found < best and share > 0.5:
                 kept, best, best_step = {name: value.clone() for name, value in average.items()}, found, step
             progress(step, steps, lips_mm=found)
     net = _with(net, kept)
     net.usual_style = _style(net, own)
-    return Personal(net, time.monotonic() - began, best_step, (before, best), material)
+    if best >= default:
+        raise UserError(f"{folder}: what it shows of speech teaches nothing better than the default driver ({best:.2f} mm, {default:.2f}); film more")
+    return Personal(net, time.monotonic() - began, best_step, (default, best), material)
 
 
 def in_units_of(prior: DriverNet, frames: np.ndarray, closed: np.ndarray, lips: Lips) -> DriverNet:
     """A driver whose zero and whose unit of every channel are a person's, and so are its touching lips.
+
+    The mouth that rests stays a mouth that rests: what was zero to the prior becomes the person's mouth with closed lips. Other
+    channels keep their mean.
 
     Args:
         prior: left as it is.
@@ -134,19 +149,24 @@ def in_units_of(prior: DriverNet, frames: np.ndarray, closed: np.ndarray, lips: 
         closed: [T] 0..1 where the lips meet.
         lips: of the head.
     """
-    net = _with(prior, _copied(prior))
+    net, mouth = _with(prior, _copied(prior)), REGIONS["mouth"]
     gap = frames @ lips.gap.numpy()
-    net.mean = torch.from_numpy(frames.mean(axis=0))
+    shut = closed > 0.9 if (closed > 0.9).any() else gap <= np.percentile(gap, _SHUT_PERCENT)
+    net.lips_apart = torch.tensor(float(np.median(gap[shut])))
     net.std = torch.maximum(torch.from_numpy(frames.std(axis=0)), prior.std.clamp(max=_STD_FLOOR))
-    net.lips_apart = torch.tensor(float(np.median(gap[closed > 0.9])) if (closed > 0.9).any() else float(np.percentile(gap, 2)))
+    net.mean = torch.from_numpy(frames.mean(axis=0))
+    rest = torch.from_numpy(np.median(frames[shut][:, mouth], axis=0))
+    net.mean[mouth] = rest + prior.mean[mouth] * net.std[mouth] / prior.std[mouth]
     return net
 
 
 def _windows(net: DriverNet, prior: DriverNet, own: list[Take], seed: int) -> Windows:
     """Windows of the person and of generated speech, whose motion is brought into the person's units."""
     pool, _ = sentences()
-    people = [[_translated(generated_take(pool, np.random.default_rng([seed, index])), prior, net)] for index in range(_PRIOR_TAKES)]
-    corpus = joined([own, *people])
+    known = [generated_take(pool, np.random.default_rng([seed, index])) for index in range(_PRIOR_TAKES)]
+    # Somebody who pauses with open lips shall close them all the same when nobody has spoken for long.
+    known += [quiet_take(np.random.default_rng([seed, _PRIOR_TAKES + index]), Manner(mode="idle")) for index in range(_QUIET_TAKES)]
+    corpus = joined([own, *([_translated(take, prior, net)] for take in known)])
     lengths = np.diff(corpus.starts) * (np.diff(corpus.starts) >= FRAMES)
     theirs = corpus.person == 0
     odds = np.where(theirs, (1 - _PRIOR_SHARE) / lengths[theirs].sum(), _PRIOR_SHARE / lengths[~theirs].sum())
@@ -167,11 +187,11 @@ def _style(net: DriverNet, takes: list[Take]) -> Tensor:
     return net.style_of(torch.from_numpy(np.stack(clips))).mean(0)
 
 
-def _error(net: DriverNet, takes: list[Take], lips: Lips) -> float:
-    """Lip vertex error, mm, of what the network makes of the sound of some takes."""
+def _error(driver: Driver, takes: list[Take], lips: Lips) -> float:
+    """Lip vertex error, mm, of what a driver makes of the sound of some takes."""
     found = []
     for take in takes:
-        made = np.concatenate(list(generate(take.sound, net, lips, steps=_STEPS)))
+        made = driver(take.sound)
         ours, theirs = (posed(lips.head, torch.from_numpy(frames)).numpy() for frames in (take.frames, made[: len(take.frames)]))
         found.append(metrics.lip_vertex_error(ours, theirs))
     return float(np.mean(found))

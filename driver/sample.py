@@ -68,7 +68,7 @@ def drive(
         rate: Hz.
         head: the embedded head, or one with its expressions.
         seed: another seed, other blinks, gaze and head; the same seed, the same motion.
-        steps: of the flow, 1-16; more is finer and slower.
+        steps: of the flow, 1-64; 2 are fast, and move head and lids half as much.
         shape: [S] identity, default the mean.
         weights: a weights file or a loaded network, default the one that ships.
         asked: what is asked for besides, by slot (see `driver.conditions`): values for all of it, or one row a frame.
@@ -131,7 +131,7 @@ def generate(
 def sample_window(
     net: DriverNet, lips: Lips, features: Tensor, noise: Tensor, prefix: Tensor, steps: int, asked: Tensor | None = None, guidance: float = 1.0
 ) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] of one window by Euler steps of the flow, short ones first.
+    """Frames [T, NUM_CHANNELS] of one window by steps along the flow, short ones first.
 
     Args:
         net: the network.

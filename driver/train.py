@@ -36,6 +36,8 @@ from driver.windows import Windows
 _STD_FLOOR = 0.02
 _SHIFT_FLOOR = 0.001
 _USUAL_TAKES, _USUAL_SEED = 24, 11
+KEPT_SECONDS = 120.0
+"""Between two checkpoints at most."""
 SAID_EVERY = 100
 """Steps between two progress lines."""
 AVERAGED_EVERY = 4
@@ -140,7 +142,9 @@ def train(
         average = {name: value.clone() for name, value in net.state_dict().items()}
         optimizer = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         checkpoint = output.with_suffix(".checkpoint.safetensors")
-        step, spent = load_checkpoint(checkpoint, net, average, optimizer) if checkpoint.exists() else (0, 0.0)
+        # How long it goes on may change from one start to the next; all else must not.
+        identity = replace(training, steps=0, minutes=None).to_json()
+        step, spent = load_checkpoint(checkpoint, net, average, optimizer, identity) if checkpoint.exists() else (0, 0.0)
         if ranks.agreed(step) != step:
             raise UserError(f"{checkpoint}: is not the same for all processes; give a folder that all of them share")
         say(f"driver: {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M parameters, {len(corpus.viseme)} frames, from step {step}")
@@ -148,41 +152,47 @@ def train(
         running: dict[str, Tensor] = {}
 
         def keep() -> None:
-            done = replace(training, steps=step)
-            save_weights(output, average, net.config, head, done.line, training=done.to_json())
+            save_checkpoint(checkpoint, net, average, optimizer, step, time.monotonic() - began, identity)
 
-        while step < steps:
-            elapsed = time.monotonic() - began
-            progress = step / steps if minutes is None else ranks.agreed(elapsed) / 60 / minutes
-            if progress >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-            rng = np.random.default_rng([seed, step, ranks.rank])
-            loss, parts = losses(net, lips, windows.draw(batch // ranks.count, rng), rng)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            ranks.average_gradients(net)
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            if step % AVERAGED_EVERY == 0:
-                decay = min(0.999, (step + 1) / (step + 10)) ** AVERAGED_EVERY
-                for name, value in net.state_dict().items():
-                    average[name].lerp_(value, 1 - decay)
-            for name, value in parts.items():
-                running[name] = torch.lerp(value, running[name], 0.98) if name in running else value
-            step += 1
-            if step % SAID_EVERY == 0 or step == steps:
-                losses_now = {name: float(value) for name, value in running.items()}
-                say(f"step {step} of {steps}, {elapsed / 60:.1f} min: {' '.join(f'{name} {value:.3f}' for name, value in losses_now.items())}")
-                tell(step, {**losses_now, "rate": optimizer.param_groups[0]["lr"], "minutes": elapsed / 60})
-            if step % keep_every == 0 and step < steps and ranks.first:
-                save_checkpoint(checkpoint, net, average, optimizer, step, time.monotonic() - began)
+        kept = time.monotonic()
+        try:
+            while step < steps:
+                elapsed = time.monotonic() - began
+                progress = step / steps if minutes is None else ranks.agreed(elapsed) / 60 / minutes
+                if progress >= 1:
+                    break
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+                rng = np.random.default_rng([seed, step, ranks.rank])
+                loss, parts = losses(net, lips, windows.draw(batch // ranks.count, rng), rng)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                ranks.average_gradients(net)
+                torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+                optimizer.step()
+                if step % AVERAGED_EVERY == 0:
+                    decay = min(0.999, (step + 1) / (step + 10)) ** AVERAGED_EVERY
+                    for name, value in net.state_dict().items():
+                        average[name].lerp_(value, 1 - decay)
+                for name, value in parts.items():
+                    running[name] = torch.lerp(value, running[name], 0.98) if name in running else value
+                step += 1
+                if step % SAID_EVERY == 0 or step in (1, 10, steps):
+                    losses_now = {name: float(value) for name, value in running.items()}
+                    say(f"step {step} of {steps}, {elapsed / 60:.1f} min: {' '.join(f'{name} {value:.3f}' for name, value in losses_now.items())}")
+                    tell(step, {**losses_now, "rate": optimizer.param_groups[0]["lr"], "minutes": elapsed / 60})
+                if ranks.first and step < steps and (step % keep_every == 0 or time.monotonic() - kept > KEPT_SECONDS):
+                    keep()
+                    kept = time.monotonic()
+        except KeyboardInterrupt:
+            if ranks.first and step:
                 keep()
+            raise
         if ranks.first:
             net.load_state_dict(average)
             average["usual_style"] = usual_style(net)
-            keep()
+            done = replace(training, steps=step)
+            save_weights(output, average, net.config, head, done.line, training=done.to_json())
             write_card(output)
             checkpoint.unlink(missing_ok=True)
             say(f"next: avatar3d eval-driver --weights {output}")

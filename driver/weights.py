@@ -119,25 +119,30 @@ def network_of(content: bytes, name: str, remedy: str = "make one with `avatar3d
     return net.eval().requires_grad_(False)
 
 
-def save_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, spent: float) -> None:
-    """Everything that training needs to go on."""
+def save_checkpoint(
+    path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, spent: float, training: str
+) -> None:
+    """Everything that training needs to go on; `training` says which training it is."""
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    metadata = {"step": str(step), "spent": str(spent), "training": training}
     with atomic_path(path) as temporary:
-        save_file({name: value.cpu().clone().contiguous() for name, value in tensors.items()}, temporary, {"step": str(step), "spent": str(spent)})
+        save_file({name: value.cpu().clone().contiguous() for name, value in tensors.items()}, temporary, metadata)
 
 
-def load_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def load_checkpoint(path: Path, net: DriverNet, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, training: str) -> tuple[int, float]:
     """Restore a checkpoint in place: its step and the seconds spent.
 
     Raises:
-        UserError: it is damaged or of another network.
+        UserError: it is damaged, or of another training.
     """
     try:
         with safe_open(path, framework="pt") as archive:
             metadata = archive.metadata()
+            if metadata["training"] != training:
+                raise UserError(f"{path}: is of a training with other options; repeat those, give another -o, or remove it to start again")
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
         for name, value in average.items():

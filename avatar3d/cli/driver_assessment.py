@@ -137,10 +137,12 @@ def assessment_lines(found: Assessment) -> list[str]:
 def _sounds(speech: Path) -> list[np.ndarray]:
     """The recordings of a folder, 16 kHz."""
     from avatar3d.errors import UserError
-    from driver.alignment import read_recording
+    from driver.alignment import SUFFIXES, read_recording
     from driver.features import RATE
 
-    paths = sorted(path for path in speech.glob("*") if path.suffix in (".flac", ".wav"))
+    if not speech.is_dir():
+        raise UserError(f"{speech}: is no folder; give one with recordings of speech")
+    paths = sorted(path for path in speech.glob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"{speech}: holds no .flac or .wav; give a folder with recordings of speech")
     sounds = [read_recording(path) for path in paths]

@@ -90,9 +90,12 @@ def drive(
         own_driver: speak with the avatar's own driver where it has one; else with the default one.
         head: file of the avatar's head model where it is not the embedded one.
     """
+    from avatar3d.errors import UserError
     from avatar3d.files import check_output
     from avatar3d.motion import save_motion
 
+    if out.suffix != ".npz":
+        raise UserError(f"{out}: motions are written as .npz; give such a name, or make a film with `avatar3d speak`")
     check_output(out, avatar, audio, transcript)
     person = open_avatar(avatar, head)
     motion = _drive(person, avatar if own_driver else None, audio, text, voice, transcript, seed, steps, guidance)

@@ -1,11 +1,14 @@
 """adapt: the driver made one person's own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import check_range, note, open_avatar, say
+
+if TYPE_CHECKING:
+    from avatar3d.avatar import Avatar
 
 MINUTES = 8.0
 """Wall time at most."""
@@ -13,13 +16,14 @@ MINUTES = 8.0
 
 def adapt(
     avatar: Positional[Path],
-    capture: Positional[Path],
+    capture: Positional[Path | None] = None,
     /,
     out: Annotated[Path | None, arg(aliases=["-o"])] = None,
     minutes: float = MINUTES,
     seed: int = 0,
     head: Path | None = None,
     remove: bool = False,
+    other_capture: bool = False,
 ) -> None:
     """Make the speech driver this person's own, from the capture in which they speak; `fit` does it for balanced and quality.
 
@@ -30,7 +34,8 @@ def adapt(
         minutes: wall time at most.
         seed: of everything random.
         head: file of the avatar's head model where it is not the embedded one.
-        remove: take the own driver away again; the capture is not looked at.
+        remove: take the own driver away again; no capture is needed.
+        other_capture: the capture is another than the avatar was fitted to, of the same person: its faces are then another tracking's.
     """
     import shutil
 
@@ -46,12 +51,32 @@ def adapt(
         raise UserError(f"{target}: is a folder; give the name of an .avatar file")
     content = None
     if not remove:
-        content = own_driver(capture, person.head, float(person.metadata.get("fit", {}).get("holdout", 0.0)), minutes, seed)
+        if capture is None:
+            raise UserError("adapt: needs the capture folder that the avatar was fitted to, or --remove")
+        same = _is_of(person, capture)
+        if not (same or other_capture):
+            raise UserError(f"{capture}: is not what {avatar} was fitted to; give that capture, or --other-capture if it shows the same person")
+        holdout = float(person.metadata.get("fit", {}).get("holdout", 0.0)) if same else 0.0
+        content = own_driver(capture, person.head, holdout, minutes, seed)
     if target != avatar:
         with atomic_path(target) as temporary:
             shutil.copyfile(avatar, temporary)
     set_driver(target, content)
     say(f'next: avatar3d speak {target} --text "Hello, this is me." -o {target.with_suffix(".mp4")}')
+
+
+def _is_of(person: "Avatar", capture: Path) -> bool:
+    """Whether an avatar was fitted to a capture: both have the identity that was tracked in it.
+
+    Raises:
+        UserError: it is no tracked capture.
+    """
+    import numpy as np
+
+    from driver.captures import tracked
+
+    motion, _ = tracked(capture, person.head)
+    return motion.shape.shape == tuple(person.shape.shape) and bool(np.allclose(motion.shape, person.shape.numpy(), atol=1e-5))
 
 
 def give_own_driver(avatar: Path, capture: Path, head: Path | None, holdout: float, seed: int) -> None:
@@ -86,7 +111,7 @@ def own_driver(capture: Path, head, holdout: float, minutes: float, seed: int) -
     note("")
     say(
         f"own driver: from {personal.material:.0f} s of speech in {personal.seconds:.0f} s, {personal.steps} steps; "
-        f"lip vertices off by {personal.error[1]:.2f} mm where it was decided, {personal.error[0]:.2f} before"
+        f"lip vertices off by {personal.error[1]:.2f} mm where it was decided, {personal.error[0]:.2f} with the default one"
     )
     if holdout:
         # A short end can be too little to measure on; what was learned is kept all the same.

@@ -9,7 +9,7 @@ import torch
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from driver.captures import capture_takes
-from driver.channels import JAW
+from driver.channels import JAW, REGIONS
 from driver.held_out import DEFAULT, OWN, compare_held_out
 from driver.lips import lips_of
 from driver.personal import adapt, in_units_of
@@ -29,7 +29,12 @@ def test_units_are_the_persons(capture: Path) -> None:
     frames = np.concatenate([take.frames for take in capture_takes(capture, HEAD)])
     closed = np.concatenate([take.closed for take in capture_takes(capture, HEAD)])
     net = in_units_of(prior, frames, closed, lips)
-    torch.testing.assert_close(net.mean, torch.from_numpy(frames.mean(axis=0)))
+    mouth, rest = REGIONS["mouth"], np.concatenate([REGIONS[name] for name in ("brows", "eyes", "head")])
+    torch.testing.assert_close(net.mean[rest], torch.from_numpy(frames.mean(axis=0))[rest])
+    # A mouth at rest stays one.
+    silent = net.colour(prior.whiten(torch.zeros(1, len(net.mean))))[0]
+    np.testing.assert_allclose(silent[mouth], np.median(frames[closed > 0.9], axis=0)[mouth], atol=1e-5)
+    assert float(silent @ lips.gap) < float(net.lips_apart) + 0.5
     assert float(net.whiten(torch.from_numpy(frames))[:, JAW].std()) == pytest.approx(1, abs=0.01)
     # Where the lips are closest in the frames, they touch by the network's own measure.
     assert float((frames @ lips.gap.numpy())[closed > 0.9].mean()) == pytest.approx(float(net.lips_apart), abs=0.4)
@@ -43,7 +48,7 @@ def test_adapting_makes_the_driver_more_like_the_person(capture: Path) -> None:
     prior = load_weights()
     own = adapt(capture, HEAD, prior, holdout=0.25, steps=16, seed=1)
     # Beyond what the person's units alone do.
-    assert own.steps > 8 and own.error[1] < 0.98 * own.error[0]
+    assert own.steps > 8 and own.error[1] < 0.9 * own.error[0]
     table = compare_held_out(capture, HEAD, prior, own.net, 0.25)
     assert table[OWN]["lve_mm"][0] < 0.8 * table[DEFAULT]["lve_mm"][0]
     assert table[OWN]["lve_mm"][0] < table["mean face"]["lve_mm"][0]
