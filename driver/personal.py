@@ -23,7 +23,7 @@ from driver.captures import capture_takes, tracked
 from driver.channels import REGIONS
 from driver.comparison import Driver, sampled
 from driver.corpus import Take, generated_take, joined, quiet_take, sentences
-from driver.features import FPS
+from driver.features import FPS, RATE
 from driver.held_out import admitted
 from driver.lips import Lips, lips_of, posed
 from driver.losses import losses
@@ -37,7 +37,7 @@ LEAST_SECONDS = 12.0
 """Of speech and face, below which a person cannot be told from the default."""
 _CHOSEN_SHARE, _GAP = 0.15, 1.0
 """Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
-_PRIOR_TAKES, _QUIET_TAKES, _PRIOR_SHARE = 80, 20, 0.35
+_PRIOR_TAKES, _QUIET_TAKES, _PRIOR_SHARE = 80, 8, 0.3
 _BATCH, _RATE, _WARM_UP = 16, 5e-4, 0.1
 _LOOKS = 8
 """At the stretch that decides; those of the first half are only shown, since a few seconds tell little while the weights still move much."""
@@ -164,9 +164,11 @@ def _windows(net: DriverNet, prior: DriverNet, own: list[Take], seed: int) -> Wi
     """Windows of the person and of generated speech, whose motion is brought into the person's units."""
     pool, _ = sentences()
     known = [generated_take(pool, np.random.default_rng([seed, index])) for index in range(_PRIOR_TAKES)]
-    # Somebody who pauses with open lips shall close them all the same when nobody has spoken for long.
-    known += [quiet_take(np.random.default_rng([seed, _PRIOR_TAKES + index]), Manner(mode="idle")) for index in range(_QUIET_TAKES)]
-    corpus = joined([own, *([_translated(take, prior, net)] for take in known)])
+    # Somebody who pauses with open lips shall close them all the same when nobody has spoken for long. Quiet is the person's own,
+    # since the style is, and too short to be taken for a style.
+    quiet = [_translated(quiet_take(np.random.default_rng([seed, index]), Manner()), prior, net) for index in range(_QUIET_TAKES)]
+    quiet = [_first(take, STYLE_CLIP - 1) for take in quiet]
+    corpus = joined([[*own, *quiet], *([_translated(take, prior, net)] for take in known)])
     lengths = np.diff(corpus.starts) * (np.diff(corpus.starts) >= FRAMES)
     theirs = corpus.person == 0
     odds = np.where(theirs, (1 - _PRIOR_SHARE) / lengths[theirs].sum(), _PRIOR_SHARE / lengths[~theirs].sum())
@@ -177,6 +179,11 @@ def _translated(take: Take, prior: DriverNet, net: DriverNet) -> Take:
     frames = net.colour(prior.whiten(torch.from_numpy(take.frames))).numpy()
     # In another's units lips that touch are some way apart or inside each other: when they meet, the person's own frames say.
     return replace(take, frames=frames, closed=np.zeros_like(take.closed))
+
+
+def _first(take: Take, frames: int) -> Take:
+    parts = {name: getattr(take, name)[:frames] for name in ("features", "frames", "viseme", "closed")}
+    return replace(take, sound=take.sound[: frames * RATE // FPS], **parts)
 
 
 @torch.no_grad()
