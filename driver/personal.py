@@ -37,7 +37,7 @@ LEAST_SECONDS = 12.0
 """Of speech and face, below which a person cannot be told from the default."""
 _CHOSEN_SHARE, _GAP = 0.15, 1.0
 """Share of the person's time, at its end, by which training is stopped, at least a window's length; and seconds before it that are left out."""
-_PRIOR_TAKES, _QUIET_TAKES, _PRIOR_SHARE = 80, 8, 0.3
+_PRIOR_TAKES, _QUIET_TAKES, _PRIOR_SHARE = 80, 4, 0.25
 _BATCH, _RATE, _WARM_UP = 16, 5e-4, 0.1
 _LOOKS = 8
 """At the stretch that decides; those of the first half are only shown, since a few seconds tell little while the weights still move much."""

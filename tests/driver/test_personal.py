@@ -10,9 +10,12 @@ from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from driver.captures import capture_takes
 from driver.channels import JAW, REGIONS
+from driver.evaluate import lip_motion_mm
+from driver.features import RATE
 from driver.held_out import DEFAULT, OWN, compare_held_out
 from driver.lips import lips_of
 from driver.personal import adapt, in_units_of
+from driver.sample import generate
 from driver.weights import load_weights, network_of, weights_file
 from tests.driver.somebody import somebody
 
@@ -49,6 +52,10 @@ def test_adapting_makes_the_driver_more_like_the_person(capture: Path) -> None:
     own = adapt(capture, HEAD, prior, holdout=0.25, steps=16, seed=1)
     # Beyond what the person's units alone do.
     assert own.steps > 8 and own.error[1] < 0.9 * own.error[0]
+    # Silence leaves the lips where they touch.
+    silent = np.concatenate(list(generate(np.zeros(5 * RATE, np.float32), own.net, lips_of(HEAD))))
+    assert lip_motion_mm(silent, HEAD) < 0.3
+    assert (silent @ lips_of(HEAD).gap.numpy()).max() < float(own.net.lips_apart) + 1.3
     table = compare_held_out(capture, HEAD, prior, own.net, 0.25)
     assert table[OWN]["lve_mm"][0] < 0.8 * table[DEFAULT]["lve_mm"][0]
     assert table[OWN]["lve_mm"][0] < table["mean face"]["lve_mm"][0]
