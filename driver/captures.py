@@ -15,7 +15,7 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import ROTATIONS, Motion, load_motion
 from driver import augment
 from driver.channels import EXPR, INDEX, JAW, check_driven_head, pack
-from driver.corpus import Corpus, Take
+from driver.corpus import Corpus, Take, joined
 from driver.encoders import Encoder
 from driver.features import FPS, MELS, PER_FRAME, RATE, as_mono16k, features
 from driver.lips import Lips, lips_of
@@ -271,18 +271,13 @@ def with_people(corpus: Corpus, people: Sequence[Sequence[Take]], share: float) 
     Returns:
         the corpus, and weights [takes] of its frames; None where nobody was added and all count alike.
     """
-    takes = [take for person in people for take in person]
-    if not takes:
+    if not any(people):
         return corpus, None
-    lengths = [len(take.frames) for take in takes]
-    numbers = np.repeat(np.arange(len(people)), [len(person) for person in people]) + int(corpus.person.max(initial=-1)) + 1
-    joined = {
-        name: np.concatenate([np.asarray(getattr(corpus, name)), *(getattr(take, name).astype(getattr(corpus, name).dtype) for take in takes)])
-        for name in ("features", "frames", "viseme", "closed")
-    }
-    starts = np.concatenate([corpus.starts, corpus.starts[-1] + np.cumsum(lengths)])
-    controls = np.concatenate([corpus.controls, np.stack([take.controls for take in takes])])
+    added = joined(people)
+    arrays = {name: np.concatenate([getattr(corpus, name), getattr(added, name)]) for name in ("features", "frames", "viseme", "closed", "controls")}
+    starts = np.concatenate([corpus.starts, corpus.starts[-1] + added.starts[1:]])
+    person = np.concatenate([corpus.person, added.person + int(corpus.person.max(initial=-1)) + 1])
     drawable = np.diff(starts) * (np.diff(starts) >= FRAMES)
     theirs = np.arange(len(starts) - 1) >= len(corpus.starts) - 1
     odds = np.where(theirs, share / drawable[theirs].sum(), (1 - share) / max(drawable[~theirs].sum(), 1))
-    return Corpus(**joined, starts=starts, controls=controls, person=np.concatenate([corpus.person, numbers])), odds
+    return Corpus(**arrays, starts=starts, person=person), odds

@@ -139,8 +139,13 @@ def seams(motion: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def seam_ratio(frames: list[np.ndarray], net: DriverNet) -> float:
     """Mean acceleration (whitened channels) at the joins of windows against everywhere else."""
-    at_joins, elsewhere = zip(*(seams(motion, net.std.numpy()) for motion in frames), strict=True)
-    return float(np.concatenate(at_joins).mean() / np.concatenate(elsewhere).mean())
+    return pooled_seams([seams(motion, net.std.numpy()) for motion in frames])
+
+
+def pooled_seams(clips: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean of what clips have at the joins of windows over that of what they have elsewhere; NaN where nothing moves."""
+    at_joins, elsewhere = (np.concatenate(part) for part in zip(*clips, strict=True))
+    return float(at_joins.mean() / elsewhere.mean()) if len(at_joins) and elsewhere.mean() > 1e-6 else float("nan")
 
 
 def closure(takes: list[Take], driven: list[Driven], lips: Lips) -> dict[str, float]:
@@ -153,13 +158,17 @@ def closure(takes: list[Take], driven: list[Driven], lips: Lips) -> dict[str, fl
     closest, free = (np.concatenate(part) for part in zip(*gaps, strict=True))
     if not len(closest) or not len(free):
         return {"closure_events": float(len(closest))}
-    threshold = float(np.quantile(free, FALSE_POSITIVES))
     return {
-        "closure_recall": float((closest <= threshold).mean()),
-        "closure_threshold_mm": threshold,
+        "closure_recall": recall(closest, free),
+        "closure_threshold_mm": float(np.quantile(free, FALSE_POSITIVES)),
         "closure_contact": float((closest <= CONTACT_MM).mean()),
         "closure_events": float(len(closest)),
     }
+
+
+def recall(closest: np.ndarray, free: np.ndarray) -> float:
+    """Share of the gaps `closest` in closures that are no wider than a tenth of those without one, `free`."""
+    return float((closest <= np.quantile(free, FALSE_POSITIVES)).mean())
 
 
 def closure_gaps(viseme: np.ndarray, closed: np.ndarray, frames: np.ndarray, lips: Lips) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import torch
 from avatar3d.head.model import HeadModel
 from driver import metrics
 from driver.channels import INDEX, JAW, REGIONS
-from driver.evaluate import CONTACT_MM, FALSE_POSITIVES, closure_gaps, energy_db, lid_closure, posed_gap, seams
+from driver.evaluate import CONTACT_MM, closure_gaps, energy_db, lid_closure, pooled_seams, posed_gap, recall, seams
 from driver.features import FPS
 from driver.lips import Lips, posed
 from driver.phones import VISEME_INDEX
@@ -156,7 +156,7 @@ def closure_recall(clips: Sequence[Observed]) -> float:
     closest, free = np.concatenate([clip.closest for clip in clips]), np.concatenate([clip.free for clip in clips])
     if not len(closest) or not len(free) or np.ptp(free) < _STILL_MM:
         return float("nan")
-    return float((closest <= np.quantile(free, FALSE_POSITIVES)).mean())
+    return recall(closest, free)
 
 
 def closure_contact(clips: Sequence[Observed]) -> float:
@@ -191,8 +191,7 @@ def blink_doubles(clips: Sequence[Observed]) -> float:
 
 def seam_ratio_of(clips: Sequence[Observed]) -> float:
     """Mean acceleration at the joins of the driver's windows against everywhere else. NaN where nothing moves."""
-    at_joins, elsewhere = (np.concatenate(part) for part in zip(*(clip.seams for clip in clips), strict=True))
-    return float(at_joins.mean() / elsewhere.mean()) if len(at_joins) and elsewhere.mean() > 1e-6 else float("nan")
+    return pooled_seams([clip.seams for clip in clips])
 
 
 POOLED: dict[str, Callable[[Sequence[Observed]], float]] = {

@@ -19,7 +19,7 @@ from avatar3d.head.model import HeadModel
 from avatar3d.progress import Progress, silent
 from avatar3d.statistics import motion_statistics
 from driver import metrics
-from driver.captures import capture_takes, tracked
+from driver.captures import capture_takes, tracked, with_people
 from driver.channels import REGIONS
 from driver.comparison import Driver, sampled
 from driver.corpus import Take, generated_take, joined, quiet_take, sentences
@@ -70,7 +70,7 @@ def adapt(
     prior: DriverNet,
     *,
     holdout: float = 0.0,
-    minutes: float = 8.0,
+    minutes: float = math.inf,
     steps: int = 240,
     seed: int = 0,
     progress: Progress = silent,
@@ -168,10 +168,7 @@ def _windows(net: DriverNet, prior: DriverNet, own: list[Take], seed: int) -> Wi
     # since the style is, and too short to be taken for a style.
     quiet = [_translated(quiet_take(np.random.default_rng([seed, index]), Manner()), prior, net) for index in range(_QUIET_TAKES)]
     quiet = [_first(take, STYLE_CLIP - 1) for take in quiet]
-    corpus = joined([[*own, *quiet], *([_translated(take, prior, net)] for take in known)])
-    lengths = np.diff(corpus.starts) * (np.diff(corpus.starts) >= FRAMES)
-    theirs = corpus.person == 0
-    odds = np.where(theirs, (1 - _PRIOR_SHARE) / lengths[theirs].sum(), _PRIOR_SHARE / lengths[~theirs].sum())
+    corpus, odds = with_people(joined([[_translated(take, prior, net)] for take in known]), [[*own, *quiet]], 1 - _PRIOR_SHARE)
     return Windows(corpus, weights=odds)
 
 

@@ -146,7 +146,7 @@ def synthesize(text: str, voice: str = "en-us", rate: int = 165, pitch: int = 50
         finally:
             _unload(library)
     pcm = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
-    if not len(pcm):
+    if not len(pcm) or not any(name for _, name in events):
         raise UserError(f"speech from text: nothing in {text[:40]!r} can be pronounced; give some words")
     sound = resample(pcm.astype(np.float32) / 32768, native_rate, RATE)
     return Speech(sound, RATE, _phones(events, len(pcm) / native_rate, native_rate))

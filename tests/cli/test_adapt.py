@@ -11,6 +11,7 @@ import pytest
 from avatar3d.avatar_file import DRIVER, load_avatar, read_driver, save_avatar
 from avatar3d.cli import capture as capture_verbs
 from avatar3d.head.store import load_head
+from avatar3d.motion import load_motion, save_motion
 from driver.weights import network_of
 from tests.driver.somebody import another, somebody
 
@@ -54,9 +55,23 @@ def test_adapting_into_another_file_and_taking_it_away_again(run, brief, capture
     found = members(out)
     assert network_of(found.pop(DRIVER), "own").lips_apart > 0.3
     assert found == members(mine)
-    # Taking it away looks at no capture.
+    # Taking it away looks at no capture, and needs none.
     assert run("adapt", out, tmp_path / "none", "--remove").status == 0
     assert out.read_bytes() == before
+    assert run("adapt", out, "--remove").status == 0
+    assert run("adapt", out).status == 2
+
+
+def test_a_capture_of_somebody_else_is_refused(run, brief, capture, mine, tmp_path):
+    other = tmp_path / "other.capture"
+    shutil.copytree(capture, other)
+    motion = load_motion(other / "motion.npz", load_head())
+    save_motion(replace(motion, shape=motion.shape + 0.5), other / "motion.npz")
+    before = mine.read_bytes()
+    outcome = run("adapt", mine, other)
+    assert outcome.status == 2 and "--other-capture" in outcome.err
+    assert mine.read_bytes() == before
+    assert run("adapt", mine, other, "--other-capture").status == 0
 
 
 def test_adapting_in_place(run, brief, capture, mine):

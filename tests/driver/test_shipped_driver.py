@@ -1,4 +1,4 @@
-"""What the weights that ship must show; wider figures come from `python -m driver.evaluate`."""
+"""What the weights that ship must show; wider figures come from `avatar3d eval-driver`."""
 
 import numpy as np
 import pytest

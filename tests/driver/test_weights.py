@@ -97,6 +97,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch):
         patch.setattr(Windows, "draw", stopping_draw)
         _train(tmp_path, "stopped.safetensors", steps=8, keep_every=3)
     assert (tmp_path / "stopped.checkpoint.safetensors").exists()
+    assert not (tmp_path / "stopped.safetensors").exists()
+    with pytest.raises(UserError, match="other options"):
+        _train(tmp_path, "stopped.safetensors", steps=8, seed=9)
     resumed = _train(tmp_path, "stopped.safetensors", steps=8, keep_every=3)
     assert not (tmp_path / "stopped.checkpoint.safetensors").exists()
     one, two = load_weights(straight).state_dict(), load_weights(resumed).state_dict()
