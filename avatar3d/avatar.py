@@ -132,6 +132,6 @@ class Avatar:
         posed = {"position": position, "rotation": rotation, "log_scale": log_scale, "sh": sh.reshape(N, 1, 3)}
         return Gaussians(**{name: torch.from_numpy(value) for name, value in posed.items()}, opacity_logit=self.opacity_logit)
 
-    def admit(self, motion: Motion, own: bool = False) -> Motion:
-        """A foreign motion, or one that the person's `own` driver made, brought inside what this avatar has seen."""
-        return admit(motion, self.statistics, self.head, own)
+    def admit(self, motion: Motion, own: bool = False, meant: np.ndarray | float = 0.0) -> Motion:
+        """A foreign motion, or one that the person's `own` driver made, brought inside what this avatar has seen and what is `meant`."""
+        return admit(motion, self.statistics, self.head, own, meant)

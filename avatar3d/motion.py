@@ -95,11 +95,35 @@ class Motion:
         return replace(self, **{name: getattr(self, name)[selection] for name in names}, sound=None, sound_rate=0)
 
 
-def _slerp(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
-    """Rotation vectors [1, 3n] between two of them, along the shorter arc."""
+def resampled(motion: Motion, fps: Fraction) -> Motion:
+    """The motion at another rate, with its sound: linear in coefficients, spherical in rotations. A frame is valid where both of its sources are."""
+    if fps == motion.fps:
+        return motion
+    count = max(1, round(motion.duration * float(fps)))
+    position = np.minimum(np.arange(count) * float(motion.fps / fps), len(motion) - 1)
+    first = np.minimum(position.astype(np.int64), max(len(motion) - 2, 0))
+    second = np.minimum(first + 1, len(motion) - 1)
+    fraction = (position - first).astype(np.float32)[:, None]
+    values = {}
+    for name in ("expr", *CHANNELS):
+        track = getattr(motion, name)
+        if track is not None:
+            between = _slerp if name in ROTATIONS else _lerp
+            values[name] = np.ascontiguousarray(between(track[first], track[second], fraction), np.float32)
+    valid = None if motion.valid is None else motion.valid[first] & motion.valid[second]
+    return replace(motion, **values, valid=valid, fps=fps)
+
+
+def _lerp(before: np.ndarray, after: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    return before + fraction * (after - before)
+
+
+def _slerp(before: np.ndarray, after: np.ndarray, fraction: float | np.ndarray) -> np.ndarray:
+    """Rotation vectors [T, 3n] between two of them along the shorter arc, a fraction of the way or [T, 1] of them."""
     turns = [np.asarray(x, np.float64).reshape(-1, 3) for x in (before, after)]
+    share = np.broadcast_to(fraction, before.shape)[:, ::3].reshape(-1, 1)
     first, second = Rotation.from_rotvec(turns[0]), Rotation.from_rotvec(turns[1])
-    step = Rotation.from_rotvec((first.inv() * second).as_rotvec() * fraction)
+    step = Rotation.from_rotvec((first.inv() * second).as_rotvec() * share)
     return (first * step).as_rotvec().reshape(before.shape).astype(np.float32)
 
 

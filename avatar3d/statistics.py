@@ -87,7 +87,7 @@ def _closed_frames(motion: Motion, head: HeadModel) -> np.ndarray:
     return np.sort(np.argsort(lip_gap(motion, head), kind="stable")[:count])
 
 
-def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False) -> Motion:
+def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False, meant: np.ndarray | float = 0.0) -> Motion:
     """A foreign motion brought inside the statistics: the person's rest is added, ranges are kept to.
 
     Zeros of the foreign motion become the person's calm face; every channel stays within the seen range and a margin.
@@ -99,10 +99,12 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bo
         head: the avatar's rig.
         own: whether the motion is this person's own, made by a driver that learned of them: face and jaw are then as tracked,
             and only neck, gaze and place are relative to the person's usual ones.
+        meant: [E] by how much the expressions may go beyond what was seen of each, since somebody asked for it: a person who was filmed without
+            a smile can be told to smile.
     """
     rest, low, high = statistics.rest, statistics.low, statistics.high
     base = {name: np.zeros_like(value) if own and name in ("expr", "jaw_pose") else value for name, value in rest.items()}
-    values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"])}
+    values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"] + np.float32(meant))}
     for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
         deepest = max(float(high["expr"][lid]), 0.5)
         values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
@@ -114,6 +116,26 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bo
         values[name] = getattr(motion, name) + rest[name]
     if "eyelids" in rest:
         values["eyelids"] = rest["eyelids"] + (motion.eyelids if motion.eyelids is not None else np.zeros((len(motion), 2)))
+    return replace(motion, **{name: np.ascontiguousarray(value, np.float32) for name, value in values.items()})
+
+
+def relative(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False) -> Motion:
+    """What `admit` would have to be given to return this motion of the person's, where it lies within the seen ranges.
+
+    Args:
+        motion: of the avatar whose statistics these are.
+        statistics: of the avatar.
+        head: its rig.
+        own: as for `admit`.
+    """
+    rest, high = statistics.rest, statistics.high
+    values = {}
+    for name, usual in rest.items():
+        track = getattr(motion, name)
+        if track is not None:
+            values[name] = track - (0 if own and name in ("expr", "jaw_pose") else usual)
+    for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
+        values["expr"][:, lid] /= max(float(high["expr"][lid]), 0.5) - rest["expr"][lid]
     return replace(motion, **{name: np.ascontiguousarray(value, np.float32) for name, value in values.items()})
 
 

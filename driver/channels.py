@@ -6,9 +6,9 @@ from avatar3d.arkit import EXPR_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 
-_POSES = ("jaw_pose", "neck_pose", "eyes_pose", "rotation", "translation")
-_WIDTHS = {"jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3}
-CHANNELS: tuple[str, ...] = EXPR_NAMES + tuple(f"{pose}_{axis}" for pose in _POSES for axis in range(_WIDTHS[pose]))
+POSES: dict[str, int] = {"jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3}
+"""Poses that the network makes, and their widths."""
+CHANNELS: tuple[str, ...] = EXPR_NAMES + tuple(f"{pose}_{axis}" for pose, width in POSES.items() for axis in range(width))
 """Expressions 0..1; `jaw_pose_0` in fractions of the head's `jaw_open_angle`, so that a model fits heads whose jaws open
 differently; other rotations in radians, translation in metres."""
 NUM_CHANNELS = len(CHANNELS)
@@ -52,7 +52,7 @@ def check_driven_head(head: HeadModel) -> None:
 
 def pack(arrays: dict[str, np.ndarray], jaw_open_angle: float) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] from `expr` and the pose arrays of a motion."""
-    frames = np.concatenate([arrays["expr"], *(arrays[pose] for pose in _POSES)], axis=1).astype(np.float32)
+    frames = np.concatenate([arrays["expr"], *(arrays[pose] for pose in POSES)], axis=1).astype(np.float32)
     frames[:, JAW] /= jaw_open_angle
     return frames
 
@@ -61,8 +61,8 @@ def unpack(frames: np.ndarray, jaw_open_angle: float) -> dict[str, np.ndarray]:
     """`expr` and the pose arrays of a motion from frames [T, NUM_CHANNELS]."""
     arrays = {"expr": np.ascontiguousarray(frames[:, EXPR], np.float32)}
     start = EXPR.stop
-    for pose in _POSES:
-        arrays[pose] = np.ascontiguousarray(frames[:, start : start + _WIDTHS[pose]], np.float32)
-        start += _WIDTHS[pose]
+    for pose, width in POSES.items():
+        arrays[pose] = np.ascontiguousarray(frames[:, start : start + width], np.float32)
+        start += width
     arrays["jaw_pose"][:, 0] *= jaw_open_angle
     return arrays

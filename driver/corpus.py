@@ -29,16 +29,19 @@ from driver.channels import EXPR
 from driver.coarticulation import articulate
 from driver.encoders import Encoder
 from driver.features import FPS, RATE, features, num_frames
+from driver.languages import LANGUAGE_OF, UNSPELT, random_words
 from driver.manner import Habits, Manner, draw_habits, draw_manner, face_of
 from driver.phones import VOWELS, Segment, segments
 from driver.speech import Phone, Speech, resample, synthesize
 
-VERSION = 4
+VERSION = 5
 """Raised when the corpus changes for the same settings, so that a cached one is made again."""
 VOICES: tuple[tuple[str, float], ...] = (
-    ("en-us", 0.34), ("en-gb-x-rp", 0.14), ("en-gb-scotland", 0.1), ("en-029", 0.07), ("en-us-nyc", 0.08), ("en-gb-x-gbclan", 0.08),
-    ("en-gb-x-gbcwmd", 0.07), ("de", 0.04), ("fr", 0.03), ("es", 0.03), ("it", 0.02),
+    ("en-us", 0.23), ("en-gb-x-rp", 0.09), ("en-gb-scotland", 0.07), ("en-029", 0.05), ("en-us-nyc", 0.06), ("en-gb-x-gbclan", 0.06),
+    ("en-gb-x-gbcwmd", 0.05), ("de", 0.08), ("fr", 0.08), ("es", 0.04), ("es-419", 0.03), ("it", 0.07), ("ja", 0.06), ("cmn", 0.07),
 )  # fmt: skip
+_ENGLISH_SHARE = 0.15
+"""How often a voice of another language reads English all the same: an accent."""
 VARIANTS: tuple[str, ...] = (
     "", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7", "+m8", "+f1", "+f2", "+f3", "+f4", "+f5", "+Andy", "+Annie", "+Gene", "+Jacky",
     "+Michael", "+Mike", "+Alex", "+Alicia", "+adam", "+belinda", "+david", "+edward", "+linda", "+steph", "+travis", "+quincy", "+klatt2",
@@ -146,7 +149,7 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
     settings = (int(np.clip(rng.normal(165 / warp, 28), 100, 280)), int(rng.uniform(10, 90)), int(rng.uniform(30, 95)), warp)
     parts, found = [_pause(rng.uniform(0.1, 1.0))], [Segment("sil", 0.0, 0.0, 1.0)]
     for _ in range(int(rng.integers(1, 4))):
-        speech = speak_in(voice, str(rng.choice(pool)), *settings)
+        speech = speak_in(voice, _text(voice, pool, rng), *settings)
         offset = sum(map(len, parts)) / RATE
         found += [Segment(s.viseme, s.start + offset, s.end + offset, s.stress) for s in segments(speech.phones)]
         parts += [speech.sound, _pause(min(rng.lognormal(-0.9, 0.9), 3.0))]
@@ -154,6 +157,13 @@ def generated_take(pool: tuple[str, ...], rng: np.random.Generator, degrade: boo
     found = tile(found, len(sound) / RATE)
     sound = sound * augment.loudness_contour(len(sound), rng)
     return _take(sound, augment.degrade(sound, rng) if degrade else sound, found, rng, manner)
+
+
+def _text(voice: str, pool: tuple[str, ...], rng: np.random.Generator) -> str:
+    """Something to say for an espeak-ng voice: one of the English sentences, or words of its language."""
+    language = LANGUAGE_OF.get(voice.partition("+")[0])
+    foreign = language is not None and (language in UNSPELT or rng.random() >= _ENGLISH_SHARE)
+    return random_words(language, rng) if language is not None and foreign else str(rng.choice(pool))
 
 
 def quiet_take(rng: np.random.Generator, manner: Manner) -> Take:

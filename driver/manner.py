@@ -1,5 +1,6 @@
 """The manner in which somebody speaks, for made-up speakers: habits, mood, liveliness, and what they are doing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,10 +88,12 @@ def draw_habits(rng: np.random.Generator) -> Habits:
 
 
 def draw_manner(habits: Habits, mode: str, rng: np.random.Generator) -> Manner:
-    """A take of a person: half of them without an emotion, most with the usual amount of motion."""
+    """A take of a person: half of them without an emotion, some with two, most with the usual amount of motion."""
     emotion = np.zeros(len(EMOTIONS))
     if rng.random() < 0.5:
-        emotion[rng.integers(len(EMOTIONS))] = rng.uniform(0.25, 1.0)
+        first, second = rng.choice(len(EMOTIONS), 2, replace=False)
+        level, share = rng.uniform(0.25, 1.0), rng.uniform(0.3, 0.7) if rng.random() < 0.25 else 1.0
+        emotion[first], emotion[second] = level * share, level * (1 - share)
 
     def amount(spread: float) -> float:
         return float(np.exp2(np.clip(rng.normal(0, spread), -1.2, 0.9))) if rng.random() < 0.6 else 1.0
@@ -124,6 +127,16 @@ def face_of(manner: Manner, frames: int, closed: np.ndarray, rng: np.random.Gene
     lips = [index for channel, index in INDEX.items() if channel.startswith(_LIPS)]
     added[:, lips] *= (1 - 0.8 * closed)[:, None]
     return added
+
+
+def mood_face(emotion: Mapping[str, float] | np.ndarray) -> np.ndarray:
+    """What emotions of some intensity, by name or in the order of `EMOTIONS`, add to a calm face: channels [NUM_CHANNELS]."""
+    level = emotion if isinstance(emotion, Mapping) else dict(zip(EMOTIONS, emotion, strict=True))
+    face = np.zeros((1, NUM_CHANNELS), np.float32)
+    for name, intensity in level.items():
+        for muscle, strength in _FACES[name].items():
+            _add(face, muscle, np.array([intensity * strength]))
+    return face[0]
 
 
 def _add(frames: np.ndarray, muscle: str, value: np.ndarray) -> None:

@@ -67,14 +67,17 @@ UNKNOWN = -1
 VOWELS = frozenset(("aa", "ae", "ah", "ao", "eh", "er", "ih", "iy", "uh", "uw", "ow", "ax"))
 
 _GROUPS: dict[str, str] = {
-    "pbm": "pbmɓɱ", "fv": "fvɸβʋ", "th": "θð", "td": "tdnɾɗʈɖɳɲ", "l": "lɫɭʎɬ", "kg": "kɡgŋxɣqɢχʁʔħʕ", "sz": "szcɟ",
+    "pbm": "pbmɓɱ", "fv": "fvɸβʋ", "th": "θð", "td": "tdnɾɗʈɖɳɲ", "l": "lɫɭʎɬ", "kg": "kɡgŋxɣqɢχʁʔħʕɴ", "sz": "szcɟ",
     "sh": "ʃʒɕʑʂʐç", "w": "wʍɥ", "r": "rɹɻʀɽ", "y": "jʝ", "h": "hɦ",
-    "aa": "ɑa", "ae": "æ", "ah": "ʌɐɒ", "ao": "ɔ", "eh": "ɛ", "er": "ɜɚɝœø", "ih": "ɪɘ", "iy": "ie", "uh": "ʊɵ", "uw": "uyʉɯʏ", "ow": "o",
+    "aa": "ɑa", "ae": "æ", "ah": "ʌɐɒ", "ao": "ɔ", "eh": "ɛ", "er": "ɜɚɝœ", "ih": "ɪɘ", "iy": "ie", "uh": "ʊɵø", "uw": "uyʉɯʏ", "ow": "o",
     "ax": "əɨɤ",
 }  # fmt: skip
 _OF_SYMBOL: dict[str, str] = {symbol: name for name, symbols in _GROUPS.items() for symbol in symbols}
 # Two letters that are one sound: the first would otherwise be read as a stop or a pure vowel of its own.
-_PAIRS: dict[str, tuple[str, ...]] = {"tʃ": ("sh",), "dʒ": ("sh",), "ts": ("td", "sz"), "dz": ("td", "sz"), "eɪ": ("eh", "iy"), "pf": ("pbm", "fv")}
+_PAIRS: dict[str, tuple[str, ...]] = {
+    "tʃ": ("sh",), "dʒ": ("sh",), "tɕ": ("sh",), "dʑ": ("sh",), "tʂ": ("sh",), "ts": ("td", "sz"), "dz": ("td", "sz"), "eɪ": ("eh", "iy"),
+    "pf": ("pbm", "fv"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

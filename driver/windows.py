@@ -141,16 +141,22 @@ def _siblings(person: np.ndarray, long: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def random_mask(count: int, rng: np.random.Generator) -> Tensor:
-    """Which values are given [B, FRAMES, NUM_CHANNELS]: mostly a prefix, sometimes whole regions, keyframes or an end."""
-    prefix = np.where(rng.random(count) < 0.8, PREFIX, rng.integers(1, PREFIX, count)) * (rng.random(count) < 0.6)
+    """Which values are given [B, FRAMES, NUM_CHANNELS]: mostly a prefix, at times all but the end as in a stream, and sometimes whole
+    regions, keyframes of all or of one region, or an end to arrive at."""
+    usual = np.where(rng.random(count) < 0.8, PREFIX, rng.integers(1, PREFIX, count))
+    prefix = np.where(rng.random(count) < 0.15, rng.integers(PREFIX, FRAMES, count), usual) * (rng.random(count) < 0.65)
     known = np.repeat((np.arange(FRAMES) < prefix[:, None])[..., None], NUM_CHANNELS, axis=2).astype(np.float32)
     names, kinds = list(REGIONS), rng.random(count)
-    for row in np.flatnonzero(kinds < 0.16):
-        if kinds[row] < 0.08:
+    for row in np.flatnonzero(kinds < 0.28):
+        if kinds[row] < 0.1:
             for name in rng.choice(names, int(rng.integers(1, len(names))), replace=False):
                 known[row][:, REGIONS[str(name)]] = 1
-        elif kinds[row] < 0.12:
+        elif kinds[row] < 0.14:
             known[row, int(rng.integers(0, 12)) :: int(rng.integers(8, 30))] = 1
+        elif kinds[row] < 0.2:
+            pinned = rng.choice(FRAMES, int(rng.integers(1, 5)), replace=False)
+            rows = REGIONS[str(rng.choice(names))] if rng.random() < 0.6 else np.arange(NUM_CHANNELS)
+            known[row][np.ix_(pinned, rows)] = 1
         else:
-            known[row, -int(rng.integers(1, PREFIX)) :] = 1
+            known[row, -int(rng.integers(1, PREFIX + 1)) :] = 1
     return torch.from_numpy(known)

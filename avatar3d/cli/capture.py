@@ -1,12 +1,16 @@
 """track and fit: from a video to an avatar."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import check_range, open_head, say
 from avatar3d.cli.personal import give_own_driver
+
+if TYPE_CHECKING:
+    from avatar3d.head.model import HeadModel
+    from avatar3d.motion import Motion
 
 
 def track(
@@ -222,6 +226,28 @@ def _track(videos: tuple[Path, ...], folder: Path, size: int, fps: float | None,
         say(line)
     say(f"look at {folder / 'report_card.png'}; docs/capture.md says how to film")
     return tracking
+
+
+def motion_of_video(video: Path, head: "HeadModel") -> "Motion":
+    """The tracked motion of a video, with its sound; no capture is kept.
+
+    Raises:
+        UserError: it cannot be read, or shows no face.
+    """
+    from tempfile import TemporaryDirectory
+
+    from avatar3d.motion import load_motion
+    from avatar3d.progress import console
+    from recon.capture import make_capture
+    from recon.tracking_files import track_capture
+
+    with TemporaryDirectory(prefix="avatar3d-") as temporary:
+        folder = Path(temporary) / "clip.capture"
+        with console("capture") as progress:
+            make_capture((video,), folder, progress=progress)
+        with console("track") as progress:
+            track_capture(folder, head, progress=progress)
+        return load_motion(folder / "motion.npz", head)
 
 
 def _is_data_set(folder: Path) -> bool:

@@ -1,23 +1,39 @@
-"""head: information about head models, and conversion to our format."""
+"""head: information about head models, conversion to our format, and motions carried from one head to another."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import open_head, say
 
+if TYPE_CHECKING:
+    from avatar3d.head.model import HeadModel
+    from avatar3d.head.retarget import Retarget
+    from avatar3d.motion import Motion
+
 
 def head(
-    action: Positional[Literal["info", "convert"]], file: Positional[Path | None] = None, /, out: Annotated[Path | None, arg(aliases=["-o"])] = None
+    action: Positional[Literal["info", "convert", "retarget", "arkit"]],
+    file: Positional[Path | None] = None,
+    /,
+    out: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    to: Path | None = None,
+    source: Annotated[Path | None, arg(name="from")] = None,
+    rate: int | None = None,
 ) -> None:
-    """Describe a head model, or convert one to avatar3d's own format where its licence lets it be copied.
+    """Describe a head model, convert one to avatar3d's own format where its licence lets it be copied, or carry a motion to another head.
 
     Args:
-        action: info or convert.
-        file: a head model: our .npz, a FLAME .pkl or .npz; default the embedded head.
-        out: for convert, the .npz to write.
+        action: info, convert, retarget (a motion of one head to another), or arkit (a motion to the CSV of Live Link Face, or back).
+        file: a head model: our .npz, a FLAME .pkl or .npz; default the embedded head. For retarget and arkit the motion or the CSV.
+        out: the file to write: .npz; for arkit from a motion .csv.
+        to: for retarget, and arkit from a CSV: the head that the motion shall move; default the embedded head.
+        source: for retarget, and arkit to a CSV: the head that the motion is of; default the embedded head, or that in
+            $AVATAR3D_HEADS which the motion names.
+        rate: for arkit from a CSV of less than a second: frames a second that its time codes count in, by default 60.
     """
+    from avatar3d.cli.common import check_range
     from avatar3d.errors import UserError
     from avatar3d.head.info import convert_head, head_info
 
@@ -25,6 +41,105 @@ def head(
         say(head_info(open_head(file)))
         return
     if file is None or out is None:
-        raise UserError("head convert: give the head model and the output with -o")
-    convert_head(file, out)
-    say(f"{out}: written")
+        what = {"convert": "the head model", "retarget": "the motion (.npz)", "arkit": "the motion (.npz) or the CSV"}[action]
+        raise UserError(f"head {action}: give {what} and the output with -o")
+    if action == "convert":
+        convert_head(file, out)
+        say(f"{out}: written")
+    elif action == "retarget":
+        _retarget(file, out, source, to)
+    elif file.suffix.lower() == ".csv":
+        check_range("--rate", rate, 1, 240)
+        _from_arkit(file, out, to, rate)
+    else:
+        _to_arkit(file, out, source)
+
+
+def _retarget(file: Path, out: Path, source: Path | None, to: Path | None) -> None:
+    from avatar3d.files import check_output
+    from avatar3d.head.retarget import fit_retarget, retarget
+    from avatar3d.motion import save_motion
+
+    _check_suffix(out, ".npz")
+    check_output(out, file, source, to)
+    motion, ours = _open_motion(file, source)
+    theirs = open_head(to)
+    mapping = fit_retarget(ours, theirs)
+    carried = retarget(motion, mapping)
+    save_motion(carried, out)
+    say(_table(mapping))
+    say(f"{out}: {len(carried)} frames of {ours.name} for {theirs.name}, compared at {mapping.points} points, scale {mapping.scale:.3f}")
+    _say_render(out, to)
+
+
+def _to_arkit(file: Path, out: Path, source: Path | None) -> None:
+    from avatar3d.arkit_file import write_arkit
+    from avatar3d.arkit_weights import arkit_of, eye_turns, head_turns
+    from avatar3d.files import check_output
+
+    _check_suffix(out, ".csv")
+    check_output(out, file, source)
+    motion, ours = _open_motion(file, source)
+    write_arkit(out, arkit_of(motion, ours), motion.fps, head_turns(motion), eye_turns(motion))
+    say(f"{out}: {len(motion)} frames, 52 weights and the turns of head and eyes, {float(motion.fps):g} a second")
+    say(f"next: import it where Live Link Face takes go, or avatar3d head arkit {out} -o {out.with_suffix('.npz')}")
+
+
+def _from_arkit(file: Path, out: Path, to: Path | None, rate: int | None) -> None:
+    from avatar3d.arkit_file import read_arkit
+    from avatar3d.arkit_weights import motion_of_arkit
+    from avatar3d.files import check_output
+    from avatar3d.motion import save_motion
+
+    _check_suffix(out, ".npz")
+    check_output(out, file, to)
+    take = read_arkit(file, rate)
+    theirs = open_head(to)
+    motion = motion_of_arkit(take.weights, theirs, take.fps, take.head)
+    save_motion(motion, out)
+    say(f"{out}: {len(motion)} frames for {theirs.name}, {float(motion.fps):g} a second")
+    _say_render(out, to)
+
+
+def _open_motion(file: Path, source: Path | None) -> "tuple[Motion, HeadModel]":
+    """The motion and its head: the one given, or the one that it names among the known heads."""
+    from avatar3d.cli.common import _detect
+    from avatar3d.errors import UserError
+    from avatar3d.head.store import find_head
+    from avatar3d.motion import load_motion
+
+    motion = load_motion(file)
+    if source is not None:
+        ours = open_head(source)
+    else:
+        try:
+            ours = find_head(motion.head_fingerprint, _detect)
+        except UserError as error:
+            raise UserError(f"{file}: is of head {motion.head_fingerprint}, which is not among the known heads; give its file with --from") from error
+    # Read once more, so that a motion of another head or width is refused by the file's name.
+    return load_motion(file, ours), ours
+
+
+def _table(mapping: "Retarget") -> str:
+    """Residual of each shape, the worst first: what of its motion the target head does not follow."""
+    from avatar3d.head.retarget import JAW_CHANNELS
+
+    named = dict(zip(JAW_CHANNELS, ("jaw, opening", "jaw, to the side", "jaw, tilting"), strict=True))
+    lines = [f"{'shape':24}{'moves, mm':>10}{'residual, mm':>14}{'share':>8}"]
+    for index in mapping.residual.argsort()[::-1]:
+        size, left, share = 1e3 * mapping.size[index], 1e3 * mapping.residual[index], mapping.relative[index]
+        name = named.get(mapping.channels[index], mapping.channels[index])
+        lines.append(f"{name:24}{size:10.2f}{left:14.3f}{share:8.0%}")
+    return "\n".join(lines)
+
+
+def _check_suffix(out: Path, suffix: str) -> None:
+    from avatar3d.errors import UserError
+
+    if out.suffix.lower() != suffix:
+        raise UserError(f"{out}: is written as {suffix}; give such a name")
+
+
+def _say_render(out: Path, head: Path | None) -> None:
+    option = "" if head is None else f" --head {head}"
+    say(f"next: avatar3d render ME.avatar --motion {out} -o {out.with_suffix('.mp4')}{option}")

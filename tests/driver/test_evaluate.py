@@ -78,6 +78,5 @@ def test_takes_with_other_seeds_differ_and_one_take_does_not(tiny_net, lips, bab
 def test_a_window_takes_as_long_as_its_parts(tiny_net, lips, babble):
     found = speed(babble, tiny_net, lips, 1)
     assert found["window_frames"] == NEW
-    assert 0 < found["features_ms_p50"] <= found["features_ms_p95"] and found["network_ms_p50"] > 0
-    assert found["window_ms_p50"] < found["features_ms_p95"] + found["network_ms_p95"]
+    assert 0 < found["features_ms_p50"] < found["window_ms_p50"] <= found["window_ms_p95"]
     assert found["realtime_factor"] > 0

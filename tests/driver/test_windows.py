@@ -68,6 +68,13 @@ def test_masks_give_prefixes_regions_and_nothing():
     assert (known.reshape(400, -1).sum(1) == 0).mean() > 0.2
     alone = known[:, :, REGIONS["head"]].all(axis=(1, 2)) & ~known[:, :, REGIONS["mouth"]].all(axis=(1, 2))
     assert alone.any()
+    # As in a stream: all is known but the last frames.
+    assert (known[:, :70].all(axis=(1, 2)) & ~known[:, 79].any(axis=1)).any()
+    # Single frames in which one region is pinned.
+    pinned = known[:, :, REGIONS["eyes"]].all(axis=2).sum(axis=1)
+    assert ((pinned > 0) & (pinned < 6) & ~known[:, :, REGIONS["head"]].any(axis=(1, 2))).any()
+    ends = known[:, -1].all(axis=1) & ~known[:, 40].any(axis=1)
+    assert 0.03 < ends.mean() < 0.15
 
 
 def test_wiping_out_bands_leaves_loudness_and_pitch():

@@ -1,0 +1,237 @@
+"""The options that direct a performance, shared by speak and drive, and what they mean."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.motion import Motion
+    from driver.direction import Direction
+    from driver.model import DriverNet
+    from driver.pins import Pins
+
+
+@dataclass(frozen=True)
+class Directing:
+    """How it is performed."""
+
+    style: Path | None = None
+    """a capture folder, motion (.npz) or video of somebody: their manner, not their words."""
+    emotion: tuple[str, ...] = ()
+    """NAME:LEVEL, for instance happy:0.7; several mix. happy, sad, angry, surprised, afraid, disgusted, contemptuous, tired."""
+    blink_rate: float | None = None
+    """blinks a minute, 0 for never; default about 20."""
+    gaze: str = "free"
+    """free, camera, or X,Y: degrees right and up of straight ahead, as the viewer sees it."""
+    head_amount: float = 1.0
+    """how much the head moves, 0 to 2 times the usual."""
+    mouth_amount: float = 1.0
+    """how much the mouth moves, 0 to 2 times the usual."""
+    brow_amount: float = 1.0
+    """how much the brows move, 0 to 2 times the usual."""
+    mode: Literal["speak", "listen", "idle"] = "speak"
+    """speak the sound, listen to it, or do neither."""
+    keep: tuple[tuple[Literal["head", "brows", "eyes", "mouth"], Path], ...] = ()
+    """REGION MOTION.npz: a region's motion as it is in a motion of this avatar; the rest is made to go with it."""
+    head_pose: Path | None = None
+    """a motion (.npz) or capture folder of anybody whose head moves so."""
+    keyframes: Path | None = None
+    """a JSON file of frames and values that are to be met (docs/driver.md)."""
+    loop: bool = False
+    """make the end lead back to the beginning."""
+
+
+def direction_of(
+    options: Directing, person: "Avatar", net: "DriverNet", frames: int, own: bool, redo: "tuple[Motion, float, float] | None" = None
+) -> "tuple[Direction, Pins]":
+    """What the options ask for, and what is pinned in the avatar's own values, which `pinned_exactly` puts back at the end.
+
+    Args:
+        options: as given.
+        person: the avatar.
+        net: the driver that will perform.
+        frames: of the motion that is to be made.
+        own: whether it is the person's own driver.
+        redo: a motion of this avatar, and from when to when (seconds) it is to be made anew.
+
+    Raises:
+        UserError: a file cannot be used, or options contradict each other or are out of range.
+    """
+    from avatar3d.errors import UserError
+    from driver.direction import Direction
+    from driver.pins import joined_pins, keyframe_pins, no_pins, region_pins
+
+    regions = [region for region, _ in options.keep]
+    if len(set(regions)) < len(regions):
+        raise UserError(f"--keep {' and '.join(regions)}: a region can be kept from one motion alone")
+    for region, option, amount in (("head", "--head-amount", options.head_amount), ("brows", "--brow-amount", options.brow_amount),
+                                   ("mouth", "--mouth-amount", options.mouth_amount)):  # fmt: skip
+        if amount != 1 and (region in regions or (region == "head" and options.head_pose)):
+            raise UserError(f"{option}: contradicts the {region} that is given; leave one of the two out")
+    if "eyes" in regions and (options.gaze != "free" or options.blink_rate is not None):
+        raise UserError("--keep eyes: contradicts --gaze and --blink-rate; leave one of them out")
+    exact = no_pins(frames)
+    for region, path in options.keep:
+        exact = joined_pins(exact, region_pins(_channels(_motion(path, person), person), region, frames), f"--keep {region}")
+    if options.keyframes is not None:
+        written = keyframe_pins(options.keyframes, frames)
+        # A file says the jaw in radians, as motions do; the driver's channel is a fraction of the head's opening.
+        exact = joined_pins(exact, _in_channels(written, person), f"--keep and {options.keyframes}")
+    if redo is not None:
+        exact = joined_pins(exact, _around(*redo, frames, person), "--redo and the other options")
+    pins = _for_the_driver(exact, person, own)
+    if options.head_pose is not None:
+        moved = _relative_to_itself(recorded(options.head_pose, person), person)
+        pins = joined_pins(pins, region_pins(moved, "head", frames), "--head-pose and the head that is given")
+    try:
+        direction = Direction(
+            style=None if options.style is None else _style(options.style, person, net, own), emotion=_emotions(options.emotion),
+            mouth=options.mouth_amount, brows=options.brow_amount, head=options.head_amount, blinks=options.blink_rate,
+            gaze=_gaze(options.gaze), mode=options.mode, pins=pins if pins.known.any() else None, loop=options.loop,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return direction, exact
+
+
+def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion":
+    """A motion of an avatar in which what is pinned has its very values, whatever `admit` made of it."""
+    import numpy as np
+
+    from driver.channels import pack, unpack
+    from driver.pins import sized
+
+    if not pins.known.any():
+        return motion
+    fitted = sized(pins, len(motion))
+    angle = person.head.jaw_open_angle
+    frames = np.where(fitted.known, fitted.values, _packed(motion, angle, pack))
+    return replace(motion, **unpack(frames.astype(np.float32), angle))
+
+
+def _packed(motion: "Motion", angle: float, pack) -> "np.ndarray":
+    from driver.channels import POSES
+
+    return pack({name: getattr(motion, name) for name in ("expr", *POSES)}, angle)
+
+
+def _channels(motion: "Motion", person: "Avatar") -> "np.ndarray":
+    """A motion at the driver's rate, in its channels."""
+    from fractions import Fraction
+
+    from avatar3d.motion import resampled
+    from driver.channels import pack
+    from driver.features import FPS
+
+    return _packed(resampled(motion, Fraction(FPS)), person.head.jaw_open_angle, pack)
+
+
+def _in_channels(pins: "Pins", person: "Avatar") -> "Pins":
+    from driver.channels import JAW
+    from driver.pins import Pins
+
+    values = pins.values.copy()
+    values[:, JAW] /= person.head.jaw_open_angle
+    return Pins(values, pins.known)
+
+
+def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
+    """Pins in the avatar's values, relative to its rest as a driver's motion is."""
+    from fractions import Fraction
+
+    from avatar3d.motion import Motion
+    from avatar3d.statistics import relative
+    from driver.channels import pack, unpack
+    from driver.features import FPS
+    from driver.pins import Pins
+
+    angle = person.head.jaw_open_angle
+    motion = Motion(**unpack(pins.values, angle), shape=person.shape.numpy(), fps=Fraction(FPS), head_fingerprint=person.head.fingerprint)
+    return Pins(_packed(relative(motion, person.statistics, person.head, own), angle, pack), pins.known)
+
+
+def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Avatar") -> "Pins":
+    from avatar3d.errors import UserError
+    from driver.features import FPS
+    from driver.pins import sized, stretch_pins
+
+    first, last = round(begin * FPS), round(end * FPS)
+    if not 0 <= first < last <= frames:
+        raise UserError(f"--stretch {begin:g} {end:g}: give two times, in order, within the {frames / FPS:.2f} s of the motion")
+    return sized(stretch_pins(_channels(motion, person), first, last), frames)
+
+
+def _motion(path: Path, person: "Avatar") -> "Motion":
+    from avatar3d.motion import load_motion
+
+    return load_motion(path, person.head)
+
+
+def recorded(path: Path, person: "Avatar") -> "Motion":
+    """A motion file, or the motion of a capture folder or of a video, which is tracked for it."""
+    from avatar3d.cli.capture import motion_of_video
+    from avatar3d.errors import UserError
+
+    if path.suffix == ".npz" or path.is_dir():
+        motion = _motion(path / "motion.npz" if path.is_dir() else path, person)
+    else:
+        motion = motion_of_video(path, person.head)
+    if motion.valid is not None and not motion.valid.any():
+        raise UserError(f"{path}: shows no face; give a video of a speaking person, face and shoulders")
+    return motion
+
+
+def _relative_to_itself(motion: "Motion", person: "Avatar") -> "np.ndarray":
+    """Channels of somebody's motion, zero being their own calm face and usual place."""
+    from avatar3d.statistics import motion_statistics, relative
+
+    return _channels(relative(motion, motion_statistics(motion, person.head), person.head), person)
+
+
+def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "np.ndarray":
+    """Style code of a clip: the mean over its stretches of four seconds."""
+    import numpy as np
+    import torch
+
+    from avatar3d.errors import UserError
+    from avatar3d.statistics import motion_statistics, relative
+    from driver.features import FPS
+    from driver.model import STYLE_CLIP
+
+    motion = recorded(path, person)
+    motion = relative(motion, motion_statistics(motion, person.head), person.head)
+    frames = _channels(person.admit(motion) if own else motion, person)
+    if len(frames) < STYLE_CLIP // 2:
+        raise UserError(f"{path}: lasts {len(frames) / FPS:.1f} s; a manner shows in {STYLE_CLIP / FPS:.0f} s and more of somebody who speaks")
+    starts = range(0, max(1, len(frames) - STYLE_CLIP + 1), STYLE_CLIP // 2)
+    clips = [torch.from_numpy(np.ascontiguousarray(frames[start : start + STYLE_CLIP])) for start in starts]
+    with torch.no_grad():
+        return net.style_of(torch.stack(clips)).mean(0).numpy()
+
+
+def _emotions(given: tuple[str, ...]) -> dict[str, float]:
+    from avatar3d.errors import UserError
+
+    found: dict[str, float] = {}
+    for each in given:
+        name, _, level = each.partition(":")
+        try:
+            found[name] = float(level or 1)
+        except ValueError as error:
+            raise UserError(f"--emotion {each}: write NAME:LEVEL, for instance happy:0.7") from error
+    return found
+
+
+def _gaze(given: str) -> tuple[float, float] | None:
+    from avatar3d.errors import UserError
+
+    if given in ("free", "camera"):
+        return None if given == "free" else (0.0, 0.0)
+    try:
+        right, up = (float(part) for part in given.split(","))
+    except ValueError as error:
+        raise UserError(f"--gaze {given}: write free, camera, or two angles such as -10,5 (degrees right and up)") from error
+    return right, up

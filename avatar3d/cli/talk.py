@@ -1,0 +1,176 @@
+"""What an avatar shall say: the options that speak and drive share, and the sound and the known phones that they mean."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar3d.cli.common import check_range
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.cli.direct import Directing
+    from avatar3d.motion import Motion
+
+
+@dataclass(frozen=True)
+class Talking:
+    """What is said, and by which driver."""
+
+    audio: Path | None = None
+    """speech in any format; or give --text."""
+    text: str | None = None
+    """words for the built-in voice to say; [pause 0.5], [happy 0.7] and [neutral] in them are heeded."""
+    voice: str = "en-us"
+    """espeak-ng voice for --text, for instance en-us, en-gb, de, fr, ja, cmn."""
+    tts_command: str | None = None
+    """a command that speaks --text with another voice: it gets the words on standard input and writes the sound to the file that it is
+    given as {out}, for instance 'piper -m voice.onnx -f {out}'."""
+    transcript: Path | None = None
+    """text file of all that is said in --audio, in English: the mouth then knows its sounds."""
+    video: Path | None = None
+    """re-enact: a video (or capture folder) of anybody, whose motion and sound are taken over."""
+    redo: Path | None = None
+    """a motion (.npz) of this avatar, of which a --stretch is made anew."""
+    stretch: tuple[float, float] | None = None
+    """from when to when, seconds, for --redo."""
+    seed: int = 0
+    """of head motion, blinks and brows; the words stay the same."""
+    steps: int = 4
+    """of the sampler; more is slower and finer."""
+    guidance: float = 1.0
+    """above 1 exaggerates what follows the sound, 1.25 the mouth by a quarter, and takes twice the time."""
+    own_driver: bool = True
+    """use the avatar's own driver where it has one; else the default one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """A sound, and what is known of it."""
+
+    sound: "np.ndarray"
+    """[samples]."""
+    rate: int
+    asked: "dict[str, np.ndarray]"
+    """By slot of the driver."""
+
+
+def check_talk(options: Talking, directing: "Directing") -> None:
+    """Refuse options that contradict each other or are out of range, before any work.
+
+    Raises:
+        UserError: names the option.
+    """
+    from avatar3d.errors import UserError
+
+    sources = {"--audio": options.audio, "--text": options.text, "--video": options.video, "--redo": options.redo}
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1 and given != ["--audio", "--redo"]:
+        raise UserError(f"speech: {' and '.join(given)} contradict each other; give one of them")
+    if not given:
+        raise UserError("speech: give --audio FILE, --text WORDS or --video FILE")
+    if options.transcript is not None and options.audio is None:
+        raise UserError("--transcript: says what is said in --audio; with --text it is known already")
+    if options.tts_command is not None and options.text is None:
+        raise UserError("--tts-command: speaks --text; give some words")
+    if (options.redo is None) != (options.stretch is None):
+        raise UserError("--redo: needs --stretch, two times in seconds, and the other way round")
+    if directing.emotion and options.text is not None and "[" in options.text:
+        raise UserError("--emotion: contradicts the marks in the text; say all moods in one of the two")
+    if options.video is not None and directing != type(directing)():
+        raise UserError("--video: takes the motion over as it is; leave the options that direct it out")
+    check_range("--seed", options.seed, 0, 2**31 - 1)
+    check_range("--steps", options.steps, 1, 64)
+    check_range("--guidance", options.guidance, 0, 4)
+
+
+def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Directing") -> "Motion":
+    """The motion that the options ask for, within what the avatar has seen.
+
+    Raises:
+        UserError: a file, a voice or the driver cannot be used.
+    """
+    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
+    from avatar3d.cli.direct import direction_of, pinned_exactly
+    from driver.channels import EXPR, check_driven_head
+    from driver.features import as_mono16k, num_frames
+    from driver.manner import mood_face
+    from driver.sample import drive
+    from driver.weights import load_weights, network_of
+
+    check_driven_head(person.head)
+    if options.video is not None:
+        return _reenacted(person, options.video)
+    said, former = _said(person, options, directing.mode)
+    weights = read_driver(avatar) if options.own_driver else None
+    net = load_weights() if weights is None else network_of(weights, f"{avatar}: its own driver", DRIVER_REMEDY)
+    own = weights is not None
+    redo = None if former is None or options.stretch is None else (former, *options.stretch)
+    frames = num_frames(len(as_mono16k(said.sound, said.rate)))
+    direction, exact = direction_of(directing, person, net, frames, own, redo)
+    motion = drive(
+        said.sound, said.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
+        direction=direction, asked=said.asked, guidance=options.guidance,
+    )  # fmt: skip
+    moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
+    return pinned_exactly(person.admit(motion, own, mood_face(moods)[EXPR]), exact, person)
+
+
+def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":
+    """The sound, and the motion that is made anew in part."""
+    from avatar3d.errors import UserError
+    from avatar3d.motion import load_motion
+    from avatar3d.sound import read_sound
+    from driver.voice import check_speech
+    from driver.words import phones_of_transcript
+
+    former = None if options.redo is None else load_motion(options.redo, person.head)
+    if options.text is not None:
+        return _spoken(options.text, options), former
+    rate = 16000
+    if options.audio is not None:
+        sound, name = read_sound(options.audio, rate), options.audio
+        if mode == "speak":
+            check_speech(sound, rate, name)
+    else:
+        assert former is not None and options.redo is not None
+        if former.sound is None:
+            raise UserError(f"{options.redo}: holds no sound; give the one that it was made from with --audio")
+        sound, rate = former.sound, former.sound_rate
+    known = {}
+    if options.transcript is not None:
+        known["phones"] = phones_of_transcript(sound, rate, _words(options.transcript), options.transcript)
+    return Said(sound, rate, known), former
+
+
+def _spoken(text: str, options: Talking) -> Said:
+    from driver.script import perform_script, read_script
+    from driver.tts_command import speak_by
+
+    script = read_script(text)
+    performed = perform_script(script, options.voice) if options.tts_command is None else speak_by(options.tts_command, script)
+    return Said(performed.sound, performed.rate, performed.asked)
+
+
+def _reenacted(person: "Avatar", source: Path) -> "Motion":
+    """Somebody's motion as the avatar's: zero being their own calm face, within what the avatar has seen."""
+    from dataclasses import replace
+
+    from avatar3d.cli.direct import recorded
+    from avatar3d.statistics import motion_statistics, relative
+
+    motion = recorded(source, person)
+    own = relative(motion, motion_statistics(motion, person.head), person.head)
+    return person.admit(replace(own, shape=person.shape.numpy()))
+
+
+def _words(transcript: Path) -> str:
+    from avatar3d.errors import UserError
+
+    try:
+        if transcript.stat().st_size > 1 << 20:
+            raise UserError(f"{transcript}: is too long for what is said in one recording; give the words of this one")
+        return transcript.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{transcript}: cannot be read as text; write all that is said into it, as plain text") from error

@@ -1,0 +1,146 @@
+"""Directing a performance from the command line: controls, what is given, and what contradicts."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avatar3d.head.store import load_head
+from avatar3d.motion import Motion, load_motion, save_motion
+from driver.channels import INDEX, POSES, REGIONS, pack
+
+TEXT = "my mother may buy five blue boats before the summer comes"
+
+
+def channels(motion: Motion) -> np.ndarray:
+    return pack({name: getattr(motion, name) for name in ("expr", *POSES)}, load_head().jaw_open_angle)
+
+
+@pytest.fixture
+def driven(run, small_avatar, tmp_path):
+    """driven(*options) -> the motion that `drive` writes."""
+
+    def drive(*options: object, name: str = "m.npz") -> Motion:
+        outcome = run("drive", small_avatar, "-o", tmp_path / name, *options)
+        assert outcome.status == 0, outcome.err
+        return load_motion(tmp_path / name, load_head())
+
+    return drive
+
+
+@pytest.fixture(autouse=True)
+def voice():
+    pytest.importorskip("espeakng_loader")
+
+
+def test_a_kept_region_has_its_very_values(driven, tmp_path):
+    first = driven("--text", TEXT, "--seed", 1, name="first.npz")
+    plain = driven("--text", TEXT, "--seed", 2)
+    kept = driven("--text", TEXT, "--seed", 2, "--keep", "head", tmp_path / "first.npz")
+    rows = REGIONS["head"]
+    np.testing.assert_allclose(channels(kept)[:, rows], channels(first)[:, rows], atol=1e-6)
+    assert np.abs(channels(plain)[:, rows] - channels(first)[:, rows]).max() > 0.01
+    # The other regions are the other seed's.
+    assert np.abs(channels(kept)[:, REGIONS["mouth"]] - channels(plain)[:, REGIONS["mouth"]]).mean() < 0.02
+
+
+def test_keyframes_are_met_exactly(driven, tmp_path):
+    pinned = {"keyframes": [{"time": 1.0, "expr": {"browInnerUp": 0.7}}, {"frame": 40, "neck_pose": [0.1, -0.2, 0.05], "jaw_pose": [0.2, 0, 0]}]}
+    (tmp_path / "k.json").write_text(json.dumps(pinned))
+    motion = driven("--text", TEXT, "--keyframes", tmp_path / "k.json")
+    assert motion.expr[25, INDEX["browInnerUp"]] == pytest.approx(0.7, abs=1e-6)
+    np.testing.assert_allclose(motion.neck_pose[40], [0.1, -0.2, 0.05], atol=1e-6)
+    np.testing.assert_allclose(motion.jaw_pose[40], [0.2, 0, 0], atol=1e-6)
+
+
+def test_a_stretch_is_made_anew_in_its_own_file(driven, tmp_path):
+    first = driven("--text", TEXT, "--seed", 1, name="first.npz")
+    again = driven("--redo", tmp_path / "first.npz", "--stretch", 1.0, 1.6, "--seed", 5, name="first.npz")
+    before, after = channels(first), channels(again)
+    np.testing.assert_allclose(after[:25], before[:25], atol=1e-5)
+    np.testing.assert_allclose(after[40:], before[40:], atol=1e-5)
+    assert np.abs(after[25:40] - before[25:40])[:, REGIONS["head"]].max() > 1e-4
+    assert again.sound is not None
+
+
+def test_the_head_follows_anybodys(driven, tmp_path, small_avatar):
+    other = driven("--text", TEXT, "--seed", 3, name="other.npz")
+    swing = np.zeros((len(other), 3), np.float32)
+    swing[:, 1] = 0.1 * np.sin(np.arange(len(other)) / 6)
+    save_motion(Motion(**{**other.__dict__, "neck_pose": swing, "fps": Fraction(25)}), tmp_path / "swing.npz")
+    made = driven("--text", TEXT, "--head-pose", tmp_path / "swing.npz")
+    assert np.corrcoef(made.neck_pose[:, 1], swing[: len(made), 1])[0, 1] > 0.9
+
+
+def test_a_mood_shows_and_marks_in_the_text_say_when(driven):
+    smile = [INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"]]
+    plain, happy = driven("--text", TEXT), driven("--text", TEXT, "--emotion", "happy:1")
+    assert happy.expr[:, smile].mean() > plain.expr[:, smile].mean() + 0.1
+    marked = driven("--text", f"{TEXT}. [happy] {TEXT}.").expr[:, smile].mean(axis=1)
+    assert marked[-50:].mean() > marked[:50].mean() + 0.1
+
+
+def test_nothing_moves_that_shall_not(driven):
+    motion = driven("--text", TEXT, "--head-amount", 0, "--blink-rate", 0, "--gaze", "camera")
+    assert np.ptp(channels(motion)[:, REGIONS["head"]], axis=0).max() < 1e-5
+    assert motion.expr[:, INDEX["eyeBlinkLeft"]].max() < 0.5
+
+
+def test_a_voice_of_ones_own_speaks_the_text(driven, tmp_path):
+    import sys
+
+    (tmp_path / "voice.py").write_text(
+        "import sys\nfrom driver.speech import synthesize\nimport soundfile\n"
+        "s = synthesize(sys.stdin.read(), 'de')\nsoundfile.write(sys.argv[1], s.sound, s.rate)\n"
+    )
+    motion = driven("--text", TEXT, "--tts-command", f"{sys.executable} {tmp_path / 'voice.py'} {{out}}")
+    assert len(motion) > 50
+
+
+def test_a_motion_of_ones_own_is_a_style(driven, tmp_path):
+    driven("--text", f"{TEXT}. {TEXT}.", "--emotion", "sad:1", name="manner.npz")
+    plain, styled = driven("--text", TEXT), driven("--text", TEXT, "--style", tmp_path / "manner.npz")
+    assert np.abs(channels(plain) - channels(styled)).max() > 0.01
+
+
+CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
+    (("--emotion", "cheerful:1"), ("cheerful", "happy")),
+    (("--emotion", "happy:much"), ("happy:much", "NAME:LEVEL")),
+    (("--emotion", "happy:7"), ("happy is 7", "0 to 1")),
+    (("--gaze", "there"), ("--gaze there", "camera")),
+    (("--gaze", "90,0"), ("90", "25")),
+    (("--head-amount", 5), ("head", "0 to 2")),
+    (("--blink-rate", 500), ("blinks", "0 to 60")),
+    (("--keep", "head", "M", "head", "M"), ("--keep", "one motion")),
+    (("--keep", "head", "M", "--head-amount", 0.5), ("--head-amount", "contradicts")),
+    (("--keep", "head", "M", "--head-pose", "M"), ("head",)),
+    (("--keep", "eyes", "M", "--gaze", "camera"), ("--keep eyes", "contradicts")),
+    (("--keep", "head", "none.npz"), ("none.npz", "no such file")),
+    (("--stretch", 1, 2), ("--redo", "--stretch")),
+    (("--tts-command", "voice"), ("{out}",)),
+    (("--audio", "a.wav"), ("--audio and --text", "contradict")),
+    (("--redo", "M", "--stretch", 1, 2), ("--text and --redo", "contradict")),
+    (("--style", "V"), ("stripes", "face")),
+]
+
+
+@pytest.mark.parametrize(("words", "match"), CONTRADICTIONS, ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "")
+def test_what_contradicts_or_is_unknown_is_one_clear_line(refused, driven, small_avatar, tmp_path, faceless_video: Path, words, match):
+    if "M" in words:
+        driven("--text", "hello", name="kept.npz")
+    known = {"M": tmp_path / "kept.npz", "V": faceless_video}
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, *(known.get(str(word), word) for word in words), match=match)
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_stretches_outside_of_the_motion_are_refused(refused, driven, small_avatar, tmp_path):
+    driven("--text", "hello", name="kept.npz")
+    words = ("--redo", tmp_path / "kept.npz", "--stretch", 1.5, 90)
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=("--stretch 1.5 90", "within"))
+
+
+def test_reenacting_takes_no_direction(refused, small_avatar, faceless_video, tmp_path):
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--video", faceless_video, match=("stripes", "face"))
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--video", faceless_video, "--loop", match=("--video", "as it is"))

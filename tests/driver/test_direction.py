@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from driver.channels import INDEX, NUM_CHANNELS, REGIONS
+from driver.conditions import EMOTIONS, conditions
+from driver.direction import Direction, exaggerated, slots
+from driver.features import RATE
+from driver.pins import no_pins, stretch_pins
+from driver.sample import perform
+
+
+def test_nothing_asked_is_the_usual():
+    from driver.conditions import USUAL
+
+    asked = slots(Direction())
+    assert {name: list(np.atleast_1d(asked[name])) for name in USUAL} == {name: list(value) for name, value in USUAL.items()}
+
+
+def test_what_is_asked_for_fits_its_slots():
+    asked = slots(Direction(emotion={"happy": 0.5, "sad": 0.2}, gaze=(10, 5), mode="listen", blinks=40, head=0.5))
+    rows = conditions(3, asked)
+    assert rows.isfinite().all()
+    assert asked["emotion"][EMOTIONS.index("happy")] == 0.5 and asked["head"] == -1 and asked["blinks"] == pytest.approx(0.9)
+    down, left = np.degrees(np.array(asked["gaze"]) * 0.25)
+    assert (down, left) == (pytest.approx(-5), pytest.approx(10))
+
+
+def test_emotions_together_are_no_stronger_than_one():
+    assert sum(slots(Direction(emotion={"happy": 0.9, "angry": 0.9}))["emotion"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"emotion": {"cheerful": 1}}, "no emotion is called 'cheerful'; there are happy"),
+        ({"emotion": {"happy": 1.5}}, "choose 0 to 1"),
+        ({"head": 3.0}, "amount of the head is 3"),
+        ({"mouth": float("nan")}, "amount of the mouth"),
+        ({"blinks": -1.0}, "blinks a minute"),
+        ({"gaze": (40.0, 0.0)}, "gaze 40,0"),
+        ({"gaze": (float("nan"), 0.0)}, "gaze"),
+        ({"mode": "sing"}, "no mode"),
+    ],
+)
+def test_what_nobody_can_do_is_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        Direction(**options)
+
+
+def test_no_amount_is_no_motion_and_no_blinks_are_open_eyes():
+    rng = np.random.default_rng(0)
+    frames = rng.uniform(0, 0.2, (100, NUM_CHANNELS)).astype(np.float32)
+    frames[40:46, INDEX["eyeBlinkLeft"]] = 1.0
+    made = exaggerated(frames, Direction(head=0, brows=0, mouth=0, blinks=0))
+    assert np.ptp(made[:, REGIONS["head"]], axis=0).max() < 1e-6 and np.ptp(made[:, REGIONS["brows"]], axis=0).max() < 1e-6
+    assert not made[:, REGIONS["mouth"]].any()
+    assert made[:, INDEX["eyeBlinkLeft"]].max() < 0.2
+    np.testing.assert_array_equal(exaggerated(frames, Direction()), frames)
+
+
+def test_what_is_pinned_is_not_exaggerated():
+    frames = np.full((40, NUM_CHANNELS), 0.2, np.float32)
+    pins = no_pins(30)
+    pins.known[5, REGIONS["head"]], pins.values[5, REGIONS["head"]] = True, 0.3
+    made = exaggerated(frames, Direction(head=0.1, pins=pins))
+    assert (made[5, REGIONS["head"]] == np.float32(0.3)).all()
+
+
+def test_a_stretch_is_made_anew_and_the_rest_stays(tiny_net, lips, babble):
+    sound = babble[: 4 * RATE]
+    before = perform(sound, tiny_net, lips, Direction(), seed=1, steps=2)
+    made = perform(sound, tiny_net, lips, Direction(pins=stretch_pins(before, 40, 60)), seed=2, steps=2)
+    np.testing.assert_array_equal(made[:40], before[:40])
+    np.testing.assert_array_equal(made[60:], before[60:])
+    assert not np.allclose(made[40:60, REGIONS["head"]], before[40:60, REGIONS["head"]], atol=1e-4)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 5.0])
+def test_a_loop_leads_back_to_its_beginning(tiny_net, lips, babble, seconds):
+    sound = np.tile(babble, 3)[: int(seconds * RATE)]
+    plain, loop = (perform(sound, tiny_net, lips, Direction(loop=loop), seed=1, steps=2) for loop in (False, True))
+    assert len(loop) == len(plain)
+    if seconds == 5.0:
+        np.testing.assert_array_equal(loop[:100], plain[:100])
+    turn = REGIONS["head"]
+
+    def jump(frames: np.ndarray) -> float:
+        return float(np.abs(frames[0, turn] - frames[-1, turn]).max())
+
+    assert jump(loop) <= jump(plain) + 1e-3

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from driver.channels import NUM_CHANNELS, REGIONS
+from driver.conditions import conditions
+from driver.features import LOOKAHEAD, NUM_FEATURES, RATE, features, num_frames, silence
+from driver.model import PAST
+from driver.stream import HOP, PREFIX, SAMPLES, Stream, frame_noise
+
+
+def streamed(stream: Stream, sound: np.ndarray, sizes: list[int]) -> np.ndarray:
+    made, position = [], 0
+    while position < len(sound):
+        for size in sizes:
+            made.append(stream.push(sound[position : position + size]))
+            position += size
+    return np.concatenate([*made, stream.finish()])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(st.integers(100, 5000), min_size=1, max_size=6), hop=st.sampled_from([1, HOP, 5, 64]))
+def test_however_the_sound_is_cut_the_motion_is_the_same(tiny_net, lips, babble, sizes, hop):
+    sound = babble[: RATE + 123]
+    whole = streamed(Stream(tiny_net, lips, seed=3, steps=1, hop=hop), sound, [len(sound)])
+    cut = streamed(Stream(tiny_net, lips, seed=3, steps=1, hop=hop), sound, sizes)
+    assert len(whole) == num_frames(len(sound))
+    assert whole.tobytes() == cut.tobytes()
+
+
+def test_a_hop_is_out_as_soon_as_the_look_ahead_is_heard(tiny_net, lips, babble):
+    stream, counts = Stream(tiny_net, lips, steps=1), []
+    for frame in range(12):
+        counts.append(len(stream.push(babble[frame * SAMPLES : (frame + 1) * SAMPLES])))
+    expected = [0] * (HOP + LOOKAHEAD - 1) + [HOP]
+    assert counts == [*expected, 0, 0, HOP, 0, 0, HOP, 0]
+
+
+def test_windows_hear_what_the_whole_holds(tiny_net, lips, babble, monkeypatch):
+    whole = np.concatenate([silence(PAST), features(babble), silence(100)])
+    heard = []
+
+    def sample(net, lips, features, noise, *rest):
+        heard.append(features.numpy())
+        return np.zeros(noise.shape, np.float32)
+
+    monkeypatch.setattr("driver.stream.sample_window", sample)
+    streamed(Stream(tiny_net, lips, hop=7), babble, [1000])
+    for number, window in enumerate(heard):
+        first = max(0, 7 * number - PREFIX)
+        np.testing.assert_allclose(window, whole[first : first + len(window)], atol=2e-5)
+
+
+def test_a_stream_of_nothing_is_one_frame_of_rest(tiny_net, lips):
+    assert Stream(tiny_net, lips, steps=1).finish().shape == (1, NUM_CHANNELS)
+
+
+def test_what_is_pinned_and_asked_is_of_the_absolute_frame(tiny_net, lips, babble):
+    seen: list[tuple[int, int]] = []
+
+    def asking(first: int, last: int) -> torch.Tensor:
+        seen.append((first, last))
+        return conditions(last - first)
+
+    def pinning(first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+        known = torch.zeros(last - first, NUM_CHANNELS, dtype=torch.bool)
+        known[[frame - first for frame in (20, 21) if first <= frame < last]] = True
+        return torch.full(known.shape, 0.25), known
+
+    made = streamed(Stream(tiny_net, lips, steps=1, hop=4, asking=asking, pinning=pinning), babble[:RATE], [500])
+    assert (made[20:22] == 0.25).all() and not (made[19] == 0.25).all()
+    assert seen[:3] == [(0, 4), (0, 8), (0, 12)] and seen[5] == (20 - PREFIX, 24)
+
+
+def test_windows_that_are_wholly_given_need_no_network(tiny_net, lips, babble, monkeypatch):
+    monkeypatch.setattr("driver.stream.sample_window", None)
+
+    def pinning(first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.ones(last - first, NUM_CHANNELS), torch.ones(last - first, NUM_CHANNELS, dtype=torch.bool)
+
+    assert (streamed(Stream(tiny_net, lips, pinning=pinning), babble[:RATE], [RATE]) == 1).all()
+
+
+def test_codes_of_an_encoder_are_needed_where_it_hears_by_them(tiny_net, lips):
+    with pytest.raises(ValueError, match="whole sound"):
+        Stream(tiny_net, lips, codes=np.zeros((3, NUM_FEATURES), np.float32))
+
+
+def test_noise_belongs_to_the_frame():
+    whole = frame_noise(5, 0, 300)
+    np.testing.assert_array_equal(frame_noise(5, 100, 250), whole[100:250])
+    mouth, rest = REGIONS["mouth"], np.concatenate([REGIONS[name] for name in ("brows", "eyes", "head")])
+    assert abs(whole.mean()) < 0.02
+    assert whole[:, rest].std() == pytest.approx(1, abs=0.02)
+    assert 0.1 < whole[:, mouth].std() < 0.9
+    other = frame_noise(6, 0, 300)
+    # Another seed moves the head in another way, and says the same.
+    np.testing.assert_array_equal(whole[:, mouth], other[:, mouth])
+    assert abs(np.corrcoef(whole[:, rest].ravel(), other[:, rest].ravel())[0, 1]) < 0.05
