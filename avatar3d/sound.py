@@ -54,6 +54,30 @@ def read_sound(path: Path | str, rate: int = 16000) -> np.ndarray:
     return np.concatenate(chunks)
 
 
+def read_tracks(path: Path | str, rate: int = 16000) -> list[np.ndarray]:
+    """The channels of a sound file [samples] each, mono float32 at `rate`: one voice on each.
+
+    Raises:
+        UserError: unreadable, or no sample in it.
+    """
+    from math import gcd
+
+    import soundfile
+    from scipy.signal import resample_poly
+
+    try:
+        info = soundfile.info(path)
+        if info.duration > MAX_SECONDS:
+            raise UserError(f"{path}: the sound is longer than {MAX_SECONDS // 3600} hours; cut out the part you need")
+        sound, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"{path}: is no sound file with tracks that can be read; give a WAV or FLAC") from error
+    if not len(sound):
+        raise UserError(f"{path}: the sound track holds no sample; record it again")
+    divisor = gcd(own_rate, rate)
+    return [np.ascontiguousarray(resample_poly(channel, rate // divisor, own_rate // divisor), np.float32) for channel in sound.T]
+
+
 def _chunks(container: InputContainer, stream: AudioStream, rate: int) -> Iterator[tuple[int, np.ndarray]]:
     """Decoded pieces with the sample index that their time stamp stands for."""
     resampler: av.AudioResampler | None = None

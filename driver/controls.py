@@ -49,6 +49,9 @@ class _Performed:
     made: np.ndarray
 
 
+_Measure = Callable[[list[_Performed]], float]
+
+
 def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -> list[Effect]:
     """The table of all controls.
 
@@ -60,7 +63,7 @@ def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -
     """
     plain = [perform(take.sound, net, lips, Direction(), seed=number, steps=steps) for number, take in enumerate(takes)]
 
-    def measured(control: str, wanted: str, direct: Callable[[np.ndarray], Direction], measure: Callable[[list[_Performed]], float], seed=0) -> Effect:
+    def measured(control: str, wanted: str, direct: Callable[[np.ndarray], Direction], measure: _Measure, seed: int = 0) -> Effect:
         done = [
             _Performed(take, usual, perform(take.sound, net, lips, direct(usual), seed=number + seed, steps=steps))
             for number, (take, usual) in enumerate(zip(takes, plain, strict=True))
@@ -84,11 +87,12 @@ def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -
         wanted = f"degrees {'right' if axis else 'down'}: {target:g}"
         rows.append(measured(f"gaze {right:g},{up:g}", wanted, _with(gaze=(right, up)), _gaze(axis)))
     for mode in ("listen", "idle"):
-        rows.append(measured(f"mode {mode}", "lips' motion, mm RMS: 0", _with(mode=mode), lambda done: _mean(lip_motion_mm(each.made, lips.head) for each in done)))
+        rows.append(measured(f"mode {mode}", "lips' motion, mm RMS: 0", _with(mode=mode), _lip_motion(lips)))
     rows.append(measured("another seed", "head's distance (1.41: nothing in common)", lambda _: Direction(), _distance("head", net), seed=1000))
     rows.append(measured("keep head", "error, degrees: 0", lambda usual: Direction(pins=region_pins(usual[::-1], "head", len(usual))), _pin_error))
-    rows.append(measured("keyframes", "acceleration at them against elsewhere: 1", lambda usual: Direction(pins=_keyframes(usual)), _at_keyframes))
-    rows.append(measured("redo a second", "acceleration at its ends against elsewhere: 1", lambda usual: Direction(pins=_middle(usual)), _at_ends, seed=500))
+    smooth = "acceleration there against elsewhere: 1"
+    rows.append(measured("keyframes", smooth, lambda usual: Direction(pins=_keyframes(usual)), _at_keyframes))
+    rows.append(measured("redo a second", smooth, lambda usual: Direction(pins=_middle(usual)), _at_ends, seed=500))
     rows.append(measured("loop", "jump at the turn against steps elsewhere: 1", _with(loop=True), _jump))
     return rows
 
@@ -119,7 +123,7 @@ def _lips_apart(done: list[_Performed], lips: Lips) -> float:
     return _mean(metrics.lip_vertex_error(made, plain) for made, plain in pairs)
 
 
-def _shown(name: str) -> Callable[[list[_Performed]], float]:
+def _shown(name: str) -> _Measure:
     """How much of an emotion's face the difference to the plain performance holds: its projection on that face."""
     face = mood_face({name: 1.0})
 
@@ -129,7 +133,7 @@ def _shown(name: str) -> Callable[[list[_Performed]], float]:
     return measure
 
 
-def _spread(region: str) -> Callable[[list[_Performed]], float]:
+def _spread(region: str) -> _Measure:
     rows = REGIONS[region]
 
     def measure(done: list[_Performed]) -> float:
@@ -146,7 +150,7 @@ def _blink_rate(done: list[_Performed]) -> float:
     return blinks_per_minute([each.made for each in done])
 
 
-def _gaze(axis: int) -> Callable[[list[_Performed]], float]:
+def _gaze(axis: int) -> _Measure:
     """Where the eyes look most of the time, degrees against straight ahead, lids open, head and torso counted."""
 
     def measure(done: list[_Performed]) -> float:
@@ -159,7 +163,11 @@ def _gaze(axis: int) -> Callable[[list[_Performed]], float]:
     return measure
 
 
-def _distance(region: str, net: DriverNet) -> Callable[[list[_Performed]], float]:
+def _lip_motion(lips: Lips) -> _Measure:
+    return lambda done: _mean(lip_motion_mm(each.made, lips.head) for each in done)
+
+
+def _distance(region: str, net: DriverNet) -> _Measure:
     rows, spread = REGIONS[region], net.std.numpy()[REGIONS[region]]
 
     def measure(done: list[_Performed]) -> float:

@@ -22,7 +22,8 @@ _LEARNED = (-1.2, 0.9)
 """Octaves of the usual amount that training has shown; what is asked beyond is reached by scaling."""
 _BLINK_FRAMES = round(0.7 * FPS)
 """Longer than a blink lasts, shorter than eyes stay closed on purpose."""
-_AMOUNTS = {"mouth": "mouth", "brows": "brows", "head": "head"}
+_AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
+"""Regions whose amount can be asked for, and the share of the asked octaves that the network follows (`driver.controls`); the rest is scaled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def slots(direction: Direction) -> Asked:
         "mode": [float(direction.mode == name) for name in MODES],
         "blinks": _octaves(1.0 if direction.blinks is None else direction.blinks / USUAL_BLINKS),
     }
-    asked |= {slot: _octaves(getattr(direction, name)) for name, slot in _AMOUNTS.items()}
+    asked |= {name: _octaves(getattr(direction, name)) for name in _AMOUNTS}
     if direction.style is not None:
         asked["style"] = direction.style
     if direction.gaze is not None:
@@ -89,15 +90,17 @@ def _octaves(factor: float) -> float:
 
 
 def exaggerated(frames: np.ndarray, direction: Direction) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] scaled by what the network could not be asked for, and without blinks where there shall be none.
+    """Frames [T, NUM_CHANNELS] scaled by what the network does not do when it is asked for it, and without blinks where there shall be none.
 
     What is pinned stays.
     """
     made = frames.copy()
-    for name in _AMOUNTS:
+    pinned = None if direction.pins is None else sized(direction.pins, len(made))
+    for name, followed in _AMOUNTS.items():
         rows, wanted = REGIONS[name], getattr(direction, name)
-        left = wanted / 2 ** _octaves(wanted)
-        if abs(left - 1) < 1e-6:
+        left = wanted / 2 ** (followed * _octaves(wanted))
+        # Scaling would tear a motion off what is pinned in it.
+        if abs(left - 1) < 1e-6 or (pinned is not None and pinned.known[:, rows].any()):
             continue
         # A mouth moves about its rest, which is zero; head and brows about where they mostly are.
         rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0)
@@ -105,7 +108,4 @@ def exaggerated(frames: np.ndarray, direction: Direction) -> np.ndarray:
     if direction.blinks == 0:
         for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
             made[:, INDEX[lid]] = grey_opening(made[:, INDEX[lid]], size=_BLINK_FRAMES)
-    if direction.pins is not None:
-        pinned = sized(direction.pins, len(made))
-        made = np.where(pinned.known, pinned.values, made)
-    return made
+    return made if pinned is None else np.where(pinned.known, pinned.values, made)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
+from avatar3d.head.retarget import fit_retarget, retarget
+from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
-from driver.channels import check_driven_head, unpack
+from driver.channels import unpack
 from driver.conditions import USUAL, Asked, conditions
 from driver.direction import Direction, exaggerated, slots
 from driver.encoders import load_encoder
@@ -45,7 +48,7 @@ def drive(
     Args:
         sound: [samples] or [samples, channels], -1..1.
         rate: Hz.
-        head: the embedded head, or one with its expressions.
+        head: the embedded head, one with its expressions, or any other with landmarks, to which the motion is retargeted.
         seed: another seed, other blinks, gaze and head; the same seed, the same motion.
         steps: of the flow, 1-64; 2 are fast, and move head and lids half as much.
         shape: [S] identity, default the mean.
@@ -56,17 +59,24 @@ def drive(
         guidance: see `driver.window.sample_window`.
 
     Raises:
-        UserError: the head has no ARKit expressions, the sound is empty, or the weights cannot be used.
+        UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
         ValueError: seed or steps are out of range, or what is asked for does not fit.
     """
-    check_driven_head(head)
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected 0 or more")
     if not 1 <= steps <= 64:
         raise ValueError(f"steps is {steps}, expected 1 to 64")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
-    frames = perform(clean, net, lips_of(head), direction, seed=seed, steps=steps, asked=asked, guidance=guidance)
+    carrier = head if head.expr_names == EXPR_NAMES else load_head()
+    frames = perform(clean, net, lips_of(carrier), direction, seed=seed, steps=steps, asked=asked, guidance=guidance)
+    if carrier is head:
+        return motion_of(frames, head, shape, sound, rate)
+    return retarget(motion_of(frames, carrier, None, sound, rate), fit_retarget(carrier, head), shape)
+
+
+def motion_of(frames: np.ndarray, head: HeadModel, shape: np.ndarray | None, sound: np.ndarray, rate: int) -> Motion:
+    """Frames [T, NUM_CHANNELS] as a motion of a head with its sound; arguments as of `drive`."""
     mono = np.asarray(sound, np.float32)
     return Motion(
         **unpack(frames, head.jaw_open_angle),
@@ -91,6 +101,9 @@ def perform(
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction), **(asked or {})}, direction.pins
+    if direction.mode == "idle":
+        # Who does neither speak nor listen hears nothing.
+        sound = np.zeros_like(sound)
 
     def make(sound: np.ndarray, asked: Asked, pinning: Pinning) -> np.ndarray:
         return np.concatenate(list(generate(sound, net, lips, seed=seed, steps=steps, asked=asked, pinning=pinning, guidance=guidance)))

@@ -1,7 +1,7 @@
 """An avatar performing a motion, as a video file."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -72,13 +72,61 @@ def film(
         drawn = draw(avatar, motion, time, cameras(time), background(index), threads=threads, workspace=workspace)
         return (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
 
+    return write_film(path, picture, count, fps, motion, [avatar], progress)
+
+
+def film_together(
+    performers: Sequence[tuple[Avatar, Motion, CameraPath]],
+    path: Path | str,
+    *,
+    background: Background,
+    fps: Fraction | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> int:
+    """Draw several avatars side by side, each with its camera, and write them as MP4 with the first one's sound; returns the number of frames.
+
+    Args:
+        performers: avatar, motion and camera over time of each; all pictures are of one height.
+        path: of the MP4.
+        background: behind each.
+        fps: frames per second; default the first motion's.
+        threads: for drawing; default all cores.
+        progress: called after every frame.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    _, lead, _ = performers[0]
+    fps = fps or lead.fps
+    threads = threads or len(os.sched_getaffinity(0))
+    workspace = Workspace()
+
+    def picture(index: int) -> np.ndarray:
+        time = float(index / fps)
+        drawn = [
+            draw(who, what, time, seen(time), background(index), threads=threads, workspace=workspace).rgb.copy() for who, what, seen in performers
+        ]
+        return (np.clip(np.concatenate(drawn, axis=1), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+    return write_film(path, picture, max(int(lead.duration * fps), 1), fps, lead, [who for who, _, _ in performers], progress)
+
+
+def write_film(
+    path: Path | str, picture: Callable[[int], np.ndarray], count: int, fps: Fraction, motion: Motion, avatars: Sequence[Avatar], progress: Progress
+) -> int:
+    """Write pictures as MP4 with a motion's sound, and whose heads they show in the metadata; returns the number of frames.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     first = picture(0)
-    subject = avatar.metadata.get("subject") or "a captured person"
-    comment = f"{SYNTHETIC} Subject: {subject}. Consent: {avatar.metadata.get('consent') or 'not recorded'}."
+    subjects = [avatar.metadata.get("subject") or "a captured person" for avatar in avatars]
+    consents = [avatar.metadata.get("consent") or "not recorded" for avatar in avatars]
+    comment = f"{SYNTHETIC} Subject: {', '.join(subjects)}. Consent: {', '.join(consents)}."
     height, width = first.shape[:2]
-    writer = VideoWriter(
-        path, fps=fps, size=(width, height), sound=motion.sound, sound_rate=motion.sound_rate, title=f"avatar3d: {subject}", comment=comment
-    )
+    title = f"avatar3d: {', '.join(subjects)}"
+    writer = VideoWriter(path, fps=fps, size=(width, height), sound=motion.sound, sound_rate=motion.sound_rate, title=title, comment=comment)
     # One frame is encoded while the next is drawn.
     with writer as video, ThreadPoolExecutor(1) as pool:
         pending: Future = pool.submit(video.write, first)

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import check_range, note, open_avatar, say
 from avatar3d.cli.direct import Directing
+from avatar3d.cli.live_drive import drive_live
 from avatar3d.cli.talk import Talking, check_talk, performance
 
 if TYPE_CHECKING:
@@ -42,11 +43,14 @@ def speak(
         fps: frames per second of the video; default 25.
         head: file of the avatar's head model where it is not the embedded one.
     """
+    from avatar3d.errors import UserError
     from avatar3d.files import check_output
 
     check_output(out, avatar, *_sources(talking, directing))
     check_film(out, camera, size, background, fps)
     check_talk(talking, directing)
+    if talking.live is not None:
+        raise UserError("--live: makes a motion as the sound comes in; use `avatar3d drive`, then `avatar3d render`")
     person = open_avatar(avatar, head)
     _film(person, performance(person, avatar, talking, directing), out, camera, size, background, capture, fps)
 
@@ -78,9 +82,12 @@ def drive(
     check_output(out, avatar, *(path for path in _sources(talking, directing) if path != talking.redo))
     check_talk(talking, directing)
     person = open_avatar(avatar, head)
-    motion = performance(person, avatar, talking, directing)
-    save_motion(motion, out)
-    say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
+    if talking.live is not None:
+        drive_live(person, avatar, out, talking, directing)
+    else:
+        motion = performance(person, avatar, talking, directing)
+        save_motion(motion, out)
+        say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(f"next: avatar3d render {avatar} --motion {out} -o {out.with_suffix('.mp4')}")
 
 

@@ -1,10 +1,11 @@
 """What an avatar shall say: the options that speak and drive share, and the sound and the known phones that they mean."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.cli.common import check_range
+from avatar3d.cli.live_drive import check_live
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,10 @@ class Talking:
     tts_command: str | None = None
     """a command that speaks --text with another voice: it gets the words on standard input and writes the sound to the file that it is
     given as {out}, for instance 'piper -m voice.onnx -f {out}'."""
+    live: str | None = None
+    """for drive: follow sound as it comes in: mic, tcp://127.0.0.1:PORT (16 kHz mono, 16 bits, one sender), or a file at its own speed."""
+    listen_to: Path | None = None
+    """what another person says meanwhile, on the same clock: while it is silent itself, the avatar listens to that."""
     transcript: Path | None = None
     """text file of all that is said in --audio, in English: the mouth then knows its sounds."""
     video: Path | None = None
@@ -64,12 +69,14 @@ def check_talk(options: Talking, directing: "Directing") -> None:
     """
     from avatar3d.errors import UserError
 
-    sources = {"--audio": options.audio, "--text": options.text, "--video": options.video, "--redo": options.redo}
+    sources = {"--audio": options.audio, "--text": options.text, "--video": options.video, "--redo": options.redo, "--live": options.live}
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1 and given != ["--audio", "--redo"]:
         raise UserError(f"speech: {' and '.join(given)} contradict each other; give one of them")
     if not given:
         raise UserError("speech: give --audio FILE, --text WORDS or --video FILE")
+    if options.live is not None:
+        check_live(options, directing)
     if options.transcript is not None and options.audio is None:
         raise UserError("--transcript: says what is said in --audio; with --text it is known already")
     if options.tts_command is not None and options.text is None:
@@ -80,9 +87,28 @@ def check_talk(options: Talking, directing: "Directing") -> None:
         raise UserError("--emotion: contradicts the marks in the text; say all moods in one of the two")
     if options.video is not None and directing != type(directing)():
         raise UserError("--video: takes the motion over as it is; leave the options that direct it out")
+    if options.listen_to is not None and directing.mode != "speak":
+        raise UserError(f"--mode {directing.mode}: contradicts --listen-to, which says when the avatar speaks, listens and idles")
     check_range("--seed", options.seed, 0, 2**31 - 1)
     check_range("--steps", options.steps, 1, 64)
     check_range("--guidance", options.guidance, 0, 4)
+
+
+def check_other_head(directing: "Directing", options: Talking, avatar: Path) -> None:
+    """Refuse what is said in the channels of the embedded head, for an avatar on another.
+
+    Raises:
+        UserError: names the option.
+    """
+    from avatar3d.errors import UserError
+
+    given = {
+        "--style": directing.style, "--keep": directing.keep, "--head-pose": directing.head_pose, "--keyframes": directing.keyframes,
+        "--redo": options.redo,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise UserError(f"{name}: needs a head with ARKit's expressions, and {avatar} is on another; leave it out")
 
 
 def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Directing") -> "Motion":
@@ -91,15 +117,17 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     Raises:
         UserError: a file, a voice or the driver cannot be used.
     """
+    from avatar3d.arkit import EXPR_NAMES
     from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from avatar3d.cli.direct import direction_of, pinned_exactly
-    from driver.channels import EXPR, check_driven_head
+    from driver.channels import EXPR
     from driver.features import as_mono16k, num_frames
     from driver.manner import mood_face
     from driver.sample import drive
     from driver.weights import load_weights, network_of
 
-    check_driven_head(person.head)
+    if person.head.expr_names != EXPR_NAMES:
+        check_other_head(directing, options, avatar)
     if options.video is not None:
         return _reenacted(person, options.video)
     said, former = _said(person, options, directing.mode)
@@ -109,12 +137,17 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     redo = None if former is None or options.stretch is None else (former, *options.stretch)
     frames = num_frames(len(as_mono16k(said.sound, said.rate)))
     direction, exact = direction_of(directing, person, net, frames, own, redo)
+    attended = said if options.listen_to is None else _in_turn(said, options.listen_to)
     motion = drive(
-        said.sound, said.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
-        direction=direction, asked=said.asked, guidance=options.guidance,
+        attended.sound, attended.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
+        direction=direction, asked=attended.asked, guidance=options.guidance,
     )  # fmt: skip
+    if attended is not said:
+        # What is heard in the film is the conversation.
+        motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
-    return pinned_exactly(person.admit(motion, own, mood_face(moods)[EXPR]), exact, person)
+    meant = mood_face(moods)[EXPR] if person.head.expr_names == EXPR_NAMES else 0.0
+    return pinned_exactly(person.admit(motion, own, meant), exact, person)
 
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":
@@ -144,6 +177,29 @@ def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion 
     return Said(sound, rate, known), former
 
 
+def _in_turn(said: Said, other: Path) -> Said:
+    """What is attended to while another one talks as well."""
+    from avatar3d.sound import read_sound
+    from driver.features import RATE, as_mono16k
+    from driver.turns import take_turns
+
+    own, their = as_mono16k(said.sound, said.rate), as_mono16k(read_sound(other, RATE), RATE, other)
+    sound, rows = take_turns(own, their[: len(own)])
+    return Said(sound, RATE, {**said.asked, "mode": rows})
+
+
+def conversation(own: "np.ndarray", rate: int, other: Path | None) -> "np.ndarray":
+    """Two sounds at once, as loud as the first."""
+    import numpy as np
+
+    from avatar3d.sound import read_sound
+
+    assert other is not None
+    their = read_sound(other, rate)[: len(own)]
+    both = own + np.concatenate([their, np.zeros(len(own) - len(their), np.float32)])
+    return both / max(1.0, float(np.abs(both).max()))
+
+
 def _spoken(text: str, options: Talking) -> Said:
     from driver.script import perform_script, read_script
     from driver.tts_command import speak_by
@@ -155,8 +211,6 @@ def _spoken(text: str, options: Talking) -> Said:
 
 def _reenacted(person: "Avatar", source: Path) -> "Motion":
     """Somebody's motion as the avatar's: zero being their own calm face, within what the avatar has seen."""
-    from dataclasses import replace
-
     from avatar3d.cli.direct import recorded
     from avatar3d.statistics import motion_statistics, relative
 

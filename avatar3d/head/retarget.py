@@ -85,7 +85,7 @@ def fit_retarget(source: HeadModel, target: HeadModel, hinge: bool = False) -> R
     """The map from the source's coefficients to the target's, on the mean heads; about a second, kept for the process.
 
     Least squares with a ridge in standard deviations around the coefficients of the same name, where both heads have it. One
-    standard deviation is 1 for expressions and lids.
+    standard deviation is 1 for expressions and lids. The blink is copied.
 
     Args:
         source: the head that motions come from.
@@ -116,11 +116,14 @@ def fit_retarget(source: HeadModel, target: HeadModel, hinge: bool = False) -> R
     prior[-3:] = 0
     # On its own head a motion is what it is, bounds or not.
     bounded = np.array([name in ARKIT_NAMES and (hinge or not alike) for name in coefficients])
+    gram, cross = basis.T @ basis + penalty, basis.T @ wanted + penalty @ prior
+    # A lid at 1 is closed, on every head: it is copied, because a sliver of an eye shows where points agree to half a millimetre.
+    for name in set(LIDS) & set(names) & set(coefficients):
+        cross[:, names.index(name)] = gram[:, coefficients.index(name)]
     mapping = Retarget(
         source=source.fingerprint, target=target.fingerprint, channels=names, coefficients=coefficients, scale=s, jaw=turn,
-        gram=basis.T @ basis + penalty, cross=basis.T @ wanted + penalty @ prior,
-        lower=np.where(bounded, 0.0, -np.inf), upper=np.where(bounded, 1.0, np.inf), source_expr=source.num_expr,
-        target_expr=target.num_expr, num_shape=target.num_shape, points=len(rows.weight),
+        gram=gram, cross=cross, lower=np.where(bounded, 0.0, -np.inf), upper=np.where(bounded, 1.0, np.inf),
+        source_expr=source.num_expr, target_expr=target.num_expr, num_shape=target.num_shape, points=len(rows.weight),
         size=np.zeros(0), residual=np.zeros(0),
     )  # fmt: skip
     full = np.r_[np.ones(len(names) - 3), source.jaw_open_angle, SIDEWAYS, SIDEWAYS]

@@ -9,7 +9,7 @@ import torch
 from avatar3d.avatar_file import save_avatar
 from avatar3d.drawing import draw
 from avatar3d.head.store import load_head
-from avatar3d.motion import rest_motion
+from avatar3d.motion import load_motion, rest_motion
 from recon.bench import bench_avatar, bench_camera
 from recon.evaluation import evaluate
 from recon.fit import fit
@@ -47,11 +47,15 @@ def test_fitting_works_on_flame(flame_file, tmp_path):
     assert torch.isfinite(avatar.pose(motion, 0.2).position).all()
 
 
-def test_speech_for_flame_is_refused_naming_what_is_missing(refused, flame_file, spoken, tmp_path):
-    avatar = tmp_path / "flame.avatar"
-    save_avatar(bench_avatar(load_head(flame_file), 500), avatar)
-    refused("speak", avatar, "--audio", spoken, "-o", tmp_path / "out.mp4", "--head", flame_file, match=("expressions",))
-    assert not (tmp_path / "out.mp4").exists()
+def test_an_avatar_on_flame_speaks(run, refused, flame_file, spoken, tmp_path):
+    avatar, head = tmp_path / "flame.avatar", load_head(flame_file)
+    save_avatar(bench_avatar(head, 500), avatar)
+    words = ("drive", avatar, "--audio", spoken, "-o", tmp_path / "said.npz", "--head", flame_file)
+    outcome = run(*words)
+    assert outcome.status == 0, outcome.err
+    motion = load_motion(tmp_path / "said.npz", head)
+    assert np.ptp(motion.jaw_pose[:, 0]) > 0.02 and motion.eyelids is not None
+    refused(*words, "--keyframes", tmp_path / "k.json", match=("--keyframes", "ARKit"))
 
 
 def test_an_avatar_on_flame_needs_its_head(refused, flame_file, tmp_path):

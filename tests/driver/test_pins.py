@@ -51,7 +51,7 @@ def test_keyframes_that_cannot_be_met_are_one_clear_line(written, content, match
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="none.json"):
+    with pytest.raises(UserError, match=r"none\.json"):
         keyframe_pins(tmp_path / "none.json", 5)
 
 

@@ -1,0 +1,131 @@
+"""drive --live: an avatar follows sound as it comes in."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar3d.cli.common import note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.cli.direct import Directing
+    from avatar3d.cli.talk import Talking
+    from avatar3d.motion import Motion
+    from driver.live import LiveReport
+    from driver.sources import Source
+
+_TOLD_EVERY = 25
+"""Frames between two lines of progress."""
+
+
+def check_live(options: "Talking", directing: "Directing") -> None:
+    """Refuse what cannot be had while the sound is not known yet.
+
+    Raises:
+        UserError: names the option.
+    """
+    from avatar3d.errors import UserError
+
+    given = {
+        "--loop": directing.loop, "--keep": directing.keep, "--keyframes": directing.keyframes, "--head-pose": directing.head_pose,
+        "--transcript": options.transcript, "--listen-to": options.listen_to,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise UserError(f"{name}: needs the whole sound beforehand; leave it out with --live, or give the sound with --audio")
+    amounts = {"--head-amount": directing.head_amount, "--brow-amount": directing.brow_amount, "--mouth-amount": directing.mouth_amount}
+    for name, amount in amounts.items():
+        if amount == 0:
+            raise UserError(f"{name} 0: needs the whole motion; leave it out with --live")
+
+
+def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
+    """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
+
+    Raises:
+        UserError: the source cannot be used or fails; what was made until then is written.
+    """
+    import numpy as np
+    import torch
+
+    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
+    from avatar3d.cli.direct import direction_of
+    from driver.channels import check_driven_head
+    from driver.conditions import USUAL, conditions
+    from driver.direction import slots
+    from driver.features import RATE
+    from driver.lips import lips_of
+    from driver.live import perform_live
+    from driver.sources import open_source
+    from driver.stream import Stream
+    from driver.weights import load_weights, network_of
+
+    assert options.live is not None
+    check_driven_head(person.head)
+    weights = read_driver(avatar) if options.own_driver else None
+    net = load_weights() if weights is None else network_of(weights, f"{avatar}: its own driver", DRIVER_REMEDY)
+    direction, _ = direction_of(directing, person, net, 1, weights is not None)
+    row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction)})
+    lips = lips_of(person.head)
+
+    def asking(first: int, last: int) -> torch.Tensor:
+        return row.expand(last - first, -1)
+
+    def fresh() -> Stream:
+        return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, guidance=options.guidance)
+
+    source = open_source(options.live)
+    # The first windows are slow: they are made before anybody waits for them.
+    fresh().push(np.zeros(RATE, np.float32))
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    heard: list[np.ndarray] = []
+    say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
+    try:
+        frames, report = perform_live(_kept(source, heard), fresh(), _tell)
+    except BaseException as error:
+        frames, report = getattr(error, "performed", (None, None))
+        if frames is not None and report is not None and heard:
+            _write(person, frames, heard, out, weights is not None, report)
+        if isinstance(error, KeyboardInterrupt) and heard:
+            return
+        raise
+    _write(person, frames, heard, out, weights is not None, report)
+
+
+def _kept(source: "Source", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]":
+    """The pieces of a source, each also kept in 16 bits."""
+    import numpy as np
+
+    for piece in source:
+        heard.append((np.clip(piece, -1, 1) * 32767).astype(np.int16))
+        yield piece
+
+
+def _tell(number: int, frame: "np.ndarray") -> None:
+    from driver.channels import JAW
+    from driver.features import FPS
+
+    if number % _TOLD_EVERY == 0:
+        note(f"{number / FPS:.0f} s, jaw {100 * float(frame[JAW]):.0f} %")
+
+
+def _write(person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, report: "LiveReport") -> None:
+    import numpy as np
+
+    from avatar3d.motion import save_motion
+    from driver.features import RATE
+    from driver.sample import motion_of
+
+    sound = np.concatenate(heard).astype(np.float32) / 32767
+    motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own)
+    save_motion(motion, out)
+    middle, slow, most = report.latency
+    say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
+    say(f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}")
+    say(f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late")
+    if not report.reproducible:
+        used = ", ".join(f"{steps} in {count} hops" for steps, count in sorted(report.steps.items(), reverse=True))
+        say(f"the machine was busy, and steps were saved ({used}): this motion cannot be made again from its sound and seed")

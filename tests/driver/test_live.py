@@ -1,0 +1,63 @@
+import time
+
+import numpy as np
+import pytest
+
+from driver.channels import NUM_CHANNELS
+from driver.features import RATE, num_frames
+from driver.live import Pace, perform_live
+from driver.stream import Stream
+
+
+def in_real_time(sound: np.ndarray, piece: int = 640):
+    began = time.monotonic()
+    for start in range(0, len(sound), piece):
+        time.sleep(max(0.0, began + (start + piece) / RATE - time.monotonic()))
+        yield sound[start : start + piece]
+
+
+def test_live_motion_is_that_of_the_stream_and_comes_in_order(tiny_net, lips, babble):
+    sound = babble[:RATE]
+    shown: list[int] = []
+    frames, report = perform_live(in_real_time(sound), Stream(tiny_net, lips, steps=1), lambda number, frame: shown.append(number))
+    stream = Stream(tiny_net, lips, steps=1)
+    expected = np.concatenate([stream.push(sound), stream.finish()])
+    np.testing.assert_array_equal(frames, expected)
+    assert shown == sorted(shown) and len(shown) + report.late == len(frames) == report.frames
+    assert report.reproducible and report.first > 0 and report.latency[0] <= report.latency[1] <= report.latency[2]
+
+
+def test_a_slow_machine_takes_fewer_steps_and_loses_no_time(tiny_net, lips, babble, monkeypatch):
+    def slow(net, lips, features, noise, given, known, steps, *rest):
+        time.sleep(0.05 * steps)
+        return np.zeros(noise.shape, np.float32)
+
+    monkeypatch.setattr("driver.stream.sample_window", slow)
+    sound = np.tile(babble, 2)[: 3 * RATE]
+    began = time.monotonic()
+    frames, report = perform_live(in_real_time(sound), Stream(tiny_net, lips, steps=4), lambda number, frame: None)
+    assert time.monotonic() - began < 4.5
+    assert len(frames) == num_frames(len(sound))
+    assert min(report.steps) == 1 and not report.reproducible
+
+
+def test_what_was_made_is_kept_when_the_source_fails(tiny_net, lips, babble):
+    def failing():
+        yield babble[: RATE // 2]
+        raise OSError("unplugged")
+
+    with pytest.raises(OSError, match="unplugged") as failed:
+        perform_live(failing(), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
+    frames, _ = failed.value.performed
+    assert frames.shape == (num_frames(RATE // 2), NUM_CHANNELS)
+
+
+def test_steps_are_as_many_as_there_is_time_for():
+    pace = Pace(4, 0.12)
+    assert pace.steps(1) == 4
+    pace.took(4, 0.2)
+    assert pace.steps(1) == 1
+    for _ in range(40):
+        pace.took(1, 0.001)
+    assert pace.steps(1) == 4 and pace.steps(5) == 1
+    assert Pace(2, 0.12).steps(1) == 2
