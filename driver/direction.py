@@ -12,14 +12,16 @@ from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
 from driver.pins import Pins, sized
 
-USUAL_BLINKS = 20.0
-"""Blinks a minute of somebody of whom nothing is asked."""
+_BLINKS = ((0.0, -1.2), (3.4, -0.8), (7.6, -0.6), (10.1, -0.4), (14.4, -0.2), (16.9, 0.0), (19.4, 0.3), (25.3, 0.6), (34.6, 0.9))
+"""Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
 MOST = 2.0
 """Times that a region may move as much as usual."""
 _LEARNED = (-1.2, 0.9)
 """Octaves of the usual amount that training has shown; what is asked beyond is reached by scaling."""
+_GAZE = (0.78, 0.85)
+"""Of an angle up and to the side, what is asked for: the head goes along, and the eyes end where they shall (measured as the blinks)."""
 _BLINK_FRAMES = round(0.7 * FPS)
 """Longer than a blink lasts, shorter than eyes stay closed on purpose."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
@@ -74,14 +76,14 @@ def slots(direction: Direction) -> Asked:
     asked: dict = {
         "emotion": [level.get(name, 0.0) for name in EMOTIONS],
         "mode": [float(direction.mode == name) for name in MODES],
-        "blinks": _octaves(1.0 if direction.blinks is None else direction.blinks / USUAL_BLINKS),
+        "blinks": 0.0 if direction.blinks is None else float(np.interp(direction.blinks, *zip(*_BLINKS, strict=True))),
     }
     asked |= {name: _octaves(getattr(direction, name)) for name in _AMOUNTS}
     if direction.style is not None:
         asked["style"] = direction.style
     if direction.gaze is not None:
         right, up = direction.gaze
-        asked["gaze"] = np.radians([-up, right]) / GAZE_UNIT
+        asked["gaze"] = np.radians([-up * _GAZE[0], right * _GAZE[1]]) / GAZE_UNIT
     return asked
 
 

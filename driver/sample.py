@@ -24,7 +24,7 @@ from driver.weights import load_weights
 
 NEW, BEYOND = 64, 8
 """Frames that a window adds, and that it makes beyond its end so that its last ones see what follows them."""
-_BEYOND_PINNED = 24
+_BEYOND_PINNED = 32
 """The same where frames are given: what is to be met later is prepared for earlier."""
 _TURN = 20
 """Frames at the end of a loop that lead back to its beginning."""
@@ -160,7 +160,7 @@ def generate(
     total = num_frames(len(sound))
     wanted = conditions(total, {**USUAL, "style": net.usual_style, **(asked or {})})
     stream = Stream(
-        net, lips, seed=seed, steps=steps, hop=NEW, beyond=BEYOND if pinning is nothing_pinned else _BEYOND_PINNED,
+        net, lips, seed=seed, steps=steps, hop=NEW, beyond=BEYOND if pinning is nothing_pinned else _BEYOND_PINNED, planned=0,
         asking=lambda first, last: wanted[np.minimum(np.arange(first, last), total - 1)], pinning=pinning, guidance=guidance,
         codes=load_encoder(net.config.encoder).codes(sound) if net.config.encoder else None,
     )  # fmt: skip

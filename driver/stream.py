@@ -19,6 +19,8 @@ from driver.window import sample_window
 
 HOP = 3
 """Frames that a live window adds: 120 ms."""
+PLANNED = 16
+"""Frames that a live window plans ahead of the sound."""
 PREFIX = 16
 """Frames that a window takes over from the one before."""
 SAMPLES = RATE // FPS
@@ -57,6 +59,7 @@ class Stream:
         steps: int = 4,
         hop: int = HOP,
         beyond: int = 0,
+        planned: int = PLANNED,
         asking: Asking = nothing_asked,
         pinning: Pinning = nothing_pinned,
         guidance: float = 1.0,
@@ -71,6 +74,7 @@ class Stream:
             steps: of the flow; may be changed between two pushes.
             hop: frames that a window adds.
             beyond: frames that it makes beyond its end, and that are blended with what the next one makes there.
+            planned: frames that it makes after those, whose sound is not heard yet, so that what is slow has somewhere to go.
             asking: what is asked for, by frame.
             pinning: what is given already, by frame.
             guidance: see `sample_window`.
@@ -83,7 +87,7 @@ class Stream:
             raise ValueError(f"this network hears by {net.config.encoder}, which needs the whole sound at once")
         self.steps = steps
         self._net, self._lips, self._seed, self._guidance = net, lips, seed, guidance
-        self._hop, self._beyond_frames = hop, beyond
+        self._hop, self._beyond_frames, self._planned = hop, beyond, planned
         self._asking, self._pinning, self._codes = asking, pinning, codes
         self._piece = SAMPLES * (1 if hop <= _SHORT_HOP else hop)
         self._features = FeatureStream()
@@ -147,37 +151,40 @@ class Stream:
     def _window(self) -> np.ndarray:
         """One window: its new frames."""
         start, taken = self._start, len(self._before)
-        first, last = start - taken, start + self._hop + self._beyond_frames
+        first, heard = start - taken, start + self._hop + self._beyond_frames
+        last = heard + self._planned
         self._heard, self._first = self._heard[first - PAST - self._first :], first - PAST
         given, known = self._pinning(first, last)
         given, known = given.clone(), known.clone()
         given[:taken], known[:taken] = torch.from_numpy(self._before), True
-        if bool(known.all()):
+        if bool(known[: taken + self._hop + self._beyond_frames].all()):
             made = given.numpy()
         else:
-            heard = torch.from_numpy(self._hearing(first - PAST, last + LOOKAHEAD))
+            features = torch.from_numpy(self._hearing(first - PAST, heard + LOOKAHEAD, last + LOOKAHEAD))
             noise = torch.from_numpy(frame_noise(self._seed, first, last))
             asked = self._asking(first, last)
-            made = sample_window(self._net, self._lips, heard, noise, given, known, self.steps, asked, self._guidance)
+            made = sample_window(
+                self._net, self._lips, features, noise, given, known, self.steps, asked, self._guidance, heard - first if self._planned else None
+            )
         # What the window before made beyond its end and what this one makes there are one motion, seen from two sides.
         joined = slice(taken, taken + len(self._beyond))
         share = np.arange(1, len(self._beyond) + 1, dtype=np.float32)[:, None] / (self._beyond_frames + 1)
         blended = made[joined] + (1 - share) * (self._beyond - made[joined])
         made[joined] = np.where(known[joined].numpy(), made[joined], blended)
-        new, self._beyond = made[taken : taken + self._hop], made[taken + self._hop :]
+        new, self._beyond = made[taken : taken + self._hop], made[taken + self._hop : taken + self._hop + self._beyond_frames]
         self._before = np.concatenate([self._before, new])[-PREFIX:]
         self._start += self._hop
         return new
 
-    def _hearing(self, first: int, last: int) -> np.ndarray:
-        """Features [last - first, NUM_FEATURES + codes], all of which are here."""
-        heard = self._heard[first - self._first : last - self._first]
+    def _hearing(self, first: int, heard: int, last: int) -> np.ndarray:
+        """Features [last - first, NUM_FEATURES + codes], those before `heard` as they are here, the others silence."""
+        features = np.concatenate([self._heard[first - self._first : heard - self._first], silence(last - heard)])
         if self._codes is None:
-            return heard
+            return features
         codes = np.zeros((last - first, self._codes.shape[1]), np.float32)
-        inside = slice(max(first, 0), max(min(last, len(self._codes)), 0))
+        inside = slice(max(first, 0), max(min(heard, len(self._codes)), 0))
         codes[inside.start - first : inside.stop - first] = self._codes[inside]
-        return np.concatenate([heard, codes], axis=1)
+        return np.concatenate([features, codes], axis=1)
 
 
 def _joined(pieces) -> np.ndarray:

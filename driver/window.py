@@ -28,7 +28,8 @@ _EXTRAPOLATED = 0.5
 and lids that hardly move, with all of it they move too much: half shows with 4 steps about what 32 show."""
 _STIFFNESS = {"head": 4.0, "brows": 1.0}
 """Of the smoothing: half of what moves at 3 Hz (head) or 4 Hz (brows) is let through; gaze jumps and is not smoothed."""
-_MERGE = 14
+_MERGE, _MEET = 14, 60
+"""Frames within which a motion that goes on comes back to the network's, and within which it turns to what is pinned later."""
 _MOUTH_CLOSE = INDEX["mouthClose"]
 
 
@@ -43,6 +44,7 @@ def sample_window(
     steps: int,
     asked: Tensor | None = None,
     guidance: float = 1.0,
+    heard: int | None = None,
 ) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] of one window by steps along the flow, short ones first; what is known comes back as it was given.
 
@@ -57,9 +59,13 @@ def sample_window(
         asked: [T, NUM_CONDITIONS] what is asked for besides, see `driver.conditions`; default nothing.
         guidance: how far to go beyond what would be made without hearing (Ho and Salimans 2022): 1 is as learned, more follows
             the sound more strongly and takes twice the time.
+        heard: frames whose sound is known, look-ahead included; the others are made as if it went on the same. Default all.
     """
     asked = conditions(len(noise)) if asked is None else asked
     sound = net.encode(features[None])
+    if heard is not None:
+        # Silence would close the mouth beforehand; that all goes on as it is, is the better guess.
+        sound[:, heard:] = sound[:, heard - 1 : heard]
     if not net.config.flow:
         steps, noise = 1, torch.zeros_like(noise)
     mask = known.float()[None]
@@ -151,20 +157,28 @@ def _smoothed(frames: Tensor, known: Tensor, stiffness: float) -> Tensor:
 def _smoother(given: bytes, stiffness: float) -> Tensor:
     """The linear map [T, T] that smooths the frames which are not given (a bool each) and joins them to those that are, which it keeps.
 
-    Least squares with a penalty on second differences (Whittaker 1923). Beside a given frame the others themselves count
-    little: the motion runs on with the speed it had, and comes back to them within `_MERGE` frames.
+    Least squares with a penalty on second differences (Whittaker 1923), or on third ones where more is given than a
+    beginning: then the acceleration passes through a pinned frame without a peak. Beside a given frame the others themselves
+    count little: the motion runs on with the speed it had, and comes back to them within some frames.
     """
     held = np.frombuffer(given, bool)
     T, free = len(held), ~held
-    second = np.diff(np.eye(T), 2, axis=0)
-    away = np.abs(np.arange(T)[:, None] - np.flatnonzero(held)).min(axis=1, initial=T) if held.any() else np.full(T, T)
-    trust = np.diag(np.clip(away / _MERGE, 0, 1)[free] ** 3)
-    system = trust + stiffness * second[:, free].T @ second[:, free]
+    prefix = T if held.all() else int(free.argmax())
+    pinned = np.flatnonzero(held[prefix:]) + prefix
+    order = 3 if len(pinned) else 2
+    # With pins a quarter lower in frequency: what leads to them shall not be seen as a jerk.
+    penalty = stiffness if order == 2 else 3 * stiffness**1.5
+    index = np.arange(T)
+    trust = np.clip((index - prefix + 1) / _MERGE, 0, 1) if prefix else np.ones(T)
+    if len(pinned):
+        trust = np.minimum(trust, np.clip(np.abs(index[:, None] - pinned).min(axis=1) / _MEET, 0, 1))
+    difference = np.diff(np.eye(T), order, axis=0)
+    system = np.diag(trust[free] ** 3) + penalty * difference[:, free].T @ difference[:, free]
     smoother = np.eye(T)
     smoother[free] = 0
     if free.any():
         targets = np.zeros((int(free.sum()), T))
-        targets[:, held] = -stiffness * second[:, free].T @ second[:, held]
-        targets[:, free] = trust
+        targets[:, held] = -penalty * difference[:, free].T @ difference[:, held]
+        targets[:, free] = np.diag(trust[free] ** 3)
         smoother[free] = np.linalg.solve(system, targets)
     return torch.from_numpy(smoother.astype(np.float32))

@@ -23,7 +23,7 @@ class Directing:
     emotion: tuple[str, ...] = ()
     """NAME:LEVEL, for instance happy:0.7; several mix. happy, sad, angry, surprised, afraid, disgusted, contemptuous, tired."""
     blink_rate: float | None = None
-    """blinks a minute, 0 for never; default about 20."""
+    """blinks a minute, 0 for never; default about 17, at most about 35."""
     gaze: str = "free"
     """free, camera, or X,Y: degrees right and up of straight ahead, as the viewer sees it."""
     head_amount: float = 1.0

@@ -1,11 +1,14 @@
 """train-driver and eval-driver: the speech driver's own making and measuring."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 from avatar3d.cli.common import check_range, note, say
+
+if TYPE_CHECKING:
+    from avatar3d.head.model import HeadModel
 
 
 def train_driver(
@@ -78,6 +81,8 @@ def eval_driver(
     regression: Path | None = None,
     steps: int = 4,
     takes: int = 30,
+    controls: bool = False,
+    languages: bool = False,
     out: Annotated[Path | None, arg(aliases=["-o"])] = None,
     json_out: Annotated[Path | None, arg(name="json")] = None,
 ) -> None:
@@ -89,6 +94,8 @@ def eval_driver(
         regression: weights of `train-driver --regression`, to compare with.
         steps: of the sampler.
         takes: of held-out generated speech.
+        controls: measure what each control of `speak` does and what it does to the lips besides, on a third of the takes, instead of the rest.
+        languages: measure how well each language is followed, instead of the rest.
         out: folder for a page with tables and curves, and videos of truth and driver side by side.
         json_out: also write the figures to this file.
     """
@@ -108,6 +115,9 @@ def eval_driver(
         check_output(out / "index.html")
 
     head = load_head()
+    if controls or languages:
+        _tables(head, weights, steps, takes, controls, languages)
+        return
     found = assess(head, speech=speech, weights=weights, regression=regression, steps=steps, takes=takes, note=note)
     for line in assessment_lines(found):
         say(line)
@@ -118,3 +128,17 @@ def eval_driver(
         with console("page") as progress:
             write_driver_page(found, head, out, progress)
         say(f"next: open {out / 'index.html'}")
+
+
+def _tables(head: "HeadModel", weights: Path | None, steps: int, takes: int, controls: bool, languages: bool) -> None:
+    """What the controls do, and how well languages are followed, as text."""
+    from driver.controls import effect_lines, effects
+    from driver.corpus import held_out_takes
+    from driver.language_table import followed, language_lines
+    from driver.lips import lips_of
+    from driver.weights import load_weights
+
+    net, lips = load_weights(weights), lips_of(head)
+    lines = effect_lines(effects(held_out_takes(max(1, takes // 3)), net, lips, steps)) if controls else []
+    for line in [*lines, *(language_lines(followed(net, lips, steps)) if languages else [])]:
+        say(line)

@@ -8,7 +8,7 @@ from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
 from driver.features import LOOKAHEAD, NUM_FEATURES, RATE, features, num_frames, silence
 from driver.model import PAST
-from driver.stream import HOP, PREFIX, SAMPLES, Stream, frame_noise
+from driver.stream import HOP, PLANNED, PREFIX, SAMPLES, Stream, frame_noise
 
 
 def streamed(stream: Stream, sound: np.ndarray, sizes: list[int]) -> np.ndarray:
@@ -50,7 +50,9 @@ def test_windows_hear_what_the_whole_holds(tiny_net, lips, babble, monkeypatch):
     streamed(Stream(tiny_net, lips, hop=7), babble, [1000])
     for number, window in enumerate(heard):
         first = max(0, 7 * number - PREFIX)
-        np.testing.assert_allclose(window, whole[first : first + len(window)], atol=2e-5)
+        known = window[: len(window) - PLANNED]
+        np.testing.assert_allclose(known, whole[first : first + len(known)], atol=2e-5)
+        np.testing.assert_array_equal(window[len(known) :], silence(PLANNED))
 
 
 def test_a_stream_of_nothing_is_one_frame_of_rest(tiny_net, lips):
@@ -71,7 +73,7 @@ def test_what_is_pinned_and_asked_is_of_the_absolute_frame(tiny_net, lips, babbl
 
     made = streamed(Stream(tiny_net, lips, steps=1, hop=4, asking=asking, pinning=pinning), babble[:RATE], [500])
     assert (made[20:22] == 0.25).all() and not (made[19] == 0.25).all()
-    assert seen[:3] == [(0, 4), (0, 8), (0, 12)] and seen[5] == (20 - PREFIX, 24)
+    assert seen[:3] == [(0, 4 + PLANNED), (0, 8 + PLANNED), (0, 12 + PLANNED)] and seen[5] == (20 - PREFIX, 24 + PLANNED)
 
 
 def test_windows_that_are_wholly_given_need_no_network(tiny_net, lips, babble, monkeypatch):
@@ -81,6 +83,20 @@ def test_windows_that_are_wholly_given_need_no_network(tiny_net, lips, babble, m
         return torch.ones(last - first, NUM_CHANNELS), torch.ones(last - first, NUM_CHANNELS, dtype=torch.bool)
 
     assert (streamed(Stream(tiny_net, lips, pinning=pinning), babble[:RATE], [RATE]) == 1).all()
+
+
+def test_what_is_planned_follows_sound_that_goes_on_as_it_is(tiny_net, lips, monkeypatch):
+    codes = []
+    forward = type(tiny_net).forward
+
+    def seen(self, noisy, known, time, sound, asked):
+        codes.append(sound[0].clone())
+        return forward(self, noisy, known, time, sound, asked)
+
+    monkeypatch.setattr(type(tiny_net), "forward", seen)
+    Stream(tiny_net, lips, steps=1).push(np.random.default_rng(0).normal(0, 0.1, 5 * SAMPLES).astype(np.float32))
+    assert len(codes[0]) == HOP + PLANNED
+    assert (codes[0][HOP:] == codes[0][HOP - 1]).all() and not torch.equal(codes[0][0], codes[0][HOP - 1])
 
 
 def test_codes_of_an_encoder_are_needed_where_it_hears_by_them(tiny_net, lips):
