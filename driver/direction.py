@@ -12,7 +12,7 @@ from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
 from driver.pins import Pins, sized
 
-_BLINKS = ((0.0, -1.2), (3.4, -0.8), (7.6, -0.6), (10.1, -0.4), (14.4, -0.2), (16.9, 0.0), (19.4, 0.3), (25.3, 0.6), (34.6, 0.9))
+_BLINKS = np.array(((0.0, -1.2), (3.4, -0.8), (7.6, -0.6), (10.1, -0.4), (14.4, -0.2), (16.9, 0.0), (19.4, 0.3), (25.3, 0.6), (34.6, 0.9)))
 """Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
@@ -76,7 +76,7 @@ def slots(direction: Direction) -> Asked:
     asked: dict = {
         "emotion": [level.get(name, 0.0) for name in EMOTIONS],
         "mode": [float(direction.mode == name) for name in MODES],
-        "blinks": 0.0 if direction.blinks is None else float(np.interp(direction.blinks, *zip(*_BLINKS, strict=True))),
+        "blinks": 0.0 if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
     }
     asked |= {name: _octaves(getattr(direction, name)) for name in _AMOUNTS}
     if direction.style is not None:

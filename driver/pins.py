@@ -101,7 +101,7 @@ def keyframe_pins(path: Path, frames: int) -> Pins:
     for number, entry in enumerate(_entries(path), 1):
         where = f"{path}: keyframe {number}"
         if not isinstance(entry, dict):
-            raise UserError(f"{where}: is no object; write {{\"time\": seconds, \"expr\": {{...}}}}")
+            raise UserError(f'{where}: is no object; write {{"time": seconds, "expr": {{...}}}}')
         frame = _frame(entry, frames, where)
         unknown = set(entry) - {"time", "frame", "expr", *POSES}
         if unknown:

@@ -126,9 +126,13 @@ def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | No
     if pins is not None:
         pinned = sized(pins, T)
         around = Pins(np.where(pinned.known[order], pinned.values[order], around.values), around.known | pinned.known[order])
-    rows = {name: value[np.minimum(order, len(value) - 1)] if np.ndim(value) == 2 else value for name, value in asked.items()}
-    made = make(heard.reshape(T, size)[order].ravel(), rows, around.pinning)
+    made = make(heard.reshape(T, size)[order].ravel(), {name: _at(value, order) for name, value in asked.items()}, around.pinning)
     return np.concatenate([frames[: T - turn], made[lead : lead + turn]])
+
+
+def _at(value, order: np.ndarray):
+    """What is asked for in some frames, of one value for all or of one row a frame."""
+    return value[np.minimum(order, len(value) - 1)] if np.ndim(value) == 2 else value
 
 
 def generate(

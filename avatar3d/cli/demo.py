@@ -36,6 +36,7 @@ def demo(
     """
     from avatar3d.cli.capture import fit_capture
     from avatar3d.cli.perform import drive, render
+    from avatar3d.cli.talk import Talking
     from avatar3d.cli.report import DemoResult, write_report
     from avatar3d.data import data_path
     from avatar3d.files import check_output
@@ -64,7 +65,7 @@ def demo(
         record = fit_capture(folder, avatar, preset=preset, holdout=HOLDOUT, seed=seed, resume=False, head=None, subject="a made-up person")
     comparison = avatar.with_suffix(".comparison.png").replace(out / "comparison.png")
     with _timed(seconds, "speech"):
-        drive(avatar, out=talk, seed=seed, text=text if can_speak else None, audio=None if can_speak else video)
+        drive(avatar, out=talk, talking=Talking(text=text if can_speak else None, audio=None if can_speak else video, seed=seed))
     with _timed(seconds, "render"):
         render(avatar, motion=talk, out=film)
     motion = load_motion(talk, head)

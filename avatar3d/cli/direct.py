@@ -140,16 +140,17 @@ def _in_channels(pins: "Pins", person: "Avatar") -> "Pins":
 
 def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
     """Pins in the avatar's values, relative to its rest as a driver's motion is."""
-    from fractions import Fraction
+    import numpy as np
 
-    from avatar3d.motion import Motion
     from avatar3d.statistics import relative
-    from driver.channels import pack, unpack
-    from driver.features import FPS
+    from driver.channels import pack
     from driver.pins import Pins
+    from driver.sample import motion_of
 
+    if not pins.known.any():
+        return pins
     angle = person.head.jaw_open_angle
-    motion = Motion(**unpack(pins.values, angle), shape=person.shape.numpy(), fps=Fraction(FPS), head_fingerprint=person.head.fingerprint)
+    motion = motion_of(pins.values, person.head, person.shape.numpy(), np.zeros(0, np.float32), 0)
     return Pins(_packed(relative(motion, person.statistics, person.head, own), angle, pack), pins.known)
 
 

@@ -18,7 +18,7 @@ GENERATED, REAL = "generated speech, exact truth", "real speech, truth by forced
 TRUTHS: dict[str, str] = {
     GENERATED: (
         "Sentences that training never saw, spoken by espeak-ng. The truth is what this project's rules make of the synthesizer's own phoneme "
-        "times, and made-up head, brows, gaze and blinks, so it is exact; whether people move like that it does not say. Voices speak eleven "
+        "times, and made-up head, brows, gaze and blinks, so it is exact; whether people move like that it does not say. Voices speak fourteen "
         "accents and languages, of which the recogniser of the rule visemes knows one."
     ),
     REAL: (
