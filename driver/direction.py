@@ -20,6 +20,8 @@ MOST = 2.0
 """Times that a region may move as much as usual."""
 _LEARNED = (-1.2, 0.9)
 """Octaves of the usual amount that training has shown; what is asked beyond is reached by scaling."""
+_QUIET_BLINKS = {"speak": 0.0, "listen": 0.6, "idle": 0.3}
+"""Octaves to ask for so that a face blinks as often as people do while they listen and do nothing, 14 to 17 times a minute."""
 _GAZE = (0.78, 0.85)
 """Of an angle up and to the side, what is asked for: the head goes along, and the eyes end where they shall (measured as the blinks)."""
 _BLINK_FRAMES = round(0.7 * FPS)
@@ -76,7 +78,7 @@ def slots(direction: Direction) -> Asked:
     asked: dict = {
         "emotion": [level.get(name, 0.0) for name in EMOTIONS],
         "mode": [float(direction.mode == name) for name in MODES],
-        "blinks": 0.0 if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
+        "blinks": _QUIET_BLINKS[direction.mode] if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
     }
     asked |= {name: _octaves(getattr(direction, name)) for name in _AMOUNTS}
     if direction.style is not None:

@@ -11,8 +11,9 @@ from avatar3d.head.model import HeadModel
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
-from driver.channels import unpack
-from driver.conditions import USUAL, Asked, conditions
+from driver.backchannel import answers
+from driver.channels import EXPR, unpack
+from driver.conditions import MODES, USUAL, Asked, conditions
 from driver.direction import Direction, exaggerated, slots
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
@@ -108,7 +109,12 @@ def perform(
     def make(sound: np.ndarray, asked: Asked, pinning: Pinning) -> np.ndarray:
         return np.concatenate(list(generate(sound, net, lips, seed=seed, steps=steps, asked=asked, pinning=pinning, guidance=guidance)))
 
-    frames = exaggerated(make(sound, wanted, nothing_pinned if pins is None else pins.pinning), direction)
+    made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
+    listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
+    if listening.max() > 0:
+        made = made + answers(sound, listening, seed)
+        made[:, EXPR] = made[:, EXPR].clip(0, 1)
+    frames = exaggerated(made, direction)
     return _looped(frames, sound, wanted, pins, make) if direction.loop else frames
 
 

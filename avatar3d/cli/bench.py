@@ -142,13 +142,29 @@ def _avatar_figures(quick: bool, threads: int) -> dict[str, float]:
 def _driver_figures() -> dict[str, float]:
     import time
 
+    import numpy as np
+
     from avatar3d.data import data_path
     from avatar3d.head.store import load_head
     from avatar3d.sound import read_sound
+    from driver.lips import lips_of
     from driver.sample import drive
+    from driver.stream import Stream
+    from driver.weights import load_weights
 
     sound, head = read_sound(data_path("demo", "demo.mp4"), 16000), load_head()
     drive(sound[:32000], 16000, head=head)
     start = time.perf_counter()
     drive(sound, 16000, head=head)
-    return {"driver_realtime_factor": len(sound) / 16000 / (time.perf_counter() - start)}
+    factor = len(sound) / 16000 / (time.perf_counter() - start)
+    stream, lasted = Stream(load_weights(), lips_of(head)), []
+    stream.hear(sound[: 20 * 16000])
+    while stream.waiting:
+        start = time.perf_counter()
+        stream.make()
+        lasted.append(1e3 * (time.perf_counter() - start))
+    return {
+        "driver_realtime_factor": factor,
+        "driver_live_hop_ms_p50": float(np.median(lasted)),
+        "driver_live_hop_ms_p95": float(np.quantile(lasted, 0.95)),
+    }

@@ -36,8 +36,8 @@ def demo(
     """
     from avatar3d.cli.capture import fit_capture
     from avatar3d.cli.perform import drive, render
-    from avatar3d.cli.talk import Talking
     from avatar3d.cli.report import DemoResult, write_report
+    from avatar3d.cli.talk import Talking
     from avatar3d.data import data_path
     from avatar3d.files import check_output
     from avatar3d.head.store import load_head

@@ -1,0 +1,41 @@
+import numpy as np
+
+from driver.backchannel import answers, pauses
+from driver.channels import INDEX
+from driver.features import FPS, RATE
+
+
+def spoken() -> np.ndarray:
+    """Six seconds: three buzzes like a voice's with a second of silence after each."""
+    time = np.arange(RATE) / RATE
+    voice = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20)).astype(np.float32) * 0.1
+    return np.concatenate([voice, np.zeros(RATE, np.float32)] * 3)
+
+
+def test_a_pause_is_where_a_voice_falls_silent_for_a_while():
+    time = np.arange(RATE) / RATE
+    voice = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20)).astype(np.float32) * 0.1
+    sound = np.concatenate([voice, np.zeros(RATE), voice, np.zeros(RATE // 10), voice, np.zeros(RATE)])
+    np.testing.assert_allclose(pauses(sound), [FPS, 4.1 * FPS], atol=3)
+
+
+def test_nods_answer_pauses_while_one_listens_and_only_then():
+    sound = np.tile(spoken(), 4)
+    T = len(sound) * FPS // RATE
+    made = answers(sound, np.ones(T), 3)
+    nod = made[:, INDEX["neck_pose_0"]]
+    assert np.radians(3) < nod.max() < np.radians(10)
+    starts = np.flatnonzero((nod[1:] != 0) & (nod[:-1] == 0))
+    assert len(starts) >= 1 and not nod[: FPS + 5].any()
+    assert np.ptp(nod) > 0 and not answers(sound, np.zeros(T), 3).any()
+
+
+def test_answers_follow_the_seed():
+    sound = np.tile(spoken(), 4)
+    listening = np.ones(len(sound) * FPS // RATE)
+    assert answers(sound, listening, 1).tobytes() == answers(sound, listening, 1).tobytes()
+    assert answers(sound, listening, 1).tobytes() != answers(sound, listening, 2).tobytes()
+
+
+def test_silence_is_not_answered():
+    assert not answers(np.zeros(4 * RATE, np.float32), np.ones(100), 0).any()
