@@ -9,12 +9,13 @@ import torch
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from driver.captures import capture_takes
-from driver.channels import JAW, REGIONS
+from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
+from driver.corpus import Take
 from driver.evaluate import lip_motion_mm
 from driver.features import RATE
 from driver.held_out import DEFAULT, OWN, compare_held_out
 from driver.lips import lips_of
-from driver.personal import adapt, in_units_of
+from driver.personal import adapt, in_units_of, with_whole_blinks
 from driver.sample import generate
 from driver.weights import load_weights, network_of, weights_file
 from tests.driver.somebody import somebody
@@ -70,3 +71,18 @@ def test_the_same_seed_gives_the_same_driver(capture: Path) -> None:
 def test_too_little_is_refused(capture: Path) -> None:
     with pytest.raises(UserError, match="film a minute"):
         adapt(capture, HEAD, load_weights(), holdout=0.75)
+
+
+def test_blinks_become_as_deep_as_the_persons(tiny_net, lips, monkeypatch) -> None:
+    lid = INDEX["eyeBlinkLeft"]
+    shallow, seen = np.zeros((200, NUM_CHANNELS), np.float32), np.full((200, NUM_CHANNELS), 0.1, np.float32)
+    shallow[:, lid] = 0.1
+    shallow[50:54, lid], shallow[120:124, lid], seen[80:84, lid] = 0.4, 0.4, 1.0
+    monkeypatch.setattr("driver.personal.sampled", lambda *_: lambda sound: shallow)
+    take = Take(np.zeros(10), np.zeros((200, 1)), seen, np.zeros(200), np.zeros(200), np.zeros(1))
+    deeper = with_whole_blinks(tiny_net, lips, [take])
+    white = tiny_net.whiten(torch.from_numpy(shallow))
+    made = deeper.colour(white).numpy()
+    assert made[0, lid] == pytest.approx(0.1, abs=1e-4) and made[51, lid] == pytest.approx(1.0, abs=0.02)
+    others = np.delete(np.arange(NUM_CHANNELS), [lid])
+    np.testing.assert_allclose(made[:, others], shallow[:, others], atol=1e-5)
