@@ -1,15 +1,18 @@
 """Direction: all that a person or a program says to a performance beside its words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log2
 
 import numpy as np
-from scipy.ndimage import grey_opening
+from scipy.ndimage import gaussian_filter1d, grey_opening
+from scipy.signal import find_peaks
 
-from driver.channels import INDEX, REGIONS
+from driver.channels import CHANNELS, EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
+from driver.lips import Lips
+from driver.manner import mood_face
 from driver.pins import Pins, sized
 
 _BLINKS = np.array(((0.0, -1.2), (3.4, -0.8), (7.6, -0.6), (10.1, -0.4), (14.4, -0.2), (16.9, 0.0), (19.4, 0.3), (25.3, 0.6), (34.6, 0.9)))
@@ -24,6 +27,13 @@ _QUIET_BLINKS = {"speak": 0.0, "listen": 0.6, "idle": 0.3}
 """Octaves to ask for so that a face blinks as often as people do while they listen and do nothing, 14 to 17 times a minute."""
 _GAZE = (0.78, 0.85)
 """Of an angle up and to the side, what is asked for: the head goes along, and the eyes end where they shall (measured as the blinks)."""
+_MOTION = {
+    "mouth": [INDEX[name] for name in ("jaw_pose_0", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")],
+    "brows": [INDEX[name] for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "browDownLeft", "browDownRight")],
+    "head": [INDEX[f"neck_pose_{axis}"] for axis in range(3)],
+}
+_USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
+"""Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
 _BLINK_FRAMES = round(0.7 * FPS)
 """Longer than a blink lasts, shorter than eyes stay closed on purpose."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
@@ -64,14 +74,16 @@ class Direction:
                 raise ValueError(f"the amount of the {name} is {getattr(self, name):g}; choose 0 to {MOST:g}")
         if self.blinks is not None and not 0 <= self.blinks <= 60:
             raise ValueError(f"{self.blinks:g} blinks a minute; choose 0 to 60")
-        if self.gaze is not None and not max(map(abs, self.gaze)) <= LARGEST_GAZE:
+        if self.gaze is not None and not all(abs(angle) <= LARGEST_GAZE for angle in self.gaze):
             raise ValueError(f"gaze {self.gaze[0]:g},{self.gaze[1]:g}; choose angles up to {LARGEST_GAZE:g} degrees")
         if self.mode not in MODES:
             raise ValueError(f"no mode is called {self.mode!r}; there are {', '.join(MODES)}")
 
 
-def slots(direction: Direction) -> Asked:
-    """What the network is asked for, by slot (`driver.conditions`)."""
+def slots(direction: Direction, own: bool = False) -> Asked:
+    """What the network is asked for, by slot (`driver.conditions`); of a person's `own` driver, which has heard of no moods, less (`by_rule`)."""
+    if own:
+        direction = replace(direction, emotion={}, gaze=None)
     total = sum(direction.emotion.values())
     # Training never went beyond one emotion at its full strength, in whatever mixture.
     level = {name: value / max(total, 1.0) for name, value in direction.emotion.items()}
@@ -87,6 +99,59 @@ def slots(direction: Direction) -> Asked:
         right, up = direction.gaze
         asked["gaze"] = np.radians([-up * _GAZE[0], right * _GAZE[1]]) / GAZE_UNIT
     return asked
+
+
+def manner_of(frames: np.ndarray) -> dict[str, float]:
+    """How much somebody moves, as `Direction` asks for it: mouth, brows and head against the usual, 0.3 to 1.7, and blinks a minute.
+
+    The style code knows habits of the face; what the eye takes for a manner is mostly this.
+
+    Args:
+        frames: [T, NUM_CHANNELS] of somebody who speaks, zero being their calm face.
+    """
+    found = {}
+    for name, usual in _USUAL_MOTION.items():
+        # Slow drift is posture, and quick trembling the tracker's.
+        moving = gaussian_filter1d(frames[:, _MOTION[name]], 1.0, axis=0) - gaussian_filter1d(frames[:, _MOTION[name]], 2.0 * FPS, axis=0)
+        found[name] = float(np.clip(np.linalg.norm(moving.std(axis=0)) / usual, 0.3, 1.7))
+    lids = np.minimum(frames[:, INDEX["eyeBlinkLeft"]], frames[:, INDEX["eyeBlinkRight"]])
+    peaks, _ = find_peaks(np.concatenate([[0.0], lids, [0.0]]), height=0.5, prominence=0.3)
+    found["blinks"] = float(np.clip(60 * FPS * len(peaks) / len(frames), 4, 34))
+    return found
+
+
+def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, lips: Lips) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] of a person's own driver with mood and gaze added: a minute of one person teaches neither, and `adapt` forgets
+    most of what the default driver knew of them. What is added is what that one learned from (`driver.manner`).
+
+    Args:
+        frames: as made.
+        direction: what is asked for.
+        moods: [T, EMOTIONS] instead of the direction's emotion, or None.
+        lips: of the head.
+    """
+    made = frames.copy()
+    if moods is None:
+        level = np.array([[direction.emotion.get(name, 0.0) for name in EMOTIONS]])
+        moods = level / np.maximum(level.sum(axis=1, keepdims=True), 1.0)
+    faces = np.stack([mood_face({name: 1.0}) for name in EMOTIONS])
+    # Where the lips meet, the mouth's part gives way.
+    met = np.clip(1.5 - frames @ lips.gap.numpy(), 0, 1)[:, None]
+    share = np.ones((len(made), len(CHANNELS)), np.float32)
+    mouth = [index for name, index in INDEX.items() if name.startswith(("mouth", "jaw"))]
+    share[:, mouth] -= 0.8 * met
+    made += share * (moods @ faces)
+    if direction.gaze is not None:
+        right, up = direction.gaze
+        usual = np.median(made[:, [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]], axis=0)
+        for eye in (0, 3):
+            made[:, INDEX[f"eyes_pose_{eye}"]] += np.radians(-up) - usual[0]
+            made[:, INDEX[f"eyes_pose_{eye + 1}"]] += np.radians(right) - usual[1]
+        for lid, value in (("Down", -up), ("Up", up)):
+            for side in ("Left", "Right"):
+                made[:, INDEX[f"eyeLook{lid}{side}"]] += max(value, 0.0) / 30
+    made[:, EXPR] = made[:, EXPR].clip(0, 1)
+    return made
 
 
 def _octaves(factor: float) -> float:

@@ -16,6 +16,8 @@ DELAY = 0.25
 _STEPS = (4, 2, 1)
 _BUSY = 0.6
 """Share of a hop's time that its making may take."""
+_OFF = 0.25
+"""Seconds that sound may come too early or too late before the frames' time is set anew."""
 _CATCHING_UP = 3
 """Hops that wait from which on one step has to do."""
 
@@ -34,6 +36,8 @@ class LiveReport:
     """From a frame's sound to the frame made: median, 95th percentile, most."""
     jitter: float
     """99th percentile of how far frames were from their due time when they were delivered."""
+    stalled: float
+    """Seconds that the sound came later than it sounds; the frames' time waits for it."""
     late: int
     """Frames that were not there when they were due, and were left out."""
     steps: dict[int, int]
@@ -71,7 +75,7 @@ class _Clock(threading.Thread):
 
     def __init__(self, began: float, deliver: Deliver) -> None:
         super().__init__(daemon=True)
-        self._began, self._deliver = began, deliver
+        self.began, self._deliver = began, deliver
         self._frames: deque[np.ndarray] = deque()
         self._given = 0
         self._more = threading.Condition()
@@ -98,7 +102,7 @@ class _Clock(threading.Thread):
                 if not self._frames:
                     return
                 frame = self._frames.popleft()
-            due = self._began + DELAY + number / FPS
+            due = self.began + DELAY + number / FPS
             ahead = due - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
@@ -127,7 +131,7 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
     made: list[np.ndarray] = []
     latencies: list[float] = []
     used: Counter[int] = Counter()
-    began = first = 0.0
+    began = first = stalled = 0.0
     clock: _Clock | None = None
     heard = 0
 
@@ -156,7 +160,7 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
         frames = np.concatenate([*made, rest])
-        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, clock.late if clock else 0, dict(used))
+        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used))
 
     try:
         for piece in source:
@@ -166,6 +170,12 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
                 clock = _Clock(began, deliver)
                 clock.start()
             heard += len(piece)
+            off = time.monotonic() - began - heard / RATE
+            if abs(off) > _OFF:
+                # A sender that stalled, or sent what it had kept: sound and motion stay together from here on.
+                began += off
+                clock.began = began
+                stalled += max(off, 0.0)
             stream.hear(piece)
             while stream.waiting:
                 make()

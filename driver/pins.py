@@ -15,7 +15,9 @@ from driver.channels import CHANNELS, INDEX, NUM_CHANNELS, POSES, REGIONS
 from driver.features import FPS
 
 _LARGEST_FILE = 16 << 20
-_LIMITS = {"jaw_pose": 1.0, "neck_pose": 2.0, "eyes_pose": 1.2, "rotation": 3.2, "translation": 2.0}
+_SINGLE, _LEAD = 4, 7
+"""Frames of a run up to which it counts as a keyframe, and over which the way there and back is spread."""
+_LIMITS = {"jaw_pose": 0.7, "neck_pose": 0.9, "eyes_pose": 0.7, "rotation": 1.2, "translation": 0.5}
 """Radians, and metres for the translation, beyond which a keyframe is a mistake: degrees taken for radians, mostly."""
 
 
@@ -97,12 +99,15 @@ def keyframe_pins(path: Path, frames: int) -> Pins:
     Raises:
         UserError: unreadable, malformed, outside of the motion; names the keyframe.
     """
-    pins = no_pins(frames)
+    pins, seen = no_pins(frames), set()
     for number, entry in enumerate(_entries(path), 1):
         where = f"{path}: keyframe {number}"
         if not isinstance(entry, dict):
             raise UserError(f'{where}: is no object; write {{"time": seconds, "expr": {{...}}}}')
         frame = _frame(entry, frames, where)
+        if frame in seen:
+            raise UserError(f"{where}: is at {frame / FPS:.2f} s like another one; say all of one frame in one keyframe")
+        seen.add(frame)
         unknown = set(entry) - {"time", "frame", "expr", *POSES}
         if unknown:
             raise UserError(f"{where}: has {min(unknown)!r}, which means nothing here; there are expr, {', '.join(POSES)}")
@@ -115,6 +120,34 @@ def keyframe_pins(path: Path, frames: int) -> Pins:
         for channel, value in given.items():
             pins.values[frame, channel], pins.known[frame, channel] = value, True
     return pins
+
+
+def led_to(frames: np.ndarray, pins: Pins) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] with the pinned values in them, and ways that lead to single pinned frames and away from them.
+
+    Whatever stands between a pinned frame and its neighbours (ranges that are kept to, a network that did not heed it) is
+    spread over some frames: nothing shows for one frame alone.
+    """
+    made = np.where(pins.known, pins.values, frames).astype(np.float32)
+    T = len(made)
+    for channel in np.flatnonzero(pins.known.any(axis=0)):
+        known = pins.known[:, channel]
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(int), [0]])))
+        for first, last in zip(edges[::2], edges[1::2], strict=True):
+            if last - first > _SINGLE:
+                continue
+            beside = [frame for frame in (first - 1, last) if 0 <= frame < T]
+            if not beside:
+                continue
+            for edge, step in ((first, -1), (last - 1, 1)):
+                # What the pinned value is off the straight way between its neighbours; a motion that passes through it is left alone.
+                apart = made[edge, channel] - np.interp(edge, beside, frames[beside, channel])
+                for away in range(1, _LEAD + 1):
+                    frame = edge + step * away
+                    if not 0 <= frame < T or known[frame]:
+                        break
+                    made[frame, channel] += apart * 0.5 * (1 + np.cos(np.pi * away / (_LEAD + 1)))
+    return made
 
 
 def _entries(path: Path) -> list:
@@ -135,9 +168,11 @@ def _frame(entry: dict, frames: int, where: str) -> int:
         raise UserError(f"{where}: give it either a time in seconds or a frame")
     name = "time" if "time" in entry else "frame"
     value = _number(entry[name], f"{where}: {name}")
-    frame = round(value * FPS) if name == "time" else int(value)
+    if name == "frame" and value != round(value):
+        raise UserError(f"{where}: frame {value:g} is no whole number")
+    frame = round(np.clip(value * (FPS if name == "time" else 1), -1, frames))
     if not 0 <= frame < frames:
-        raise UserError(f"{where}: lies at {frame / FPS:.2f} s, outside of the motion, which lasts {frames / FPS:.2f} s")
+        raise UserError(f"{where}: {name} {value:g} lies outside of the motion, which lasts {frames / FPS:.2f} s")
     return frame
 
 
@@ -159,7 +194,7 @@ def _pose(given, pose: str, width: int, where: str) -> dict[int, float]:
     if not isinstance(given, list) or len(given) != width:
         raise UserError(f"{where}: {pose} needs {width} numbers, as in a motion file")
     values = [_number(value, f"{where}: {pose}") for value in given]
-    if max(map(abs, values)) > _LIMITS[pose]:
+    if max(map(abs, values)) > _LIMITS[pose] or (pose == "jaw_pose" and values[0] < -0.05):
         unit = "metres" if pose == "translation" else "radians"
         raise UserError(f"{where}: {pose} is {max(map(abs, values)):g}, which no head does; it counts in {unit}")
     return {INDEX[f"{pose}_{axis}"]: value for axis, value in enumerate(values)}

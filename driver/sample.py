@@ -14,7 +14,7 @@ from avatar3d.motion import Motion
 from driver.backchannel import answers
 from driver.channels import EXPR, unpack
 from driver.conditions import MODES, USUAL, Asked, conditions
-from driver.direction import Direction, exaggerated, slots
+from driver.direction import Direction, by_rule, exaggerated, slots
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
 from driver.lips import Lips, lips_of
@@ -43,6 +43,7 @@ def drive(
     direction: Direction = Direction(),  # noqa: B008
     asked: Asked | None = None,
     guidance: float = 1.0,
+    own: bool = False,
 ) -> Motion:
     """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
 
@@ -58,6 +59,7 @@ def drive(
         asked: what is asked for besides, by slot (see `driver.conditions`): values for all of it, or one row a frame. It goes before
             what the direction says of that slot.
         guidance: see `driver.window.sample_window`.
+        own: whether the driver is one person's own: mood and gaze are then added by rule.
 
     Raises:
         UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
@@ -70,7 +72,7 @@ def drive(
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
     carrier = head if head.expr_names == EXPR_NAMES else load_head()
-    frames = perform(clean, net, lips_of(carrier), direction, seed=seed, steps=steps, asked=asked, guidance=guidance)
+    frames = perform(clean, net, lips_of(carrier), direction, seed=seed, steps=steps, asked=asked, guidance=guidance, own=own)
     if carrier is head:
         return motion_of(frames, head, shape, sound, rate)
     return retarget(motion_of(frames, carrier, None, sound, rate), fit_retarget(carrier, head), shape)
@@ -99,9 +101,11 @@ def perform(
     steps: int = 4,
     asked: Asked | None = None,
     guidance: float = 1.0,
+    own: bool = False,
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
-    wanted, pins = {**slots(direction), **(asked or {})}, direction.pins
+    wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
+    moods = np.asarray(wanted.pop("emotion")) if own and "emotion" in (asked or {}) else None
     if direction.mode == "idle":
         # Who does neither speak nor listen hears nothing.
         sound = np.zeros_like(sound)
@@ -114,6 +118,8 @@ def perform(
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
+    if own:
+        made = by_rule(made, direction, None if moods is None else np.resize(moods, (len(made), moods.shape[-1])), lips)
     frames = exaggerated(made, direction)
     return _looped(frames, sound, wanted, pins, make) if direction.loop else frames
 

@@ -51,6 +51,8 @@ def read_script(text: str) -> tuple[Line, ...]:
     lines: list[Line] = []
     mood: tuple[float, ...] | None = None
     for part in re.split(r"(\[[^\]]*\])", text):
+        if "[" in part.strip("[") or (part.startswith("[") != part.endswith("]")):
+            raise UserError(f"speech from text: {part.strip()[:40]!r} has a bracket that is not closed; write marks as [pause 0.5]")
         if not part.startswith("["):
             if part.strip():
                 lines.append(Line(part.strip(), 0.0, mood))

@@ -50,4 +50,7 @@ def _say(command: list[str], text: str) -> Speech:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             reason = said[-1][:200] if said else f"status {done.returncode}, no sound written"
             raise UserError(f"--tts-command: {command[0]} failed: {reason}")
-        return Speech(read_sound(out, RATE), RATE, ())
+        try:
+            return Speech(read_sound(out, RATE), RATE, ())
+        except UserError as error:
+            raise UserError(f"--tts-command: {command[0]} wrote no sound that can be read to {_OUT}") from error

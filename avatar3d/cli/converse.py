@@ -62,8 +62,8 @@ def converse(
     tracks = read_tracks(audio, RATE)
     if len(tracks) != 2:
         raise UserError(f"{audio}: has {len(tracks)} track{'s' * (len(tracks) != 1)}; give a sound with two, one for each voice")
-    for track, side in zip(tracks, ("left", "right"), strict=True):
-        check_speech(track, RATE, f"{audio}, {side} track")
+    # One of the two may be silent: somebody who listens all the time.
+    check_speech(tracks[0] + tracks[1], RATE, audio)
     people = [open_avatar(path) for path in (one, two)]
     made = [
         _turns(person, path if own_driver else None, tracks[index], tracks[1 - index], seed + index, steps)
@@ -92,5 +92,7 @@ def _turns(person, source: Path | None, own: "np.ndarray", other: "np.ndarray", 
     weights = None if source is None else read_driver(source)
     net = load_weights() if weights is None else network_of(weights, f"{source}: its own driver", DRIVER_REMEDY)
     sound, rows = take_turns(as_mono16k(own, RATE), as_mono16k(other, RATE))
-    motion = drive(sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows})
+    motion = drive(
+        sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows}, own=weights is not None
+    )
     return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), weights is not None)

@@ -86,10 +86,12 @@ def direction_of(
     if options.head_pose is not None:
         moved = _relative_to_itself(recorded(options.head_pose, person), person)
         pins = joined_pins(pins, region_pins(moved, "head", frames), "--head-pose and the head that is given")
+    code, manner = (None, {}) if options.style is None else _style(options.style, person, net, own)
     try:
         direction = Direction(
-            style=None if options.style is None else _style(options.style, person, net, own), emotion=_emotions(options.emotion),
-            mouth=options.mouth_amount, brows=options.brow_amount, head=options.head_amount, blinks=options.blink_rate,
+            style=code, emotion=_emotions(options.emotion), mouth=options.mouth_amount * manner.get("mouth", 1.0),
+            brows=options.brow_amount * manner.get("brows", 1.0), head=options.head_amount * manner.get("head", 1.0),
+            blinks=manner.get("blinks") if options.blink_rate is None else options.blink_rate,
             gaze=_gaze(options.gaze), mode=options.mode, pins=pins if pins.known.any() else None, loop=options.loop,
         )  # fmt: skip
     except ValueError as error:
@@ -102,13 +104,13 @@ def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion"
     import numpy as np
 
     from driver.channels import pack, unpack
-    from driver.pins import sized
+    from driver.pins import led_to, sized
 
     if not pins.known.any():
         return motion
     fitted = sized(pins, len(motion))
     angle = person.head.jaw_open_angle
-    frames = np.where(fitted.known, fitted.values, _packed(motion, angle, pack))
+    frames = led_to(_packed(motion, angle, pack), fitted)
     return replace(motion, **unpack(frames.astype(np.float32), angle))
 
 
@@ -192,13 +194,14 @@ def _relative_to_itself(motion: "Motion", person: "Avatar") -> "np.ndarray":
     return _channels(relative(motion, motion_statistics(motion, person.head), person.head), person)
 
 
-def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "np.ndarray":
-    """Style code of a clip: the mean over its stretches of four seconds."""
+def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "tuple[np.ndarray, dict[str, float]]":
+    """Style code of a clip, the mean over its stretches of four seconds, and how much it moves and blinks (`driver.direction.manner_of`)."""
     import numpy as np
     import torch
 
     from avatar3d.errors import UserError
     from avatar3d.statistics import motion_statistics, relative
+    from driver.direction import manner_of
     from driver.features import FPS
     from driver.model import STYLE_CLIP
 
@@ -210,7 +213,8 @@ def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "np.nda
     starts = range(0, max(1, len(frames) - STYLE_CLIP + 1), STYLE_CLIP // 2)
     clips = [torch.from_numpy(np.ascontiguousarray(frames[start : start + STYLE_CLIP])) for start in starts]
     with torch.no_grad():
-        return net.style_of(torch.stack(clips)).mean(0).numpy()
+        code = net.style_of(torch.stack(clips)).mean(0).numpy()
+    return code, manner_of(_channels(motion, person))
 
 
 def _emotions(given: tuple[str, ...]) -> dict[str, float]:
@@ -219,6 +223,8 @@ def _emotions(given: tuple[str, ...]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in given:
         name, _, level = each.partition(":")
+        if name in found:
+            raise UserError(f"--emotion {each}: {name} is said twice; leave one out")
         try:
             found[name] = float(level or 1)
         except ValueError as error:

@@ -77,9 +77,9 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     def fresh() -> Stream:
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, guidance=options.guidance)
 
-    source = open_source(options.live)
-    # The first windows are slow: they are made before anybody waits for them.
+    # The first windows are slow: they are made before anybody sends or speaks.
     fresh().push(np.zeros(RATE, np.float32))
+    source = open_source(options.live)
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
     heard: list[np.ndarray] = []
     say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
@@ -126,6 +126,8 @@ def _write(person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", ou
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}")
     say(f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late")
+    if report.stalled:
+        say(f"the sound stalled for {report.stalled:.1f} s; the motion waited for it")
     if not report.reproducible:
         used = ", ".join(f"{steps} in {count} hops" for steps, count in sorted(report.steps.items(), reverse=True))
         say(f"the machine was busy, and steps were saved ({used}): this motion cannot be made again from its sound and seed")

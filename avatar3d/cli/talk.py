@@ -85,6 +85,8 @@ def check_talk(options: Talking, directing: "Directing") -> None:
         raise UserError("--redo: needs --stretch, two times in seconds, and the other way round")
     if directing.emotion and options.text is not None and "[" in options.text:
         raise UserError("--emotion: contradicts the marks in the text; say all moods in one of the two")
+    if options.video is not None and (options.listen_to is not None or options.transcript is not None):
+        raise UserError("--video: takes motion and sound over; leave --listen-to and --transcript out")
     if options.video is not None and directing != type(directing)():
         raise UserError("--video: takes the motion over as it is; leave the options that direct it out")
     if options.listen_to is not None and directing.mode != "speak":
@@ -120,8 +122,9 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     from avatar3d.arkit import EXPR_NAMES
     from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from avatar3d.cli.direct import direction_of, pinned_exactly
+    from avatar3d.errors import UserError
     from driver.channels import EXPR
-    from driver.features import as_mono16k, num_frames
+    from driver.features import FPS, as_mono16k, num_frames
     from driver.manner import mood_face
     from driver.sample import drive
     from driver.weights import load_weights, network_of
@@ -136,11 +139,15 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     own = weights is not None
     redo = None if former is None or options.stretch is None else (former, *options.stretch)
     frames = num_frames(len(as_mono16k(said.sound, said.rate)))
+    if former is not None and abs(frames / FPS - former.duration) > 2 / FPS:
+        raise UserError(
+            f"--redo: {options.redo} lasts {former.duration:.2f} s and {options.audio} {frames / FPS:.2f} s; give the sound it was made from"
+        )
     direction, exact = direction_of(directing, person, net, frames, own, redo)
     attended = said if options.listen_to is None else _in_turn(said, options.listen_to)
     motion = drive(
         attended.sound, attended.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
-        direction=direction, asked=attended.asked, guidance=options.guidance,
+        direction=direction, asked=attended.asked, guidance=options.guidance, own=own,
     )  # fmt: skip
     if attended is not said:
         # What is heard in the film is the conversation.

@@ -3,7 +3,7 @@ import pytest
 
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import EMOTIONS, conditions
-from driver.direction import Direction, exaggerated, slots
+from driver.direction import Direction, by_rule, exaggerated, manner_of, slots
 from driver.features import RATE
 from driver.pins import no_pins, stretch_pins
 from driver.sample import perform
@@ -88,3 +88,24 @@ def test_a_loop_leads_back_to_its_beginning(tiny_net, lips, babble, seconds):
         return float(np.abs(frames[0, turn] - frames[-1, turn]).max())
 
     assert jump(loop) <= jump(plain) + 1e-3
+
+
+def test_mood_and_gaze_are_added_by_rule_and_lips_still_meet(lips):
+    frames = np.zeros((50, NUM_CHANNELS), np.float32)
+    frames[:25, INDEX["jaw_pose_0"]] = 0.3
+    made = by_rule(frames, Direction(emotion={"happy": 1.0}, gaze=(10, 0)), None, lips)
+    assert made[0, INDEX["mouthSmileLeft"]] == pytest.approx(0.55, abs=0.01)
+    assert made[-1, INDEX["mouthSmileLeft"]] < 0.2
+    assert np.degrees(made[:, INDEX["eyes_pose_1"]]).mean() == pytest.approx(10)
+    np.testing.assert_array_equal(by_rule(frames, Direction(), None, lips), frames)
+
+
+def test_a_manner_is_how_much_somebody_moves():
+    still = np.zeros((500, NUM_CHANNELS), np.float32)
+    lively = still.copy()
+    lively[:, INDEX["neck_pose_1"]] = 0.1 * np.sin(np.arange(500) / 5)
+    for start in range(50, 500, 100):
+        lively[start : start + 5, [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1
+    calm, moving = manner_of(still), manner_of(lively)
+    assert calm["head"] == pytest.approx(0.3) and moving["head"] > 1.2
+    assert moving["blinks"] == pytest.approx(15) and calm["blinks"] == 4

@@ -61,3 +61,16 @@ def test_steps_are_as_many_as_there_is_time_for():
         pace.took(1, 0.001)
     assert pace.steps(1) == 4 and pace.steps(5) == 1
     assert Pace(2, 0.12).steps(1) == 2
+
+
+def test_a_stall_is_waited_for_and_what_follows_is_in_time(tiny_net, lips, babble):
+    def stalling():
+        yield from in_real_time(babble[:RATE])
+        time.sleep(0.6)
+        yield from in_real_time(babble[RATE : 2 * RATE])
+
+    shown: list[int] = []
+    frames, report = perform_live(stalling(), Stream(tiny_net, lips, steps=1), lambda number, frame: shown.append(number))
+    # How late frames are is the machine's affair; that they go on being shown, and not all of them late, is ours.
+    assert report.stalled > 0.3 and len(frames) == 50
+    assert sum(number > 30 for number in shown) > 5

@@ -5,7 +5,7 @@ import pytest
 
 from avatar3d.errors import UserError
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
-from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins, sized, stretch_pins
+from driver.pins import Pins, joined_pins, keyframe_pins, led_to, no_pins, region_pins, sized, stretch_pins
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_keyframes_pin_what_they_name_and_nothing_else(written):
         ({"keyframes": []}, "holds no keyframes"),
         ({"keyframes": [3]}, "keyframe 1: is no object"),
         ({"keyframes": [{"expr": {"jawLeft": 0.1}}]}, "either a time"),
-        ({"keyframes": [{"time": 9, "expr": {"jawLeft": 0.1}}]}, "keyframe 1: lies at 9.00 s, outside of the motion, which lasts 2.00 s"),
+        ({"keyframes": [{"time": 9, "expr": {"jawLeft": 0.1}}]}, "keyframe 1: time 9 lies outside of the motion, which lasts 2.00 s"),
         ({"keyframes": [{"time": -1, "expr": {"jawLeft": 0.1}}]}, "outside"),
         ({"keyframes": [{"time": 1e400, "expr": {"jawLeft": 0.1}}]}, "no number"),
         ({"keyframes": [{"time": 1}]}, "pins nothing"),
@@ -41,6 +41,10 @@ def test_keyframes_pin_what_they_name_and_nothing_else(written):
         ({"keyframes": [{"time": 1, "expr": {"jawLeft": 1.1}}]}, "choose 0 to 1"),
         ({"keyframes": [{"time": 1, "expr": {"jawLeft": True}}]}, "no number"),
         ({"keyframes": [{"time": 1, "neck_pose": [20, 0, 0]}]}, "counts in radians"),
+        ({"keyframes": [{"time": 1, "jaw_pose": [-0.3, 0, 0]}]}, "no head does"),
+        ({"keyframes": [{"frame": 1.5, "expr": {"jawLeft": 0.1}}]}, "no whole number"),
+        ({"keyframes": [{"frame": 1e300, "expr": {"jawLeft": 0.1}}]}, r"frame 1e\+300 lies outside"),
+        ({"keyframes": 2 * [{"time": 1, "expr": {"jawLeft": 0.1}}]}, "keyframe 2: is at 1.00 s like another"),
         ({"keyframes": [{"time": 1, "neck_pose": [0, 0]}]}, "needs 3 numbers"),
         ({"keyframes": [{"time": 1, "neck": [0, 0, 0]}]}, "'neck', which means nothing"),
     ],
@@ -83,3 +87,18 @@ def test_pins_are_looked_up_by_absolute_frame_and_end():
     assert values[:, channel].tolist() == [8, 9, 0, 0, 0] and known[:, channel].tolist() == [True, True, False, False, False]
     assert not pins.pinning(20, 25)[1].any()
     assert len(sized(pins, 4)) == 4 and not sized(pins, 14).known[10:].any()
+
+
+def test_a_keyframe_that_was_not_met_is_led_to_and_away_from():
+    frames, pins = np.zeros((40, NUM_CHANNELS), np.float32), no_pins(40)
+    pins.known[20, 5], pins.values[20, 5] = True, 0.6
+    made = led_to(frames, pins)[:, 5]
+    assert made[20] == np.float32(0.6) and made[19] == made[21] > 0.5
+    assert np.abs(np.diff(made)).max() < 0.16 and not made[:12].any() and not made[29:].any()
+
+
+def test_a_motion_that_passes_through_its_keyframe_is_left_alone():
+    frames = np.linspace(0, 1, 40)[:, None].repeat(NUM_CHANNELS, 1).astype(np.float32)
+    pins = no_pins(40)
+    pins.known[20], pins.values[20] = True, frames[20]
+    np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
