@@ -16,6 +16,8 @@ DELAY = 0.25
 _STEPS = (4, 2, 1)
 _BUSY = 0.6
 """Share of a hop's time that its making may take."""
+_TOGETHER = 8
+"""Hops that are made at once at most by a machine that is behind."""
 _OFF = 0.25
 """Seconds that sound may come too early or too late before the frames' time is set anew."""
 _CATCHING_UP = 3
@@ -138,13 +140,16 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
     def make() -> None:
         nonlocal first
         assert clock is not None
-        steps = stream.steps = pace.steps(stream.waiting)
+        waiting = stream.waiting
+        steps = stream.steps = pace.steps(waiting)
+        # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
+        hops = min(waiting, _TOGETHER) if steps == 1 and waiting > 1 else 1
         before = time.monotonic()
         number = stream.frames
-        frames = stream.make()
+        frames = stream.make(hops)
         now = time.monotonic()
         pace.took(steps, now - before)
-        used[steps] += 1
+        used[steps] += hops
         first = first or now - began
         latencies.extend(now - began - (number + index) / FPS for index in range(len(frames)))
         made.append(frames)

@@ -118,16 +118,17 @@ class Stream:
         self._samples += len(sound)
         self._pending = np.concatenate([self._pending, np.asarray(sound, np.float32)])
 
-    def make(self) -> np.ndarray:
-        """The next hop of frames [hop, NUM_CHANNELS]; its sound must be here (`waiting`)."""
+    def make(self, hops: int = 1) -> np.ndarray:
+        """The next hop of frames [hops * hop, NUM_CHANNELS], or several as one window, which is quicker and another motion; their sound must be
+        here (`waiting`)."""
         whole = len(self._pending) // self._piece * self._piece
-        needed = self._start + self._hop + self._beyond_frames + LOOKAHEAD
+        needed = self._start + hops * self._hop + self._beyond_frames + LOOKAHEAD
         used = 0
         while used < whole and self._first + len(self._heard) < needed:
             self._take(self._features.push(self._pending[used : used + self._piece]))
             used += self._piece
         self._pending = self._pending[used:]
-        return self._window()
+        return self._window(hops * self._hop)
 
     def finish(self) -> np.ndarray:
         """The frames [n, NUM_CHANNELS] that are left once the sound has ended, as if silence followed."""
@@ -141,23 +142,23 @@ class Stream:
         while self._start < total:
             needed = self._start + self._hop + self._beyond_frames + LOOKAHEAD
             self._take(silence(max(0, needed - self._first - len(self._heard))))
-            made.append(self._window())
+            made.append(self._window(self._hop))
         frames = _joined(made)
         return frames[: len(frames) - (self._start - total)]
 
     def _take(self, heard: np.ndarray) -> None:
         self._heard = np.concatenate([self._heard, heard])
 
-    def _window(self) -> np.ndarray:
-        """One window: its new frames."""
+    def _window(self, hop: int) -> np.ndarray:
+        """One window: its new frames [hop, NUM_CHANNELS]."""
         start, taken = self._start, len(self._before)
-        first, heard = start - taken, start + self._hop + self._beyond_frames
+        first, heard = start - taken, start + hop + self._beyond_frames
         last = heard + self._planned
         self._heard, self._first = self._heard[first - PAST - self._first :], first - PAST
         given, known = self._pinning(first, last)
         given, known = given.clone(), known.clone()
         given[:taken], known[:taken] = torch.from_numpy(self._before), True
-        if bool(known[: taken + self._hop + self._beyond_frames].all()):
+        if bool(known[: taken + hop + self._beyond_frames].all()):
             made = given.numpy()
         else:
             features = torch.from_numpy(self._hearing(first - PAST, heard + LOOKAHEAD, last + LOOKAHEAD))
@@ -171,9 +172,9 @@ class Stream:
         share = np.arange(1, len(self._beyond) + 1, dtype=np.float32)[:, None] / (self._beyond_frames + 1)
         blended = made[joined] + (1 - share) * (self._beyond - made[joined])
         made[joined] = np.where(known[joined].numpy(), made[joined], blended)
-        new, self._beyond = made[taken : taken + self._hop], made[taken + self._hop : taken + self._hop + self._beyond_frames]
+        new, self._beyond = made[taken : taken + hop], made[taken + hop : taken + hop + self._beyond_frames]
         self._before = np.concatenate([self._before, new])[-PREFIX:]
-        self._start += self._hop
+        self._start += hop
         return new
 
     def _hearing(self, first: int, heard: int, last: int) -> np.ndarray:
