@@ -84,11 +84,8 @@ def slots(direction: Direction, own: bool = False) -> Asked:
     """What the network is asked for, by slot (`driver.conditions`); of a person's `own` driver, which has heard of no moods, less (`by_rule`)."""
     if own:
         direction = replace(direction, emotion={}, gaze=None)
-    total = sum(direction.emotion.values())
-    # Training never went beyond one emotion at its full strength, in whatever mixture.
-    level = {name: value / max(total, 1.0) for name, value in direction.emotion.items()}
     asked: dict = {
-        "emotion": [level.get(name, 0.0) for name in EMOTIONS],
+        "emotion": _levels(direction),
         "mode": [float(direction.mode == name) for name in MODES],
         "blinks": _QUIET_BLINKS[direction.mode] if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
     }
@@ -131,9 +128,7 @@ def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, 
         lips: of the head.
     """
     made = frames.copy()
-    if moods is None:
-        level = np.array([[direction.emotion.get(name, 0.0) for name in EMOTIONS]])
-        moods = level / np.maximum(level.sum(axis=1, keepdims=True), 1.0)
+    moods = np.array([_levels(direction)]) if moods is None else moods
     faces = np.stack([mood_face({name: 1.0}) for name in EMOTIONS])
     # Where the lips meet, the mouth's part gives way.
     met = np.clip(1.5 - frames @ lips.gap.numpy(), 0, 1)[:, None]
@@ -152,6 +147,12 @@ def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, 
                 made[:, INDEX[f"eyeLook{lid}{side}"]] += max(value, 0.0) / 30
     made[:, EXPR] = made[:, EXPR].clip(0, 1)
     return made
+
+
+def _levels(direction: Direction) -> list[float]:
+    """Intensities [EMOTIONS], together at most 1: training never went beyond one emotion at its full strength, in whatever mixture."""
+    total = max(sum(direction.emotion.values()), 1.0)
+    return [direction.emotion.get(name, 0.0) / total for name in EMOTIONS]
 
 
 def _octaves(factor: float) -> float:

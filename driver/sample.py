@@ -114,14 +114,15 @@ def perform(
         return np.concatenate(list(generate(sound, net, lips, seed=seed, steps=steps, asked=asked, pinning=pinning, guidance=guidance)))
 
     made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
+    if direction.loop:
+        made = _looped(made, sound, wanted, pins, make)
     listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
     if own:
         made = by_rule(made, direction, None if moods is None else np.resize(moods, (len(made), moods.shape[-1])), lips)
-    frames = exaggerated(made, direction)
-    return _looped(frames, sound, wanted, pins, make) if direction.loop else frames
+    return exaggerated(made, direction)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -62,17 +62,7 @@ def film(
     Raises:
         UserError: the file cannot be written.
     """
-    fps = fps or motion.fps
-    count = max(int(motion.duration * fps), 1)
-    threads = threads or len(os.sched_getaffinity(0))
-    workspace = Workspace()
-
-    def picture(index: int) -> np.ndarray:
-        time = float(index / fps)
-        drawn = draw(avatar, motion, time, cameras(time), background(index), threads=threads, workspace=workspace)
-        return (np.clip(drawn.rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-    return write_film(path, picture, count, fps, motion, [avatar], progress)
+    return film_together([(avatar, motion, cameras)], path, background=background, fps=fps, threads=threads, progress=progress)
 
 
 def film_together(
@@ -104,29 +94,17 @@ def film_together(
 
     def picture(index: int) -> np.ndarray:
         time = float(index / fps)
-        drawn = [
-            draw(who, what, time, seen(time), background(index), threads=threads, workspace=workspace).rgb.copy() for who, what, seen in performers
-        ]
-        return (np.clip(np.concatenate(drawn, axis=1), 0, 1) * 255 + 0.5).astype(np.uint8)
+        drawn = (draw(who, what, time, seen(time), background(index), threads=threads, workspace=workspace) for who, what, seen in performers)
+        return np.concatenate([(np.clip(each.rgb, 0, 1) * 255 + 0.5).astype(np.uint8) for each in drawn], axis=1)
 
-    return write_film(path, picture, max(int(lead.duration * fps), 1), fps, lead, [who for who, _, _ in performers], progress)
-
-
-def write_film(
-    path: Path | str, picture: Callable[[int], np.ndarray], count: int, fps: Fraction, motion: Motion, avatars: Sequence[Avatar], progress: Progress
-) -> int:
-    """Write pictures as MP4 with a motion's sound, and whose heads they show in the metadata; returns the number of frames.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    count = max(int(lead.duration * fps), 1)
     first = picture(0)
-    subjects = [avatar.metadata.get("subject") or "a captured person" for avatar in avatars]
-    consents = [avatar.metadata.get("consent") or "not recorded" for avatar in avatars]
+    subjects = [avatar.metadata.get("subject") or "a captured person" for avatar, _, _ in performers]
+    consents = [avatar.metadata.get("consent") or "not recorded" for avatar, _, _ in performers]
     comment = f"{SYNTHETIC} Subject: {', '.join(subjects)}. Consent: {', '.join(consents)}."
     height, width = first.shape[:2]
     title = f"avatar3d: {', '.join(subjects)}"
-    writer = VideoWriter(path, fps=fps, size=(width, height), sound=motion.sound, sound_rate=motion.sound_rate, title=title, comment=comment)
+    writer = VideoWriter(path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=title, comment=comment)
     # One frame is encoded while the next is drawn.
     with writer as video, ThreadPoolExecutor(1) as pool:
         pending: Future = pool.submit(video.write, first)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from avatar3d.avatar import Avatar
     from avatar3d.head.model import HeadModel
+    from driver.model import DriverNet
     from recon.landmarks import LandmarkDetector
 
 
@@ -62,6 +63,21 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
             raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head") from error
 
     return load_avatar(path, find)
+
+
+def open_driver(avatar: Path | None) -> "tuple[DriverNet, bool]":
+    """The driver that an avatar speaks with, and whether it is its own: the one in its file, else (or with None) the default one.
+
+    Raises:
+        UserError: the driver in the file cannot be used.
+    """
+    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
+    from driver.weights import load_weights, network_of
+
+    weights = None if avatar is None else read_driver(avatar)
+    if weights is None:
+        return load_weights(), False
+    return network_of(weights, f"{avatar}: its own driver", DRIVER_REMEDY), True
 
 
 def check_range(option: str, value: float | None, low: float, high: float) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from avatar3d.cli.common import check_range, note, open_avatar, say
+from avatar3d.cli.common import check_range, note, open_avatar, open_driver, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,16 +83,11 @@ def _turns(person, source: Path | None, own: "np.ndarray", other: "np.ndarray", 
     """One side of a conversation; `source` is the avatar's file where its own driver shall speak."""
     from dataclasses import replace
 
-    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from driver.features import RATE, as_mono16k
     from driver.sample import drive
     from driver.turns import take_turns
-    from driver.weights import load_weights, network_of
 
-    weights = None if source is None else read_driver(source)
-    net = load_weights() if weights is None else network_of(weights, f"{source}: its own driver", DRIVER_REMEDY)
+    net, learned = open_driver(source)
     sound, rows = take_turns(as_mono16k(own, RATE), as_mono16k(other, RATE))
-    motion = drive(
-        sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows}, own=weights is not None
-    )
-    return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), weights is not None)
+    motion = drive(sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows}, own=learned)
+    return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), learned)

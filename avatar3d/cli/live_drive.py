@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar3d.cli.common import note, say
+from avatar3d.cli.common import note, open_driver, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,12 @@ def check_live(options: "Talking", directing: "Directing") -> None:
             raise UserError(f"{name}: needs the whole sound beforehand; leave it out with --live, or give the sound with --audio")
     amounts = {"--head-amount": directing.head_amount, "--brow-amount": directing.brow_amount, "--mouth-amount": directing.mouth_amount}
     for name, amount in amounts.items():
-        if amount == 0:
-            raise UserError(f"{name} 0: needs the whole motion; leave it out with --live")
+        if amount != 1:
+            raise UserError(f"{name}: scales the whole motion; leave it out with --live")
+    if directing.style is not None or directing.blink_rate == 0:
+        raise UserError("--style, --blink-rate 0: change the whole motion; leave them out with --live")
+    if directing.mode == "idle":
+        raise UserError("--mode idle: hears nothing, and --live has only sound to offer; leave one of them out")
 
 
 def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
@@ -51,25 +55,26 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     import numpy as np
     import torch
 
-    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from avatar3d.cli.direct import direction_of
-    from driver.channels import check_driven_head
+    from avatar3d.errors import UserError
+    from driver.channels import EXPR, check_driven_head
     from driver.conditions import USUAL, conditions
     from driver.direction import slots
     from driver.features import RATE
     from driver.lips import lips_of
     from driver.live import perform_live
+    from driver.manner import mood_face
     from driver.sources import open_source
     from driver.stream import Stream
-    from driver.weights import load_weights, network_of
 
     assert options.live is not None
     check_driven_head(person.head)
-    weights = read_driver(avatar) if options.own_driver else None
-    net = load_weights() if weights is None else network_of(weights, f"{avatar}: its own driver", DRIVER_REMEDY)
-    direction, _ = direction_of(directing, person, net, 1, weights is not None)
+    net, own = open_driver(avatar if options.own_driver else None)
+    if own and (directing.emotion or directing.gaze != "free"):
+        raise UserError("--emotion, --gaze: are added to the whole motion of an own driver; with --live give --no-own-driver too, or leave them out")
+    direction, _ = direction_of(directing, person, net, 1, own)
     row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction)})
-    lips = lips_of(person.head)
+    lips, meant = lips_of(person.head), mood_face(direction.emotion)[EXPR]
 
     def asking(first: int, last: int) -> torch.Tensor:
         return row.expand(last - first, -1)
@@ -88,11 +93,11 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     except BaseException as error:
         frames, report = getattr(error, "performed", (None, None))
         if frames is not None and report is not None and heard:
-            _write(person, frames, heard, out, weights is not None, report)
+            _write(person, frames, heard, out, own, meant, report)
         if isinstance(error, KeyboardInterrupt) and heard:
             return
         raise
-    _write(person, frames, heard, out, weights is not None, report)
+    _write(person, frames, heard, out, own, meant, report)
 
 
 def _kept(source: "Source", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]":
@@ -112,7 +117,9 @@ def _tell(number: int, frame: "np.ndarray") -> None:
         note(f"{number / FPS:.0f} s, jaw {100 * float(frame[JAW]):.0f} %")
 
 
-def _write(person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, report: "LiveReport") -> None:
+def _write(
+    person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, meant: "np.ndarray", report: "LiveReport"
+) -> None:
     import numpy as np
 
     from avatar3d.motion import save_motion
@@ -120,7 +127,7 @@ def _write(person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", ou
     from driver.sample import motion_of
 
     sound = np.concatenate(heard).astype(np.float32) / 32767
-    motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own)
+    motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own, meant)
     save_motion(motion, out)
     middle, slow, most = report.latency
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")

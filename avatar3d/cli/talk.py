@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar3d.cli.common import check_range
+from avatar3d.cli.common import check_range, open_driver
 from avatar3d.cli.live_drive import check_live
 
 if TYPE_CHECKING:
@@ -120,23 +120,19 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         UserError: a file, a voice or the driver cannot be used.
     """
     from avatar3d.arkit import EXPR_NAMES
-    from avatar3d.avatar_file import DRIVER_REMEDY, read_driver
     from avatar3d.cli.direct import direction_of, pinned_exactly
     from avatar3d.errors import UserError
     from driver.channels import EXPR
     from driver.features import FPS, as_mono16k, num_frames
     from driver.manner import mood_face
     from driver.sample import drive
-    from driver.weights import load_weights, network_of
 
     if person.head.expr_names != EXPR_NAMES:
         check_other_head(directing, options, avatar)
     if options.video is not None:
         return _reenacted(person, options.video)
     said, former = _said(person, options, directing.mode)
-    weights = read_driver(avatar) if options.own_driver else None
-    net = load_weights() if weights is None else network_of(weights, f"{avatar}: its own driver", DRIVER_REMEDY)
-    own = weights is not None
+    net, own = open_driver(avatar if options.own_driver else None)
     redo = None if former is None or options.stretch is None else (former, *options.stretch)
     frames = num_frames(len(as_mono16k(said.sound, said.rate)))
     if former is not None and abs(frames / FPS - former.duration) > 2 / FPS:

@@ -75,7 +75,9 @@ def test_what_cannot_be_a_conversation_is_one_clear_line(refused, small_avatar, 
         (("--live", "tcp://127.0.0.1:99999"), ("no port",)),
         (("--live", "none.wav"), ("none.wav",)),
         (("--live", "mic", "--audio", "a.wav"), ("contradict",)),
-        (("--live", "mic", "--head-amount", 0), ("--head-amount 0", "--live")),
+        (("--live", "mic", "--head-amount", 0.5), ("--head-amount", "--live")),
+        (("--live", "mic", "--blink-rate", 0), ("--blink-rate 0", "--live")),
+        (("--live", "mic", "--mode", "idle"), ("--mode idle", "--live")),
     ],
 )
 def test_live_options_that_cannot_be_met_are_one_clear_line(refused, small_avatar, tmp_path, words, match):

@@ -109,3 +109,11 @@ def test_a_manner_is_how_much_somebody_moves():
     calm, moving = manner_of(still), manner_of(lively)
     assert calm["head"] == pytest.approx(0.3) and moving["head"] > 1.2
     assert moving["blinks"] == pytest.approx(15) and calm["blinks"] == 4
+
+
+def test_a_loop_of_an_own_driver_keeps_its_mood_to_the_end(tiny_net, lips, babble):
+    smile = INDEX["mouthSmileLeft"]
+    plain, happy = (
+        perform(babble[: 4 * RATE], tiny_net, lips, Direction(loop=True, emotion=emotion), steps=1, own=True) for emotion in ({}, {"happy": 1.0})
+    )
+    assert (happy - plain)[:, smile].min() > 0.05
