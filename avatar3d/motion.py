@@ -108,14 +108,14 @@ def resampled(motion: Motion, fps: Fraction) -> Motion:
     for name in ("expr", *CHANNELS):
         track = getattr(motion, name)
         if track is not None:
-            between = _slerp if name in ROTATIONS else _lerp
-            values[name] = np.ascontiguousarray(between(track[first], track[second], fraction), np.float32)
+            values[name] = np.ascontiguousarray(between(track[first], track[second], fraction, name in ROTATIONS), np.float32)
     valid = None if motion.valid is None else motion.valid[first] & motion.valid[second]
     return replace(motion, **values, valid=valid, fps=fps)
 
 
-def _lerp(before: np.ndarray, after: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    return before + fraction * (after - before)
+def between(before: np.ndarray, after: np.ndarray, fraction: np.ndarray, turning: bool) -> np.ndarray:
+    """Values [T, C] a `fraction` [T, 1] of the way from `before` to `after`; `turning` ones are rotation vectors, and go along the shorter arc."""
+    return _slerp(before, after, fraction) if turning else (before + fraction * (after - before)).astype(np.float32)
 
 
 def _slerp(before: np.ndarray, after: np.ndarray, fraction: float | np.ndarray) -> np.ndarray:

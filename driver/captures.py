@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import binary_closing, uniform_filter1d
-from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
-from avatar3d.motion import ROTATIONS, Motion, load_motion
+from avatar3d.motion import ROTATIONS, Motion, between, load_motion
 from driver import augment
 from driver.channels import EXPR, INDEX, JAW, check_driven_head, pack
 from driver.corpus import Corpus, Take, joined
@@ -155,7 +154,7 @@ def person_frames(motion: Motion, cuts: np.ndarray, head: HeadModel, lead: float
     first = np.clip(position.astype(np.int64), 0, max(N - 2, 0))
     second = np.minimum(first + 1, N - 1)
     fraction = np.clip(position - first, 0, 1)
-    values = {name: _between(track[first], track[second], fraction, name in ROTATIONS) for name, track in tracks.items()}
+    values = {name: between(track[first], track[second], fraction[:, None], name in ROTATIONS) for name, track in tracks.items()}
     frames = pack(values, head.jaw_open_angle)
     if "eyelids" in values:
         frames[:, _LIDS] = np.maximum(frames[:, _LIDS], values["eyelids"])
@@ -163,18 +162,6 @@ def person_frames(motion: Motion, cuts: np.ndarray, head: HeadModel, lead: float
     frames[:, JAW] = np.maximum(frames[:, JAW], 0)
     whole = inside & valid[first] & valid[second] & (shots[first] == shots[second])
     return frames, np.where(whole, shots[first], -1)
-
-
-def _between(before: np.ndarray, after: np.ndarray, fraction: np.ndarray, turning: bool) -> np.ndarray:
-    """Values [T, C] a `fraction` [T] of the way, rotation vectors along the shorter arc."""
-    share = fraction[:, None]
-    if not turning:
-        return (before + share * (after - before)).astype(np.float32)
-    parts = []
-    for joint in range(0, before.shape[1], 3):
-        one, two = (Rotation.from_rotvec(track[:, joint : joint + 3].astype(np.float64)) for track in (before, after))
-        parts.append((one * Rotation.from_rotvec((one.inv() * two).as_rotvec() * share)).as_rotvec())
-    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _stretches(shot: np.ndarray) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
-from avatar3d.motion import CHANNELS, load_motion, save_motion
+from avatar3d.head.store import load_head
+from avatar3d.motion import CHANNELS, load_motion, resampled, rest_motion, save_motion
 from tests.avatar3d.tiny import tiny_head, tiny_motion
 
 
@@ -71,3 +72,14 @@ def test_at_a_frame_the_motion_is_that_frame():
 def test_a_motion_of_one_frame_stands_still():
     motion = tiny_motion(tiny_head(), frames=1)
     np.testing.assert_array_equal(motion.at(0.7).expr, motion.expr)
+
+
+def test_a_resampled_motion_is_at_every_time_what_it_was():
+    rng = np.random.default_rng(0)
+    motion = replace(rest_motion(load_head(), 20), expr=rng.random((20, 51), np.float32), neck_pose=rng.normal(0, 0.5, (20, 3)).astype(np.float32))
+    other = resampled(motion, Fraction(60))
+    assert len(other) == 48 and other.fps == 60 and resampled(motion, Fraction(25)) is motion
+    for frame in (0, 7, 30, 44):
+        expected = motion.at(frame / 60)
+        np.testing.assert_allclose(other.expr[frame], expected.expr[0], atol=1e-5)
+        np.testing.assert_allclose(other.neck_pose[frame], expected.neck_pose[0], atol=1e-5)
