@@ -19,6 +19,8 @@ CHANNELS: dict[str, int] = {
     "jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3, "neck_translation": 3, "eyelids": 2,
 }  # fmt: skip
 """Width of every per-frame channel but `expr`, whose width is the head's."""
+_LONGEST_NOTE = 1000
+"""Characters that are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,8 @@ class Motion:
     """Hz."""
     valid: np.ndarray | None = None
     """[T] bool: false where a tracker bridged a gap."""
+    note: str = ""
+    """What else there is to know of how it was made."""
 
     def __post_init__(self) -> None:
         T = self.expr.shape[0]
@@ -156,6 +160,7 @@ def save_motion(motion: Motion, path: Path | str) -> None:
         fps=np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
         head_fingerprint=np.array(motion.head_fingerprint),
         sound_rate=np.int64(motion.sound_rate),
+        **({"note": np.array(motion.note)} if motion.note else {}),
     )
     with atomic_path(path) as temporary:
         temporary.write_bytes(packed.getbuffer())
@@ -187,6 +192,7 @@ def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
             sound=arrays["sound"].astype(np.float32) if "sound" in arrays else None,
             sound_rate=int(arrays["sound_rate"]),
             valid=arrays["valid"].astype(bool) if "valid" in arrays else None,
+            note=str(arrays["note"])[:_LONGEST_NOTE] if "note" in arrays else "",
         )
     except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise UserError(f"{path}: is not a complete motion file ({error}); make it again") from error

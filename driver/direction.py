@@ -34,8 +34,11 @@ _MOTION = {
 }
 _USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
 """Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
-_BLINK_FRAMES = round(0.7 * FPS)
+BLINK_FRAMES = round(0.7 * FPS)
 """Longer than a blink lasts, shorter than eyes stay closed on purpose."""
+LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
+GAZE = [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]
+"""Of the left eye: down and to its left."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
 """Regions whose amount can be asked for, and the share of the asked octaves that the network follows (`driver.controls`); the rest is scaled."""
 
@@ -117,7 +120,7 @@ def manner_of(frames: np.ndarray) -> dict[str, float]:
     return found
 
 
-def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, lips: Lips) -> np.ndarray:
+def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, lips: Lips, ahead: np.ndarray | None = None) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] of a person's own driver with mood and gaze added: a minute of one person teaches neither, and `adapt` forgets
     most of what the default driver knew of them. What is added is what that one learned from (`driver.manner`).
 
@@ -126,6 +129,7 @@ def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, 
         direction: what is asked for.
         moods: [T, EMOTIONS] instead of the direction's emotion, or None.
         lips: of the head.
+        ahead: [2] where the left eye mostly looks, up and to the side; default what the frames show.
     """
     made = frames.copy()
     moods = np.array([_levels(direction)]) if moods is None else moods
@@ -138,7 +142,7 @@ def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, 
     made += share * (moods @ faces)
     if direction.gaze is not None:
         right, up = direction.gaze
-        usual = np.median(made[:, [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]], axis=0)
+        usual = np.median(made[:, GAZE], axis=0) if ahead is None else ahead
         for eye in (0, 3):
             made[:, INDEX[f"eyes_pose_{eye}"]] += np.radians(-up) - usual[0]
             made[:, INDEX[f"eyes_pose_{eye + 1}"]] += np.radians(right) - usual[1]
@@ -159,10 +163,15 @@ def _octaves(factor: float) -> float:
     return float(np.clip(log2(max(factor, 1e-6)), *_LEARNED))
 
 
-def exaggerated(frames: np.ndarray, direction: Direction) -> np.ndarray:
+def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] scaled by what the network does not do when it is asked for it, and without blinks where there shall be none.
 
     What is pinned stays.
+
+    Args:
+        frames: as made.
+        direction: what is asked for.
+        usual: [NUM_CHANNELS] where head and brows mostly are; default what the frames show.
     """
     made = frames.copy()
     pinned = None if direction.pins is None else sized(direction.pins, len(made))
@@ -173,9 +182,9 @@ def exaggerated(frames: np.ndarray, direction: Direction) -> np.ndarray:
         if abs(left - 1) < 1e-6 or (pinned is not None and pinned.known[:, rows].any()):
             continue
         # A mouth moves about its rest, which is zero; head and brows about where they mostly are.
-        rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0)
+        rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0) if usual is None else usual[rows]
         made[:, rows] = rest + np.float32(left) * (made[:, rows] - rest)
     if direction.blinks == 0:
-        for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
-            made[:, INDEX[lid]] = grey_opening(made[:, INDEX[lid]], size=_BLINK_FRAMES)
+        for lid in LIDS:
+            made[:, lid] = grey_opening(made[:, lid], size=BLINK_FRAMES)
     return made if pinned is None else np.where(pinned.known, pinned.values, made)

@@ -12,16 +12,16 @@ from driver.features import FPS, RATE
 from driver.stream import HOP, Stream
 
 DELAY = 0.25
-"""Seconds by which frames are shown after their sound: what a hop, the look-ahead and their making take."""
+"""Seconds by which frames are shown after their sound: what they hear beyond it, and what making them takes."""
 _STEPS = (4, 2, 1)
 _BUSY = 0.6
 """Share of a hop's time that its making may take."""
-_TOGETHER = 8
-"""Hops that are made at once at most by a machine that is behind."""
+_TOGETHER = 24
+"""Frames that are made at once at most by a machine that is behind."""
 _OFF = 0.25
 """Seconds that sound may come too early or too late before the frames' time is set anew."""
-_CATCHING_UP = 3
-"""Hops that wait from which on one step has to do."""
+_CATCHING_UP = 4
+"""Frames that wait from which on they are made at once, with one step."""
 
 Deliver = Callable[[int, np.ndarray], None]
 """Takes a frame's number and its values [NUM_CHANNELS] when it is due."""
@@ -43,27 +43,29 @@ class LiveReport:
     late: int
     """Frames that were not there when they were due, and were left out."""
     steps: dict[int, int]
-    """Hops by number of steps."""
+    """Frames by number of steps."""
+    together: int
+    """Frames that were made several at once, to catch up."""
 
     @property
     def reproducible(self) -> bool:
-        """Whether the same sound and seed give the same motion again: not where steps were saved."""
-        return len(self.steps) < 2
+        """Whether the same sound and seed give the same motion again: not where steps were saved, or frames made at once."""
+        return len(self.steps) < 2 and not self.together
 
 
 class Pace:
     """How many steps there is time for, by how long the last ones took."""
 
-    def __init__(self, steps: int, hop_seconds: float) -> None:
-        self._most, self._budget = steps, _BUSY * hop_seconds
+    def __init__(self, steps: int, hop: int) -> None:
+        self._most, self._hop, self._budget = steps, hop, _BUSY * hop / FPS
         self._step = 0.0
 
     def steps(self, waiting: int) -> int:
-        """Steps for the next hop while so many wait, this one with them."""
+        """Steps for a hop's plan while so many frames wait; its other frames take one each."""
         if waiting >= _CATCHING_UP:
             return 1
-        allowed = [steps for steps in sorted({self._most, *_STEPS}, reverse=True) if steps <= self._most and steps * self._step <= self._budget]
-        return allowed[0] if allowed else 1
+        choices = [steps for steps in sorted({self._most, *_STEPS}, reverse=True) if steps <= self._most]
+        return next((steps for steps in choices if (steps + self._hop - 1) * self._step <= self._budget), 1)
 
     def took(self, steps: int, seconds: float) -> None:
         """So many steps took so long."""
@@ -129,27 +131,31 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
     Returns:
         all frames [T, NUM_CHANNELS], and how it went. Where the source fails or the user interrupts, the error's attribute `performed` holds both.
     """
-    pace, most = Pace(stream.steps, hop / FPS), stream.steps
+    pace, most = Pace(stream.steps, hop), stream.steps
     made: list[np.ndarray] = []
     latencies: list[float] = []
     used: Counter[int] = Counter()
     began = first = stalled = 0.0
+    together = 0
     clock: _Clock | None = None
     heard = 0
 
     def make() -> None:
-        nonlocal first
+        nonlocal first, together
         assert clock is not None
         waiting = stream.waiting
-        steps = stream.steps = pace.steps(waiting)
+        behind = waiting >= _CATCHING_UP
+        if stream.plans or behind:
+            stream.steps = pace.steps(waiting)
         # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
-        hops = min(waiting, _TOGETHER) if steps == 1 and waiting > 1 else 1
+        count = min(waiting, _TOGETHER) if behind else 1
+        planning, number = stream.plans or behind, stream.frames
         before = time.monotonic()
-        number = stream.frames
-        frames = stream.make(hops)
+        frames = stream.make(count)
         now = time.monotonic()
-        pace.took(steps, now - before)
-        used[steps] += hops
+        pace.took(stream.steps if planning else 1, now - before)
+        used[stream.steps] += len(frames)
+        together += len(frames) if count > 1 else 0
         first = first or now - began
         latencies.extend(now - began - (number + index) / FPS for index in range(len(frames)))
         made.append(frames)
@@ -165,7 +171,7 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
         frames = np.concatenate([*made, rest])
-        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used))
+        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used), together)
 
     try:
         for piece in source:

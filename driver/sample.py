@@ -82,7 +82,7 @@ def motion_of(frames: np.ndarray, head: HeadModel, shape: np.ndarray | None, sou
     """Frames [T, NUM_CHANNELS] as a motion of a head with its sound; arguments as of `drive`."""
     mono = np.asarray(sound, np.float32)
     return Motion(
-        **unpack(frames, head.jaw_open_angle),
+        **unpack(frames, head.jaw_open_angle),  # pyright: ignore[reportArgumentType]
         shape=np.zeros(head.num_shape, np.float32) if shape is None else np.asarray(shape, np.float32),
         fps=Fraction(FPS),
         head_fingerprint=head.fingerprint,

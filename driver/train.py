@@ -31,7 +31,7 @@ from driver.model import STYLE_CLIP, Config, DriverNet
 from driver.model_card import Training, write_card
 from driver.ranks import Ranks, joined_ranks
 from driver.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
-from driver.windows import Windows
+from driver.windows import LIVE_FRAMES, Windows
 
 _STD_FLOOR = 0.02
 _SHIFT_FLOOR = 0.001
@@ -165,6 +165,8 @@ def train(
                     group["lr"] = rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
                 rng = np.random.default_rng([seed, step, ranks.rank])
                 loss, parts = losses(net, lips, windows.draw(batch // ranks.count, rng), rng)
+                live, live_parts = losses(net, lips, windows.draw(batch // ranks.count, rng, LIVE_FRAMES), rng, live=True)
+                loss, parts = loss + live, parts | {f"live_{name}": live_parts[name] for name in ("flow", "lip")}
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 ranks.average_gradients(net)

@@ -13,9 +13,14 @@ from driver.features import LOOKAHEAD, NUM_FEATURES, silence
 from driver.manner import CONTROLS
 from driver.model import PAST, STYLE_CLIP
 from driver.phones import UNKNOWN
+from driver.stream import AHEAD, HOP, PLANNED, PREFIX
 
 FRAMES = 80
-PREFIX = 16
+_LONGEST_HOP = 8
+_UNHEARD, _PASSED = 0.3, 0.1
+"""What a live frame counts whose sound is yet to come, and a mouth's that was made before: they only lead the new ones somewhere."""
+LIVE_FRAMES = PREFIX + _LONGEST_HOP + PLANNED
+"""Of a window of live speech."""
 _PHONES_SHARE, _STYLE_SHARE, _CONTROL_SHARE = 0.5, 0.5, 0.5
 """How often a slot is filled in training."""
 _LISTEN = 1
@@ -24,18 +29,18 @@ _LISTEN = 1
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B windows of FRAMES frames."""
+    """B windows of T frames."""
 
     features: Tensor
-    """[B, PAST + FRAMES + LOOKAHEAD, NUM_FEATURES + an encoder's codes]."""
+    """[B, PAST + T + LOOKAHEAD, NUM_FEATURES + an encoder's codes]."""
     motion: Tensor
-    """[B, FRAMES, NUM_CHANNELS]."""
+    """[B, T, NUM_CHANNELS]."""
     viseme: Tensor
-    """[B, FRAMES] index into VISEME_NAMES, UNKNOWN where nobody says."""
+    """[B, T] index into VISEME_NAMES, UNKNOWN where nobody says."""
     closed: Tensor
-    """[B, FRAMES]."""
+    """[B, T]."""
     asked: Tensor
-    """[B, FRAMES, NUM_CONDITIONS], the style's code not yet in it."""
+    """[B, T, NUM_CONDITIONS], the style's code not yet in it."""
     clip: Tensor
     """[B, STYLE_CLIP, NUM_CHANNELS] of the same person, for the style's code."""
 
@@ -69,17 +74,17 @@ class Windows:
         self._controls = np.asarray(corpus.controls, np.float32)
         self._siblings, self._sibling_count = _siblings(np.asarray(corpus.person), lengths >= STYLE_CLIP)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        """Random windows, each frame of the corpus as likely as another, but for the weights."""
+    def draw(self, count: int, rng: np.random.Generator, frames: int = FRAMES) -> Batch:
+        """Random windows of so many frames, each frame of the corpus as likely as another, but for the weights."""
         takes = rng.choice(self._usable, count, p=self._odds)
-        offset = rng.integers(0, self._lengths[takes] - FRAMES + 1)
-        frame = self._ranges(self._starts[takes] + offset, FRAMES)
-        heard = self._rows[self._ranges(self._heard[takes] + offset, PAST + FRAMES + LOOKAHEAD)]
+        offset = rng.integers(0, self._lengths[takes] - frames + 1)
+        frame = self._ranges(self._starts[takes] + offset, frames)
+        heard = self._rows[self._ranges(self._heard[takes] + offset, PAST + frames + LOOKAHEAD)]
         asked, styled = self._asked(takes, rng)
         viseme = self._viseme[frame].long()
         told = (viseme != UNKNOWN)[..., None]
         sounding = torch.nn.functional.one_hot(viseme.clamp_min(0), WIDTHS["phones"]).float()
-        rows = torch.from_numpy(asked).to(self.device)[:, None].repeat(1, FRAMES, 1)
+        rows = torch.from_numpy(asked).to(self.device)[:, None].repeat(1, frames, 1)
         rows[..., PRESENCE["phones"], None] *= told
         rows[..., SLOTS["phones"]] = rows[..., PRESENCE["phones"], None] * sounding
         return Batch(
@@ -160,3 +165,21 @@ def random_mask(count: int, rng: np.random.Generator) -> Tensor:
         else:
             known[row, -int(rng.integers(1, PREFIX + 1)) :] = 1
     return torch.from_numpy(known)
+
+
+def live_mask(count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Which values are given [B, LIVE_FRAMES, NUM_CHANNELS], which frames are heard [B, LIVE_FRAMES], and what each value counts, in windows of
+    live speech as `driver.stream` has them.
+
+    Given is the face but for the mouth: what was made before, mostly `PREFIX` frames and at a beginning fewer, and what is planned of a hop.
+    What counts most is the mouth of the first new frame.
+    """
+    prefix = np.where(rng.random(count) < 0.9, PREFIX, rng.integers(0, PREFIX, count))[:, None]
+    planned = rng.integers(0, HOP, count)[:, None]
+    hears = prefix + np.where(rng.random(count) < 0.7, 1 + AHEAD, rng.integers(1, _LONGEST_HOP + 1, count))[:, None]
+    frame = np.arange(LIVE_FRAMES)
+    known = np.repeat((frame < prefix + planned)[..., None], NUM_CHANNELS, axis=2).astype(np.float32)
+    known[..., REGIONS["mouth"]] = 0
+    counts = np.repeat(np.where(frame < hears, 1, _UNHEARD)[..., None], NUM_CHANNELS, axis=2).astype(np.float32)
+    counts[..., REGIONS["mouth"]] *= np.where(frame == prefix, 3, np.where(frame < prefix, _PASSED, 1))[..., None]
+    return torch.from_numpy(known), torch.from_numpy(frame < hears), torch.from_numpy(counts)

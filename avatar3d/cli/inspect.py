@@ -87,7 +87,7 @@ def _describe(file: Path) -> list[str]:
             motion = load_motion(file)
             sound = f"{len(motion.sound) / motion.sound_rate:.1f} s of sound" if motion.sound is not None and motion.sound_rate else "no sound"
             line = f"  {len(motion)} frames at {float(motion.fps):.2f}/s ({motion.duration:.1f} s), {motion.expr.shape[1]} expressions, {sound}"
-            return [f"{file}: motion for head {motion.head_fingerprint}", line]
+            return [f"{file}: motion for head {motion.head_fingerprint}", line, *([f"  {motion.note}"] if motion.note else [])]
     if file.suffix not in (".npz", ".pkl"):
         raise UserError(f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, or a capture folder")
     from avatar3d.head.info import head_info

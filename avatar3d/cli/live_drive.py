@@ -36,12 +36,6 @@ def check_live(options: "Talking", directing: "Directing") -> None:
     for name, value in given.items():
         if value:
             raise UserError(f"{name}: needs the whole sound beforehand; leave it out with --live, or give the sound with --audio")
-    amounts = {"--head-amount": directing.head_amount, "--brow-amount": directing.brow_amount, "--mouth-amount": directing.mouth_amount}
-    for name, amount in amounts.items():
-        if amount != 1:
-            raise UserError(f"{name}: scales the whole motion; leave it out with --live")
-    if directing.style is not None or directing.blink_rate == 0:
-        raise UserError("--style, --blink-rate 0: change the whole motion; leave them out with --live")
     if directing.mode == "idle":
         raise UserError("--mode idle: hears nothing, and --live has only sound to offer; leave one of them out")
 
@@ -56,11 +50,11 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     import torch
 
     from avatar3d.cli.direct import direction_of
-    from avatar3d.errors import UserError
     from driver.channels import EXPR, check_driven_head
     from driver.conditions import USUAL, conditions
     from driver.direction import slots
     from driver.features import RATE
+    from driver.finish import Finish
     from driver.lips import lips_of
     from driver.live import perform_live
     from driver.manner import mood_face
@@ -70,17 +64,16 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     assert options.live is not None
     check_driven_head(person.head)
     net, own = open_driver(avatar if options.own_driver else None)
-    if own and (directing.emotion or directing.gaze != "free"):
-        raise UserError("--emotion, --gaze: are added to the whole motion of an own driver; with --live give --no-own-driver too, or leave them out")
     direction, _ = direction_of(directing, person, net, 1, own)
-    row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction)})
+    row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction, own)})
     lips, meant = lips_of(person.head), mood_face(direction.emotion)[EXPR]
 
     def asking(first: int, last: int) -> torch.Tensor:
         return row.expand(last - first, -1)
 
     def fresh() -> Stream:
-        return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, guidance=options.guidance)
+        finish = Finish(direction, lips, net.mean.numpy(), seed=options.seed, own=own)
+        return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
     # The first windows are slow: they are made before anybody sends or speaks.
     fresh().push(np.zeros(RATE, np.float32))
@@ -120,6 +113,8 @@ def _tell(number: int, frame: "np.ndarray") -> None:
 def _write(
     person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, meant: "np.ndarray", report: "LiveReport"
 ) -> None:
+    from dataclasses import replace
+
     import numpy as np
 
     from avatar3d.motion import save_motion
@@ -128,13 +123,16 @@ def _write(
 
     sound = np.concatenate(heard).astype(np.float32) / 32767
     motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own, meant)
-    save_motion(motion, out)
+    busy = ""
+    if not report.reproducible:
+        used = ", ".join(f"{steps} in {count} frames" for steps, count in sorted(report.steps.items(), reverse=True))
+        busy = f"the machine was busy, and steps were saved ({used}): this motion cannot be made again from its sound and seed"
+    save_motion(replace(motion, note=busy), out)
     middle, slow, most = report.latency
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}")
     say(f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late")
     if report.stalled:
         say(f"the sound stalled for {report.stalled:.1f} s; the motion waited for it")
-    if not report.reproducible:
-        used = ", ".join(f"{steps} in {count} hops" for steps, count in sorted(report.steps.items(), reverse=True))
-        say(f"the machine was busy, and steps were saved ({used}): this motion cannot be made again from its sound and seed")
+    if busy:
+        say(busy)

@@ -81,14 +81,20 @@ def check_talk(options: Talking, directing: "Directing") -> None:
         raise UserError("--transcript: says what is said in --audio; with --text it is known already")
     if options.tts_command is not None and options.text is None:
         raise UserError("--tts-command: speaks --text; give some words")
+    if options.text is None and options.voice != "en-us":
+        raise UserError("--voice: speaks --text; give some words, or leave it out")
+    if options.tts_command is not None and options.voice != "en-us":
+        raise UserError("--voice and --tts-command contradict each other; give one of them")
     if (options.redo is None) != (options.stretch is None):
         raise UserError("--redo: needs --stretch, two times in seconds, and the other way round")
     if directing.emotion and options.text is not None and "[" in options.text:
         raise UserError("--emotion: contradicts the marks in the text; say all moods in one of the two")
     if options.video is not None and (options.listen_to is not None or options.transcript is not None):
         raise UserError("--video: takes motion and sound over; leave --listen-to and --transcript out")
-    if options.video is not None and directing != type(directing)():
-        raise UserError("--video: takes the motion over as it is; leave the options that direct it out")
+    usual = Talking()
+    taken = (options.seed, options.steps, options.guidance) != (usual.seed, usual.steps, usual.guidance)
+    if options.video is not None and (taken or directing != type(directing)()):
+        raise UserError("--video: takes the motion over as it is; leave --seed, --steps, --guidance and the options that direct it out")
     if options.listen_to is not None and directing.mode != "speak":
         raise UserError(f"--mode {directing.mode}: contradicts --listen-to, which says when the avatar speaks, listens and idles")
     check_range("--seed", options.seed, 0, 2**31 - 1)
@@ -155,6 +161,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":
     """The sound, and the motion that is made anew in part."""
+    import numpy as np
+
     from avatar3d.errors import UserError
     from avatar3d.motion import load_motion
     from avatar3d.sound import read_sound
@@ -162,6 +170,8 @@ def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion 
     from driver.words import phones_of_transcript
 
     former = None if options.redo is None else load_motion(options.redo, person.head)
+    if former is not None and not np.allclose(former.shape, person.shape.numpy()[: len(former.shape)], atol=1e-4):
+        raise UserError(f"--redo: {options.redo} is another person's motion; give one that was made for this avatar")
     if options.text is not None:
         return _spoken(options.text, options), former
     rate = 16000

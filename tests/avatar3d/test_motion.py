@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from avatar3d.cli.inspect import _describe
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from avatar3d.motion import CHANNELS, load_motion, resampled, rest_motion, save_motion
@@ -21,6 +22,13 @@ def test_a_motion_survives_its_file(tmp_path):
     assert again.fps == motion.fps and again.sound_rate == 16000 and again.head_fingerprint == head.fingerprint
     for name in ("expr", "shape", "sound", *CHANNELS):
         np.testing.assert_array_equal(getattr(again, name), getattr(motion, name))
+
+
+def test_a_note_survives_the_file_and_is_said(tmp_path):
+    path = tmp_path / "motion.npz"
+    save_motion(replace(tiny_motion(tiny_head()), note="made in a hurry"), path)
+    assert load_motion(path).note == "made in a hurry"
+    assert "made in a hurry" in "\n".join(_describe(path))
 
 
 def test_the_file_has_the_names_that_vhap_uses(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from avatar3d.arkit import EXPR_INDEX
 from avatar3d.head.store import load_head
 from avatar3d.media import open_media
 from avatar3d.motion import load_motion
@@ -60,6 +61,19 @@ def test_live_sound_is_followed_and_written(run, small_avatar, tracks, tmp_path)
     assert "first frame after" in outcome.out and "on time" in outcome.out
 
 
+def test_amounts_and_blinks_hold_live(run, small_avatar, tracks, tmp_path):
+    soundfile.write(tmp_path / "short.wav", soundfile.read(tracks / "left.wav")[0][: 2 * RATE], RATE)
+    moved = []
+    for amount in (1.0, 0.3):
+        words = ("--live", tmp_path / "short.wav", "--mouth-amount", amount, "--blink-rate", 0, "-o", tmp_path / "m.npz")
+        outcome = run("drive", small_avatar, *words)
+        assert outcome.status == 0, outcome.err
+        motion = load_motion(tmp_path / "m.npz", load_head())
+        moved.append(motion.jaw_pose[:, 0].std())
+        assert motion.expr[:, [EXPR_INDEX["eyeBlinkLeft"], EXPR_INDEX["eyeBlinkRight"]]].max() < 0.5
+    assert moved[1] < 0.7 * moved[0]
+
+
 def test_what_cannot_be_a_conversation_is_one_clear_line(refused, small_avatar, tracks, tmp_path):
     out = tmp_path / "talk.mp4"
     refused("converse", small_avatar, small_avatar, "--audio", tracks / "left.wav", "-o", out, match=("left.wav", "1 track"))
@@ -75,8 +89,7 @@ def test_what_cannot_be_a_conversation_is_one_clear_line(refused, small_avatar, 
         (("--live", "tcp://127.0.0.1:99999"), ("no port",)),
         (("--live", "none.wav"), ("none.wav",)),
         (("--live", "mic", "--audio", "a.wav"), ("contradict",)),
-        (("--live", "mic", "--head-amount", 0.5), ("--head-amount", "--live")),
-        (("--live", "mic", "--blink-rate", 0), ("--blink-rate 0", "--live")),
+        (("--live", "mic", "--keep", "brows", "m.npz"), ("--keep", "--live")),
         (("--live", "mic", "--mode", "idle"), ("--mode idle", "--live")),
     ],
 )

@@ -1,6 +1,7 @@
 """Directing a performance from the command line: controls, what is given, and what contradicts."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -144,3 +145,12 @@ def test_stretches_outside_of_the_motion_are_refused(refused, driven, small_avat
 def test_reenacting_takes_no_direction(refused, small_avatar, faceless_video, tmp_path):
     refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--video", faceless_video, match=("stripes", "face"))
     refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--video", faceless_video, "--loop", match=("--video", "as it is"))
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--video", faceless_video, "--seed", 3, match=("--video", "--seed"))
+
+
+def test_a_voice_without_words_and_another_persons_motion_are_refused(refused, driven, small_avatar, tmp_path):
+    mine = driven("--text", "hello", name="mine.npz")
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--redo", tmp_path / "mine.npz", "--stretch", 0, 1, "--voice", "de", match=("--voice",))
+    save_motion(replace(mine, shape=mine.shape + 0.5), tmp_path / "other.npz")
+    words = ("--redo", tmp_path / "other.npz", "--stretch", 0.1, 0.3)
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=("other.npz", "another person"))

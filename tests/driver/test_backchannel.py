@@ -1,6 +1,6 @@
 import numpy as np
 
-from driver.backchannel import answers, pauses
+from driver.backchannel import Listener, answers, pauses
 from driver.channels import INDEX
 from driver.features import FPS, RATE
 
@@ -17,6 +17,19 @@ def test_a_pause_is_where_a_voice_falls_silent_for_a_while():
     voice = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20)).astype(np.float32) * 0.1
     sound = np.concatenate([voice, np.zeros(RATE), voice, np.zeros(RATE // 10), voice, np.zeros(RATE)])
     np.testing.assert_allclose(pauses(sound), [FPS, 4.1 * FPS], atol=3)
+
+
+def test_a_pause_is_noticed_once_it_has_lasted_and_however_it_is_heard():
+    voiced = np.repeat([0, 1, 0, 1, 0, 1, 0], [5, 20, 40, 20, 2, 20, 90]).astype(bool)
+    listener, times = Listener(0), []
+    for number, voice in enumerate(voiced):
+        times += [(number, answer) for answer in listener.hear(np.array([voice]), np.ones(1))]
+    whole = Listener(0).hear(voiced, np.ones(len(voiced)))
+    assert [answer for _, answer in times] == whole and 1 <= len(whole) <= 2
+    for number, answer in times:
+        # The pauses begin at frames 25 and 107; the gap of two frames at 85 is none.
+        pause = 25 if number < 100 else 107
+        assert number == pause + 7 and 0.2 <= answer.onset - pause / FPS <= 0.4
 
 
 def test_nods_answer_pauses_while_one_listens_and_only_then():

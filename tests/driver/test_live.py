@@ -51,14 +51,14 @@ def test_what_was_made_is_kept_when_the_source_fails(tiny_net, lips, babble):
 
 
 def test_steps_are_as_many_as_there_is_time_for():
-    pace = Pace(4, 0.12)
+    pace = Pace(4, 3)
     assert pace.steps(1) == 4
     pace.took(4, 0.2)
     assert pace.steps(1) == 1
     for _ in range(40):
         pace.took(1, 0.001)
     assert pace.steps(1) == 4 and pace.steps(5) == 1
-    assert Pace(2, 0.12).steps(1) == 2
+    assert Pace(2, 3).steps(1) == 2
 
 
 def test_a_stall_is_waited_for_and_what_follows_is_in_time(tiny_net, lips, babble):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from driver.channels import NUM_CHANNELS
@@ -8,10 +9,11 @@ from driver.lips import Lips
 from driver.losses import losses
 from driver.model import PAST, Config, DriverNet
 from driver.train import statistics
-from driver.windows import Windows
+from driver.windows import FRAMES, LIVE_FRAMES, Windows
 
 
-def test_loss_goes_down(corpus, lips: Lips):
+@pytest.mark.parametrize("live", [False, True])
+def test_loss_goes_down(corpus, lips: Lips, live: bool):
     torch.manual_seed(0)
     net = DriverNet(Config(width=32, layers=1, heads=2, reach=4))
     net.mean, net.std = statistics(corpus)
@@ -19,7 +21,7 @@ def test_loss_goes_down(corpus, lips: Lips):
     totals = []
     for step in range(40):
         rng = np.random.default_rng(step)
-        loss, _ = losses(net, lips, windows.draw(4, rng), rng)
+        loss, _ = losses(net, lips, windows.draw(4, rng, LIVE_FRAMES if live else FRAMES), rng, live)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

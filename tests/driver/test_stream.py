@@ -8,7 +8,7 @@ from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
 from driver.features import LOOKAHEAD, NUM_FEATURES, RATE, features, num_frames, silence
 from driver.model import PAST
-from driver.stream import HOP, PLANNED, PREFIX, SAMPLES, Stream, frame_noise
+from driver.stream import AHEAD, PLANNED, PREFIX, SAMPLES, Stream, frame_noise
 
 
 def streamed(stream: Stream, sound: np.ndarray, sizes: list[int]) -> np.ndarray:
@@ -21,7 +21,7 @@ def streamed(stream: Stream, sound: np.ndarray, sizes: list[int]) -> np.ndarray:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sizes=st.lists(st.integers(100, 5000), min_size=1, max_size=6), hop=st.sampled_from([1, HOP, 5, 64]))
+@given(sizes=st.lists(st.integers(100, 5000), min_size=1, max_size=6), hop=st.sampled_from([1, 3, 5, 64]))
 def test_however_the_sound_is_cut_the_motion_is_the_same(tiny_net, lips, babble, sizes, hop):
     sound = babble[: RATE + 123]
     whole = streamed(Stream(tiny_net, lips, seed=3, steps=1, hop=hop), sound, [len(sound)])
@@ -30,12 +30,35 @@ def test_however_the_sound_is_cut_the_motion_is_the_same(tiny_net, lips, babble,
     assert whole.tobytes() == cut.tobytes()
 
 
-def test_a_hop_is_out_as_soon_as_the_look_ahead_is_heard(tiny_net, lips, babble):
-    stream, counts = Stream(tiny_net, lips, steps=1), []
-    for frame in range(12):
-        counts.append(len(stream.push(babble[frame * SAMPLES : (frame + 1) * SAMPLES])))
-    expected = [0] * (HOP + LOOKAHEAD - 1) + [HOP]
-    assert counts == [*expected, 0, 0, HOP, 0, 0, HOP, 0]
+def test_a_frame_is_out_as_soon_as_what_follows_it_is_heard(tiny_net, lips, babble):
+    def counts(**options) -> list[int]:
+        stream = Stream(tiny_net, lips, steps=1, **options)
+        return [len(stream.push(babble[frame * SAMPLES : (frame + 1) * SAMPLES])) for frame in range(24)]
+
+    assert counts() == [0] * (AHEAD + LOOKAHEAD) + [1] * (24 - AHEAD - LOOKAHEAD)
+    whole = counts(hop=10, beyond=1, planned=0)
+    assert sum(whole) == 10 and whole[19] == 10
+
+
+def test_only_the_first_frame_of_a_hop_takes_all_steps_and_its_face_is_kept(tiny_net, lips, babble, monkeypatch):
+    seen = []
+
+    def sample(net, lips, features, noise, given, known, steps, *rest):
+        seen.append((steps, known[:, REGIONS["mouth"]].any().item(), known[:, REGIONS["head"]].all(1).sum().item()))
+        return torch.where(known, given, torch.full(given.shape, float(len(seen)))).numpy()
+
+    monkeypatch.setattr("driver.stream.sample_window", sample)
+    made = streamed(Stream(tiny_net, lips, steps=4, hop=3), babble[: 12 * SAMPLES], [SAMPLES])
+    assert [steps for steps, _, _ in seen] == [4, 1, 1] * 4
+    # The mouth hears for itself; the head is what was planned, frame by frame.
+    assert not any(mouth for _, mouth, _ in seen) and [head for _, _, head in seen[:6]] == [0, 3, 3, 3, 6, 6]
+    assert made[:, REGIONS["mouth"]][:, 0].tolist() == list(range(1, 13))
+    assert made[:, REGIONS["head"]][:, 0].tolist() == [1, 1, 1, 4, 4, 4, 7, 7, 7, 10, 10, 10]
+
+
+def test_a_hop_that_no_window_holds_is_refused(tiny_net, lips):
+    with pytest.raises(ValueError, match="hop is 8, expected 1 to 3"):
+        Stream(tiny_net, lips, hop=8, planned=0)
 
 
 def test_windows_hear_what_the_whole_holds(tiny_net, lips, babble, monkeypatch):
@@ -49,7 +72,7 @@ def test_windows_hear_what_the_whole_holds(tiny_net, lips, babble, monkeypatch):
     monkeypatch.setattr("driver.stream.sample_window", sample)
     streamed(Stream(tiny_net, lips, hop=7), babble, [1000])
     for number, window in enumerate(heard):
-        first = max(0, 7 * number - PREFIX)
+        first = max(0, number - PREFIX)
         known = window[: len(window) - PLANNED]
         np.testing.assert_allclose(known, whole[first : first + len(known)], atol=2e-5)
         np.testing.assert_array_equal(window[len(known) :], silence(PLANNED))
@@ -73,7 +96,8 @@ def test_what_is_pinned_and_asked_is_of_the_absolute_frame(tiny_net, lips, babbl
 
     made = streamed(Stream(tiny_net, lips, steps=1, hop=4, asking=asking, pinning=pinning), babble[:RATE], [500])
     assert (made[20:22] == 0.25).all() and not (made[19] == 0.25).all()
-    assert seen[:3] == [(0, 4 + PLANNED), (0, 8 + PLANNED), (0, 12 + PLANNED)] and seen[5] == (20 - PREFIX, 24 + PLANNED)
+    further = 1 + AHEAD + PLANNED
+    assert seen[:3] == [(0, further), (0, 1 + further), (0, 2 + further)] and seen[18] == (18 - PREFIX, 18 + further)
 
 
 def test_windows_that_are_wholly_given_need_no_network(tiny_net, lips, babble, monkeypatch):
@@ -95,8 +119,9 @@ def test_what_is_planned_follows_sound_that_goes_on_as_it_is(tiny_net, lips, mon
 
     monkeypatch.setattr(type(tiny_net), "forward", seen)
     Stream(tiny_net, lips, steps=1).push(np.random.default_rng(0).normal(0, 0.1, 5 * SAMPLES).astype(np.float32))
-    assert len(codes[0]) == HOP + PLANNED
-    assert (codes[0][HOP:] == codes[0][HOP - 1]).all() and not torch.equal(codes[0][0], codes[0][HOP - 1])
+    heard = 1 + AHEAD
+    assert len(codes[0]) == heard + PLANNED
+    assert (codes[0][heard:] == codes[0][heard - 1]).all() and not torch.equal(codes[0][0], codes[0][heard - 1])
 
 
 def test_codes_of_an_encoder_are_needed_where_it_hears_by_them(tiny_net, lips):

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from driver.channels import REGIONS
+from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import PRESENCE, SLOTS, WIDTHS
 from driver.corpus import Corpus
 from driver.features import LOOKAHEAD, NUM_FEATURES, silence
 from driver.losses import without_bands
 from driver.model import PAST, STYLE_CLIP
-from driver.windows import FRAMES, Windows, random_mask
+from driver.stream import AHEAD, PREFIX
+from driver.windows import FRAMES, LIVE_FRAMES, Windows, live_mask, random_mask
 
 
 def test_windows_keep_sound_and_motion_together(corpus: Corpus):
@@ -97,3 +98,14 @@ def test_weights_say_what_is_drawn_more_often(corpus: Corpus):
     # Frames count, not takes: 150 of 600 are the first take's.
     assert share(None) == pytest.approx(0.25, abs=0.07)
     assert share(np.array([3.0, 1.0, 1.0])) == pytest.approx(0.5, abs=0.08)
+
+
+def test_live_windows_give_the_face_but_not_the_mouth_and_count_the_next_frame_most():
+    known, hears, counts = live_mask(300, np.random.default_rng(0))
+    assert known.shape == counts.shape == (300, LIVE_FRAMES, NUM_CHANNELS) and hears.shape == (300, LIVE_FRAMES)
+    assert not known[..., REGIONS["mouth"]].any()
+    head, mouth = known[..., REGIONS["head"][0]], counts[..., REGIONS["mouth"][0]]
+    assert (head[:, :-1] >= head[:, 1:]).all() and (hears[:, :-1] >= hears[:, 1:]).all()
+    usual = (head.sum(1) >= PREFIX) & (hears.sum(1) == PREFIX + 1 + AHEAD)
+    assert usual.float().mean() > 0.5
+    assert (mouth.argmax(1)[usual] == PREFIX).all() and (mouth[usual][:, PREFIX + 1 + AHEAD :] < 0.5).all()
