@@ -26,6 +26,9 @@ _NECK = [INDEX[f"neck_pose_{axis}"] for axis in range(3)]
 _PINNED_EVERY = 40
 """Frames between two keyframes of the test."""
 
+_BLINK_SEEDS = 5
+"""With which each sound is driven where blinks are counted: ten sentences have a dozen."""
+
 
 @dataclass(frozen=True, eq=False)
 class Effect:
@@ -63,14 +66,15 @@ def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -
     """
     plain = [perform(take.sound, net, lips, Direction(), seed=number, steps=steps) for number, take in enumerate(takes)]
 
-    def measured(control: str, wanted: str, direct: Callable[[np.ndarray], Direction], measure: _Measure, seed: int = 0) -> Effect:
+    def measured(control: str, wanted: str, direct: Callable[[np.ndarray], Direction], measure: _Measure, seed: int = 0, times: int = 1) -> Effect:
         done = [
-            _Performed(take, usual, perform(take.sound, net, lips, direct(usual), seed=number + seed, steps=steps))
+            _Performed(take, usual, perform(take.sound, net, lips, direct(usual), seed=number + seed + 10_000 * again, steps=steps))
+            for again in range(times)
             for number, (take, usual) in enumerate(zip(takes, plain, strict=True))
         ]
         return Effect(control, wanted, measure(done), _closed(done, lips), _lips_apart(done, lips))
 
-    rows = [measured("nothing", "blinks a minute, as usual", lambda _: Direction(), lambda done: blinks_per_minute([each.made for each in done]))]
+    rows = [measured("nothing", "blinks a minute, as usual", lambda _: Direction(), _blink_rate, times=_BLINK_SEEDS)]
     for name in EMOTIONS:
         rows.append(measured(f"emotion {name}:1", "share of its face that shows: 1", _with(emotion={name: 1.0}), _shown(name)))
     rows.append(measured("emotion happy:0.5", "share of the whole face: 0.5", _with(emotion={"happy": 0.5}), _shown("happy")))
@@ -81,7 +85,7 @@ def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -
             rows.append(measured(f"{region} amount {amount:g}", f"spread against the usual: {amount:g}", _with(**{region: amount}), _spread(region)))
     rows.append(measured("head amount 0", "spread against the usual: 0", _with(head=0.0), _spread("head")))
     for rate in (0.0, 10.0, 40.0):
-        rows.append(measured(f"blink rate {rate:g}", f"blinks a minute: {rate:g}", _with(blinks=rate), _blink_rate))
+        rows.append(measured(f"blink rate {rate:g}", f"blinks a minute: {rate:g}", _with(blinks=rate), _blink_rate, times=_BLINK_SEEDS))
     for right, up in ((0.0, 0.0), (15.0, 0.0), (-15.0, 0.0), (0.0, 10.0), (0.0, -10.0)):
         axis, target = (1, right) if right or not up else (0, -up)
         wanted = f"degrees {'right' if axis else 'down'}: {target:g}"

@@ -15,7 +15,9 @@ from driver.lips import Lips
 from driver.manner import mood_face
 from driver.pins import Pins, sized
 
-_BLINKS = np.array(((0.0, -1.2), (3.4, -0.8), (7.6, -0.6), (10.1, -0.4), (14.4, -0.2), (16.9, 0.0), (19.4, 0.3), (25.3, 0.6), (34.6, 0.9)))
+_BLINKS = np.array(
+    ((0.0, -1.2), (4.4, -1.1), (6.1, -0.8), (8.4, -0.6), (10.0, -0.4), (13.4, -0.2), (16.3, 0.0), (20.0, 0.27), (24.5, 0.6), (29.9, 0.9))
+)
 """Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
@@ -23,9 +25,9 @@ MOST = 2.0
 """Times that a region may move as much as usual."""
 _LEARNED = (-1.2, 0.9)
 """Octaves of the usual amount that training has shown; what is asked beyond is reached by scaling."""
-_QUIET_BLINKS = {"speak": 0.0, "listen": 0.6, "idle": 0.3}
+_QUIET_BLINKS = {"speak": 0.0, "listen": 0.12, "idle": 0.05}
 """Octaves to ask for so that a face blinks as often as people do while they listen and do nothing, 14 to 17 times a minute."""
-_GAZE = (0.78, 0.85)
+_GAZE = (0.8, 0.99)
 """Of an angle up and to the side, what is asked for: the head goes along, and the eyes end where they shall (measured as the blinks)."""
 _MOTION = {
     "mouth": [INDEX[name] for name in ("jaw_pose_0", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")],

@@ -33,8 +33,9 @@ _MOUTH_NOISE = 0.5
 _NOISE_BLOCK = 64
 _SHORT_HOP = 8
 """Frames of a hop up to which sound is heard and frames are made one by one."""
-_MOUTH = REGIONS["mouth"]
-_REST = np.setdiff1d(np.arange(NUM_CHANNELS), _MOUTH)
+GLIMPSE = 6
+"""Frames of what is planned that the window of a single mouth goes on to."""
+_REST = np.setdiff1d(np.arange(NUM_CHANNELS), REGIONS["mouth"])
 
 Asking = Callable[[int, int], Tensor]
 """First and last + 1 frame -> rows [n, NUM_CONDITIONS] of what is asked for there."""
@@ -178,7 +179,7 @@ class Stream:
         """One window: its new frames [count, NUM_CHANNELS]."""
         start, taken = self._start, len(self._before)
         first, heard = start - taken, start + count + self._beyond_frames
-        last = heard + self._planned
+        last = heard + (self._planned if self.plans else min(self._planned, GLIMPSE))
         self._heard, self._first = self._heard[first - PAST - self._first :], first - PAST
         given, known = self._pinning(first, last)
         given, known = given.clone(), known.clone()
