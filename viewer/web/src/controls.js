@@ -1,0 +1,138 @@
+/** The page's buttons, sliders and keys. */
+
+import { Immersion } from "./xr.js";
+
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
+const TURNS = [["nod", 0, 0.4], ["turn", 1, 0.7], ["tilt", 2, 0.4]]; // name, axis of the neck, radians either way
+
+/** @param {string} id */
+const element = (id) => document.getElementById(id);
+
+/** Minutes and seconds. */
+const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.floor(time % 60)).padStart(2, "0")}`;
+
+/**
+ * @param {object} parts
+ * @param {import("./clock.js").Clock} parts.clock
+ * @param {import("./view.js").View} parts.view
+ * @param {import("./performance.js").Performance} parts.performance
+ * @param {import("./xr.js").Immersion} parts.immersion
+ * @param {object} parts.header the avatar's
+ * @param {object} options of the page: controls, loop
+ */
+export function connectControls({ clock, view, performance, immersion, header }, options) {
+  const playable = performance.motion !== null;
+  document.body.classList.toggle("bare", !options.controls);
+  document.body.classList.toggle("still", !playable);
+  const toggle = () => (clock.playing ? clock.pause() : clock.play().catch(() => element("start").classList.remove("gone")));
+  const show = (id) => {
+    for (const panel of ["info", "sliders"]) element(panel).hidden = panel !== id || !element(panel).hidden;
+  };
+  const speed = (steps) => {
+    const at = SPEEDS.reduce((best, value, index) => (Math.abs(value - clock.rate) < Math.abs(SPEEDS[best] - clock.rate) ? index : best), 0);
+    clock.rate = SPEEDS[Math.min(Math.max(at + steps, 0), SPEEDS.length - 1)];
+  };
+  const loop = () => {
+    clock.loop = !clock.loop;
+    refresh();
+  };
+  const mute = () => {
+    if (clock.sound) clock.sound.muted = !clock.sound.muted;
+    refresh();
+  };
+  const full = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.());
+
+  function refresh() {
+    element("play").textContent = clock.playing ? "❚❚" : "▶";
+    element("play").setAttribute("aria-label", clock.playing ? "pause" : "play");
+    element("loop").setAttribute("aria-pressed", String(clock.loop));
+    element("mute").setAttribute("aria-pressed", String(clock.sound?.muted ?? false));
+    element("speed").value = String(clock.rate);
+    element("start").classList.toggle("gone", !playable || clock.started);
+    for (const id of ["vr", "ar"]) element(id).setAttribute("aria-pressed", String(immersion.session !== null));
+  }
+
+  element("speed").replaceChildren(...SPEEDS.map((value) => new Option(`${value}×`, String(value))));
+  element("speed").addEventListener("change", (event) => (clock.rate = Number(event.target.value)));
+  element("scrub").max = String(clock.duration);
+  element("scrub").addEventListener("input", (event) => clock.seek(Number(event.target.value)));
+  element("mute").hidden = clock.sound === null;
+  const actions = { play: toggle, start: toggle, loop, mute, full, "sliders-button": () => show("sliders"), "info-button": () => show("info"), home: () => view.reset() };
+  for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
+
+  const keys = {
+    " ": toggle, k: toggle, l: loop, m: mute, f: full, i: () => show("info"), s: () => show("sliders"), r: () => view.reset(),
+    ArrowLeft: () => clock.seek(clock.time - 1), ArrowRight: () => clock.seek(clock.time + 1),
+    ",": () => clock.seek(clock.time - 0.04), ".": () => clock.seek(clock.time + 0.04),
+    "[": () => speed(-1), "]": () => speed(1), Home: () => clock.seek(0), Escape: () => show(""),
+  }; // prettier-ignore
+  window.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
+    if (["INPUT", "SELECT"].includes(event.target.tagName) && event.key !== "Escape") return;
+    // A focused button would be pressed by the space bar as well.
+    event.preventDefault();
+    keys[event.key]();
+  });
+
+  clock.addEventListener("change", refresh);
+  connectXr(immersion, toggle, refresh);
+  fillSliders(performance.sliders, header);
+  fillInfo(header);
+  refresh();
+  return {
+    /** Called for every frame. */
+    tick() {
+      const time = clock.started ? clock.time : 0;
+      if (document.activeElement !== element("scrub") || clock.playing) element("scrub").value = String(time);
+      element("time").textContent = `${minutes(time)} / ${minutes(clock.duration)}`;
+    },
+  };
+}
+
+function connectXr(immersion, toggle, refresh) {
+  for (const [id, mode] of [["vr", "immersive-vr"], ["ar", "immersive-ar"]]) {
+    const button = element(id);
+    Immersion.offers(mode).then((offered) => (button.hidden = !offered));
+    button.addEventListener("click", () => (immersion.session ? immersion.leave() : immersion.enter(mode)));
+  }
+  immersion.addEventListener("change", refresh);
+  immersion.addEventListener("select", toggle);
+}
+
+/** One slider for every expression and turn of the head; without a rig there is nothing to slide. */
+function fillSliders(sliders, header) {
+  element("sliders-button").hidden = header.mesh !== "rig";
+  const rows = (header.expr_names ?? []).map((name, index) => slider(name, 0, 1, (value) => put(sliders.expr, index, value)));
+  const turns = TURNS.map(([name, axis, most]) => slider(name, -most, most, (value) => put(sliders.neck_pose, axis, value)));
+  const clear = document.createElement("button");
+  clear.textContent = "back to zero";
+  clear.addEventListener("click", () => {
+    sliders.expr.clear();
+    sliders.neck_pose.clear();
+    for (const input of element("sliders").querySelectorAll("input")) input.value = "0";
+  });
+  element("sliders").replaceChildren(clear, ...turns, ...rows);
+}
+
+const put = (map, index, value) => (value === 0 ? map.delete(index) : map.set(index, value));
+
+function slider(name, low, high, changed) {
+  const label = document.createElement("label");
+  const input = Object.assign(document.createElement("input"), { type: "range", min: String(low), max: String(high), step: "0.01" });
+  input.value = "0";
+  input.addEventListener("input", () => changed(Number(input.value)));
+  label.append(name, input);
+  return label;
+}
+
+/** What this is, of whom, and with what consent. */
+function fillInfo(header) {
+  const rows = [["who", header.subject], ["consent", header.consent], ["licence", header.licence], ["head", `${header.head.name}; ${header.head.licence}`]];
+  rows.push(["size", `${header.gaussians} Gaussians, ${header.bases} bases`]);
+  if (header.reason) rows.push(["note", header.reason]);
+  const list = document.createElement("dl");
+  for (const [term, text] of rows) {
+    list.append(Object.assign(document.createElement("dt"), { textContent: term }), Object.assign(document.createElement("dd"), { textContent: text }));
+  }
+  element("facts").replaceChildren(Object.assign(document.createElement("p"), { textContent: header.synthetic }), list);
+}
