@@ -19,8 +19,11 @@ from viewer.export.packed import Packed, quantised
 from viewer.export.web_bundle import local_gaussians, used_vertices
 
 TOLERANCE = 5e-5
-"""Metres: the worst vertex of the worst frame is at most this far from where the rig puts it."""
+"""Metres: the components are as many as keep the worst vertex of the frames they are made of this near to where the rig puts it."""
 MOST = 128
+_SEEN = 1200
+"""Frames that the components are made of, evenly spread: a speech of an hour needs no more of them than one of a minute."""
+_AT_ONCE = 500
 REASON = (
     "The head model of this avatar may not be given away, so this page holds no rig: only how these vertices move in this one motion. "
     "It can be played, but not be given other expressions."
@@ -36,16 +39,15 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
         motions: by name.
     """
     used, _, _ = used_vertices(avatar)
-    tracks = {name: torso_vertices(avatar, motion)[:, used].reshape(len(motion), -1) for name, motion in motions.items()}
-    mean, components = principal(np.concatenate(list(tracks.values())))
-    shared = {"track_mean": quantised(mean.reshape(-1, 3)), "track_components": quantised(components)}
+    mean, components = principal(np.concatenate([_vertices(avatar, motion, used, _SEEN // len(motions)) for motion in motions.values()]))
     packed.header |= {"mesh": "tracks", "reason": REASON}
-    packed.arrays |= shared
-    centre, rows = shared["track_mean"].values().reshape(-1), shared["track_components"].values()
+    packed.arrays |= {"track_mean": quantised(mean.reshape(-1, 3)), "track_components": quantised(components)}
+    # Fitted to the rounded mean and components, so that their rounding costs less.
+    mean, inverse = packed.values("track_mean").reshape(-1), np.linalg.pinv(packed.values("track_components").astype(np.float64))
     out = {}
     for name, motion in motions.items():
-        # Fitted to the rounded components, so that their rounding costs less.
-        coefficients = np.linalg.lstsq(rows.T.astype(np.float64), (tracks[name] - centre).T, rcond=None)[0].T if len(rows) else np.zeros((len(motion), 0))
+        pieces = [motion.frames(slice(start, start + _AT_ONCE)) for start in range(0, len(motion), _AT_ONCE)]
+        coefficients = np.concatenate([(_vertices(avatar, piece, used) - mean) @ inverse for piece in pieces])
         weights = np.stack([avatar.weights(motion.frames(slice(i, i + 1))) for i in range(len(motion))])
         header = {"format": FORMAT, "fps": [motion.fps.numerator, motion.fps.denominator], "frames": len(motion), "head": motion.head_fingerprint}
         channels = {"coefficients": coefficients, "weights": weights, "rotation": motion.rotation, "translation": motion.translation}
@@ -53,20 +55,21 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
     return out
 
 
-def torso_vertices(avatar: Avatar, motion: Motion) -> np.ndarray:
-    """Posed vertices [T, V, 3] of the rig with its carriers, as if the torso stood at the origin unturned."""
+def _vertices(avatar: Avatar, motion: Motion, used: np.ndarray, most: int | None = None) -> np.ndarray:
+    """Posed vertices [T, 3 V'] as if the torso stood at the origin unturned; of `most` frames at most, evenly spread."""
+    chosen = np.arange(len(motion)) if most is None else np.unique(np.linspace(0, len(motion) - 1, most).round().astype(np.int64))
     still = replace(motion, rotation=np.zeros_like(motion.rotation), translation=np.zeros_like(motion.translation))
-    return np.stack([avatar.vertices(still.frames(slice(i, i + 1))) for i in range(len(still))])
+    return np.stack([avatar.vertices(still.frames(slice(i, i + 1)))[used].reshape(-1) for i in chosen])
 
 
 def principal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean [L] and as few principal components [C, L] of rows [T, L] as keep every value within the tolerance."""
     mean = rows.mean(axis=0)
-    left, singular, components = np.linalg.svd(rows.astype(np.float64) - mean, full_matrices=False)
-    rest = rows - mean
+    rest = (rows - mean).astype(np.float64)
+    left, singular, components = np.linalg.svd(rest, full_matrices=False)
     count = 0
     while count < min(MOST, len(singular)) and np.abs(rest).max(initial=0) > TOLERANCE:
-        rest = rest - np.outer(left[:, count] * singular[count], components[count])
+        rest -= np.outer(left[:, count] * singular[count], components[count])
         count += 1
     return mean.astype(np.float32), components[:count].astype(np.float32)
 

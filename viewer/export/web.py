@@ -6,7 +6,6 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -119,7 +118,3 @@ def _fitted(sound: np.ndarray, seconds: float, rate: int) -> np.ndarray:
     """Sound as long as its motion: cut, or with silence at its end."""
     count = round(seconds * rate)
     return np.pad(sound[:count], (0, max(count - len(sound), 0)))
-
-
-Exporter = Callable[[Avatar, Motion | None, Path], dict[str, int]]
-"""Writes an avatar and perhaps a motion to a path; returns the bytes of each part."""

@@ -4,6 +4,7 @@ import { Immersion } from "./xr.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 const TURNS = [["nod", 0, 0.4], ["turn", 1, 0.7], ["tilt", 2, 0.4]]; // name, axis of the neck, radians either way
+const MODES = { vr: "immersive-vr", ar: "immersive-ar" };
 
 /** @param {string} id */
 const element = (id) => document.getElementById(id);
@@ -49,7 +50,7 @@ export function connectControls({ clock, view, performance, immersion, header },
     element("mute").setAttribute("aria-pressed", String(clock.sound?.muted ?? false));
     element("speed").value = String(clock.rate);
     element("start").classList.toggle("gone", !playable || clock.started);
-    for (const id of ["vr", "ar"]) element(id).setAttribute("aria-pressed", String(immersion.session !== null));
+    for (const id of ["vr", "ar"]) element(id).setAttribute("aria-pressed", String(immersion.mode === MODES[id]));
   }
 
   element("speed").replaceChildren(...SPEEDS.map((value) => new Option(`${value}×`, String(value))));
@@ -90,7 +91,7 @@ export function connectControls({ clock, view, performance, immersion, header },
 }
 
 function connectXr(immersion, toggle, refresh) {
-  for (const [id, mode] of [["vr", "immersive-vr"], ["ar", "immersive-ar"]]) {
+  for (const [id, mode] of Object.entries(MODES)) {
     const button = element(id);
     Immersion.offers(mode).then((offered) => (button.hidden = !offered));
     button.addEventListener("click", () => (immersion.session ? immersion.leave() : immersion.enter(mode)));

@@ -14,6 +14,8 @@ export class Performance {
     this.motion = motion;
     this.idle = idle;
     this.clock = clock;
+    /** @type {import("./track.js").Source | null} a live source, which goes before everything else */
+    this.live = null;
     /** Added to the expressions, by index; and turns of the head in radians. Heads with a rig only. */
     this.sliders = { expr: new Map(), neck_pose: new Map() };
     this._share = 0;
@@ -27,6 +29,7 @@ export class Performance {
    * @returns {import("./track.js").Frame}
    */
   frame(now) {
+    if (this.live) return this._slid(this.live.at(now));
     const performing = this.motion !== null && this.clock.started;
     const step = this._before === null ? 1 : (now - this._before) / FADE;
     this._before = now;

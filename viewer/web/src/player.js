@@ -2,6 +2,7 @@
 
 import { Clock } from "./clock.js";
 import { connectControls } from "./controls.js";
+import { listenToParent, liveSource } from "./live.js";
 import { inflated, readPacked } from "./packed.js";
 import { Performance } from "./performance.js";
 import { rigMesh } from "./rig.js";
@@ -83,9 +84,12 @@ async function start() {
       view.draw();
       player.frames += 1;
     },
+    /** @returns a live source that moves the head from now on; `performance.live = null` ends it */
+    live: () => (performance.live ??= liveSource(idle.at(0))),
     run: () => view.renderer.setAnimationLoop(player.step),
     stop: () => view.renderer.setAnimationLoop(null),
   }; // prettier-ignore
+  listenToParent(player);
   player.run();
   if (options.autoplay && motion) clock.play().catch(() => {});
   return player;

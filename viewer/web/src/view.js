@@ -99,21 +99,24 @@ export class View {
     const [right, left] = [(NEAR * (width - cx)) / fx, (-NEAR * cx) / fx];
     exact.projectionMatrix.makePerspective(left, right, (NEAR * cy) / fy, (-NEAR * (height - cy)) / fy, NEAR, FAR);
     exact.projectionMatrixInverse.copy(exact.projectionMatrix).invert();
-    const target = new THREE.WebGLRenderTarget(width, height, { colorSpace: THREE.SRGBColorSpace });
     const pixels = new Uint8Array(width * height * 4);
-    const auto = this.spark.autoUpdate;
-    this.spark.autoUpdate = false;
+    const { renderer, spark, scene } = this;
+    const ratio = renderer.getPixelRatio();
+    const auto = spark.autoUpdate;
+    spark.autoUpdate = false;
+    renderer.setPixelRatio(1);
+    renderer.setSize(width, height, false);
     try {
-      while (this.spark.sorting) await new Promise((resolve) => setTimeout(resolve, 2));
-      await this.spark.update({ scene: this.scene, camera: exact });
-      this.renderer.setRenderTarget(target);
-      this.renderer.clear();
-      this.renderer.render(this.scene, exact);
-      this.renderer.readRenderTargetPixels(target, 0, 0, width, height, pixels);
+      while (spark.sorting) await new Promise((resolve) => setTimeout(resolve, 2));
+      await spark.update({ scene, camera: exact });
+      // On the canvas itself: only there colours are composited as they are stored, as on the screen.
+      renderer.render(scene, exact);
+      const gl = renderer.getContext();
+      gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
     } finally {
-      this.spark.autoUpdate = auto;
-      this.renderer.setRenderTarget(null);
-      target.dispose();
+      spark.autoUpdate = auto;
+      renderer.setPixelRatio(ratio);
+      this.resize();
     }
     return pixels;
   }

@@ -13,6 +13,8 @@ export class Immersion extends EventTarget {
     this.view = view;
     /** @type {XRSession | null} */
     this.session = null;
+    /** The mode of the session, or none. */
+    this.mode = "";
   }
 
   /**
@@ -43,6 +45,7 @@ export class Immersion extends EventTarget {
     if (mode === "immersive-ar") this.view.clear(true);
     await renderer.xr.setSession(session);
     this.session = session;
+    this.mode = mode;
     session.addEventListener("select", () => this.dispatchEvent(new Event("select")));
     this.dispatchEvent(new Event("change"));
   }
@@ -54,6 +57,7 @@ export class Immersion extends EventTarget {
   _left() {
     const { renderer, camera, place, spark, orbit } = this.view;
     this.session = null;
+    this.mode = "";
     renderer.xr.enabled = false;
     place.position.set(0, 0, 0);
     place.updateMatrixWorld(true);
