@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 
 from avatar3d.camera import Camera
 from avatar3d.head.store import load_head
-from avatar3d.motion import Motion
+from avatar3d.motion import Motion, rest_motion
 from tests.avatar3d.tiny import tiny_avatar
 from viewer.export.web import WEB, export_web
 
@@ -56,9 +57,8 @@ class Shown:
         return self.page.evaluate(f"async (argument) => {{ const player = await window.avatar3d.ready; return {code}; }}", argument)
 
     def wait(self, code: str) -> None:
-        """Until an expression in `player` is true."""
-        self.page.evaluate("window.avatar3d.ready.then((player) => { window.player = player; })")
-        self.page.wait_for_function(code)
+        """Until an expression in `player` is true; asked from here, since the page's policy forbids what playwright's own waiting does."""
+        until(lambda: self.evaluate(code))
 
     def posed(self, time: float) -> dict[str, np.ndarray]:
         """The Gaussians [N, 4] as the page has posed them at a time."""
@@ -68,6 +68,14 @@ class Shown:
         """[H, W, 3] uint8 as drawn with exactly this camera."""
         raw = base64.b64decode(self.page.evaluate(_PICTURE, [time, camera.to_json()]))
         return np.frombuffer(raw, np.uint8).reshape(camera.height, camera.width, 4)[::-1, :, :3]
+
+
+def until(true: Callable[[], object], most: float = 60.0) -> None:
+    """Wait for something that a page will do."""
+    end = time.monotonic() + most
+    while not true():
+        assert time.monotonic() < end, "the page did not come to it"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -131,12 +139,14 @@ def show(browser) -> Iterator:
 
 
 def performing(frames: int = 30, sound: bool = True) -> Motion:
-    """A wild motion of the embedded head, with a tone."""
-    from dataclasses import replace
-
-    from tests.avatar3d.tiny import tiny_motion
-
-    motion = tiny_motion(load_head(), frames)
+    """Random frames of the embedded head, each as far as a face goes, with a tone."""
+    rng = np.random.default_rng(0)
+    motion = rest_motion(load_head(), frames)
+    sizes = {"jaw_pose": 0.1, "neck_pose": 0.3, "eyes_pose": 0.2, "rotation": 0.3, "translation": 0.05, "neck_translation": 0.01}
+    for name, size in sizes.items():
+        track = getattr(motion, name)
+        track[:] = rng.normal(size=track.shape, scale=size)
+    motion.expr[:] = rng.uniform(0, 1, motion.expr.shape) * rng.uniform(0, 1, (frames, 1))
     tone = 0.1 * np.sin(np.arange(int(16000 * motion.duration)) / 8).astype(np.float32)
     return replace(motion, sound=tone, sound_rate=16000) if sound else motion
 

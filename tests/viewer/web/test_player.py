@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.viewer.web.conftest import performing
+from tests.viewer.web.conftest import performing, until
 from viewer.export.web import export_web
 
 
@@ -121,7 +121,7 @@ def test_one_iframe_embeds_it_and_the_page_around_drives_it(page_folder, serve, 
     frame.wait_for_selector("body.ready")
     assert frame.is_hidden("#bar")
     page.evaluate("frames[0].postMessage({avatar3d: {frame: {jaw_pose: [0.25, 0, 0]}}}, '*')")
-    frame.wait_for_function("window.avatar3d.performance.live?.at(0).jaw_pose[0] === 0.25")
+    until(lambda: frame.evaluate("window.avatar3d.performance.live?.at(0).jaw_pose[0] === 0.25"))
     page.close()
 
 

@@ -46,13 +46,16 @@ export class View {
     this.centre = new THREE.Vector3(...centre);
     this.own = camera;
     this.orbit = new OrbitControls(this.camera, canvas);
-    Object.assign(this.orbit, { enableDamping: true, dampingFactor: 0.12, minDistance: 0.15, maxDistance: 5, zoomToCursor: false });
+    Object.assign(this.orbit, { dampingFactor: 0.12, minDistance: 0.15, maxDistance: 5, zoomToCursor: false });
     this.reset();
   }
 
   /** Back to where the avatar was filmed from. */
   reset() {
     const { fy, height, T_cam_world: rows } = this.own;
+    // Without damping an update ends whatever still turns.
+    this.orbit.enableDamping = false;
+    this.orbit.update();
     const world = new THREE.Matrix4().set(...rows.flat()).invert().multiply(FLIP);
     world.decompose(this.camera.position, this.camera.quaternion, new THREE.Vector3());
     this._fov = 2 * Math.atan(height / (2 * fy));
@@ -62,6 +65,7 @@ export class View {
     this.orbit.target.copy(this.camera.position).addScaledVector(forward, depth);
     this.resize();
     this.orbit.update();
+    this.orbit.enableDamping = true;
   }
 
   /** Fits the picture to the canvas: a square of the filmed view is always whole in it. */
