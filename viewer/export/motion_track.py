@@ -33,7 +33,8 @@ def unpack_motion(packed: Packed, name: str = "the web motion") -> Motion:
         raise UserError(f"{name}: is not a web motion; export it again")
     try:
         tracks = {key: packed.values(key) for key in ("expr", *CHANNELS) if key in packed.arrays}
-        return Motion(**tracks, shape=np.zeros(0, np.float32), fps=Fraction(*header["fps"]), head_fingerprint=header["head"])
+        shape = np.zeros(0, np.float32)
+        return Motion(**tracks, shape=shape, fps=Fraction(*header["fps"]), head_fingerprint=header["head"])  # pyright: ignore[reportArgumentType]
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"{name}: is damaged ({str(error)[:120]}); export it again") from error
 

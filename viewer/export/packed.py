@@ -8,8 +8,8 @@ docs/web.md lists it byte by byte:
     12  H   header, JSON in UTF-8, padded with spaces so that 12 + H is a multiple of 8
     ..      the arrays, each at 12 + H + its offset, a multiple of 8
 
-All little-endian. The header holds what the writer put there and `arrays`: for each name `type`, `shape`, `offset`, and where it is quantised `scale` and
-`shift`, one number for all or one for each index of the last axis. The value is shift + scale * stored.
+All little-endian. The header holds what the writer put there and `arrays`: for each name `type`, `shape`, `offset`, and where it is quantised
+`scale` and `shift`, one number for all or one for each index of the last axis. The value is shift + scale * stored.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A head whose rig may not be given away, as what its vertices do in these motions: their own principal components, and no basis of the head's.
 
-A frame is mean + coefficients @ components in the torso's frame, which turns around the root joint and shifts as the motion says. The weights of the Gaussians'
-bases come with the frames, since the network would need the expressions.
+A frame is mean + coefficients @ components in the torso's frame, which turns around the root joint and shifts as the motion says. The weights of the
+Gaussians' bases come with the frames, since the network would need the expressions.
 """
 
 from dataclasses import replace

@@ -96,12 +96,13 @@ def player_script() -> str:
 def _page(facts: dict, background: str, files: dict[str, str], contents: dict[str, bytes], player: str | None) -> str:
     description = f"{facts['synthetic']} Subject: {facts['subject']}. Consent: {facts['consent']}."
     config = json.dumps({"files": files, "background": background}).replace("<", "\\u003c")
-    data = "\n".join(f'<script id="data-{name}" type="text/plain">{base64.b64encode(content).decode()}</script>' for name, content in contents.items())
+    texts = {name: base64.b64encode(content).decode() for name, content in contents.items()}
+    data = "\n".join(f'<script id="data-{name}" type="text/plain">{text}</script>' for name, text in texts.items())
     # Neither of these may stand inside a script; in strings and patterns the backslash changes nothing.
     inside = None if player is None else player.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    texts: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}
-    texts |= {"subject": facts["subject"], "consent": facts["consent"], "background": background}
-    values = {key: html.escape(text) for key, text in texts.items()}
+    shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}
+    shown |= {"subject": facts["subject"], "consent": facts["consent"], "background": background}
+    values = {key: html.escape(text) for key, text in shown.items()}
     values |= {"config": config, "data": data, "script": f'<script src="{_SCRIPT}"></script>' if inside is None else f"<script>{inside}</script>"}
     template = (WEB / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)

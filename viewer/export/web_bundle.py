@@ -1,7 +1,7 @@
 """An avatar as the web player reads it: a person's own mesh, its rig or its tracks, and the Gaussians, a few megabytes in all.
 
-docs/web.md lists the arrays. The identity is already in the mesh, vertices that no Gaussian needs are left out, the bases are int8. A head model that may not be
-redistributed leaves none of its bases here: `vertex_tracks` says what stands in their place.
+docs/web.md lists the arrays. The identity is already in the mesh, vertices that no Gaussian needs are left out, the bases are int8. A head model that
+may not be redistributed leaves none of its bases here: `vertex_tracks` says what stands in their place.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from avatar3d.mp4 import SYNTHETIC
 from avatar3d.posing import triangle_areas
 from avatar3d.statistics import MotionStatistics
 from viewer.cameras import front_camera, head_centre
-from viewer.export.packed import Packed, quantised
+from viewer.export.packed import Packed, Quantised, quantised
 
 FORMAT = "avatar3d web avatar"
 GROUPS = (slice(0, 3), slice(3, 7), slice(7, 10))
@@ -120,7 +120,7 @@ def _gaussians(avatar: Avatar, face: np.ndarray, faces: int) -> dict:
     }
 
 
-def _small_bases(bases: np.ndarray):
+def _small_bases(bases: np.ndarray) -> tuple[np.ndarray, np.ndarray, Quantised]:
     """Bases [K, N, 10] as int8, a scale [K, 3] of each basis and one [N, 3] of each Gaussian: some move far more than others.
 
     The value is stored * row * splat, each for position, rotation and colour.

@@ -71,5 +71,5 @@ def test_a_head_that_may_not_be_given_away_leaves_nothing_of_its_rig():
 def test_a_file_that_lacks_something_is_refused(missing):
     packed = pack_avatar(tiny_avatar())
     del packed.arrays[missing]
-    with pytest.raises(UserError, match="here.bin: is damaged"):
+    with pytest.raises(UserError, match=r"here\.bin: is damaged"):
         unpack_avatar(packed, "here.bin")

@@ -30,7 +30,11 @@ _READ = """async (time) => {
   const player = await window.avatar3d.ready;
   player.stop();
   player.splats.pose(player.performance.exactly(time));
-  const text = (array) => { let out = ""; for (const byte of new Uint8Array(array.buffer, 0, array.byteLength)) out += String.fromCharCode(byte); return btoa(out); };
+  const text = (array) => {
+    let out = "";
+    for (const byte of new Uint8Array(array.buffer, 0, array.byteLength)) out += String.fromCharCode(byte);
+    return btoa(out);
+  };
   return Object.fromEntries(Object.entries(player.splats.read()).map(([name, values]) => [name, text(values)]));
 }"""
 _PICTURE = """async ([time, camera]) => {

@@ -114,7 +114,7 @@ def test_a_folder_opened_from_disk_says_what_to_do(page_folder, show):
 
 
 def test_one_iframe_embeds_it_and_the_page_around_drives_it(page_folder, serve, show, browser):
-    (page_folder / "around.html").write_text('<iframe src="index.html?controls=0" allow="autoplay; xr-spatial-tracking" width=180 height=140></iframe>')
+    (page_folder / "around.html").write_text('<iframe src="index.html?controls=0" allow="autoplay; xr-spatial-tracking"></iframe>')
     page = browser.new_page()
     page.goto(f"{serve(page_folder)}/around.html")
     frame = page.frames[1]
