@@ -126,6 +126,7 @@ def show(browser) -> Iterator:
     def open_page(address: str, *scripts: str, size: tuple[int, int] = (200, 150)) -> Shown:
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         each = Shown(page)
+        page.set_default_timeout(90_000)
         shown.append(each)
         page.on("request", lambda request: each.requests.append(request.url))
         page.on("pageerror", lambda error: each.troubles.append(str(error)))

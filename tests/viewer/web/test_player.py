@@ -73,6 +73,11 @@ def test_a_slider_moves_its_expression(address, show):
     assert np.count_nonzero(np.abs(changed) > 1e-6) == 1 and changed.max() == pytest.approx(0.5)
 
 
+def test_an_address_can_name_a_moment(address, show):
+    shown = show(f"{address}?t=0.4")
+    assert shown.evaluate("[player.clock.started, player.clock.playing, player.clock.time]") == [True, False, 0.4]
+
+
 def test_dragging_turns_the_view_and_front_brings_it_back(address, show):
     shown = show(address, size=(700, 400))
     place = "player.view.camera.position.toArray()"

@@ -3,7 +3,14 @@
 import { Immersion } from "./xr.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
-const TURNS = [["nod", 0, 0.4], ["turn", 1, 0.7], ["tilt", 2, 0.4]]; // name, axis of the neck, radians either way
+/** Sliders of joints: name, channel, numbers of it, least and most in radians. */
+const JOINTS = [
+  ["nod", "neck_pose", [0], -0.4, 0.4],
+  ["turn", "neck_pose", [1], -0.7, 0.7],
+  ["tilt", "neck_pose", [2], -0.4, 0.4],
+  ["look down", "eyes_pose", [0, 3], -0.3, 0.3],
+  ["look left", "eyes_pose", [1, 4], -0.4, 0.4],
+];
 const MODES = { vr: "immersive-vr", ar: "immersive-ar" };
 
 /** @param {string} id */
@@ -100,19 +107,21 @@ function connectXr(immersion, toggle, refresh) {
   immersion.addEventListener("select", toggle);
 }
 
-/** One slider for every expression and turn of the head; without a rig there is nothing to slide. */
+/** One slider for every expression and joint; without a rig there is nothing to slide. */
 function fillSliders(sliders, header) {
   element("sliders-button").hidden = header.mesh !== "rig";
+  const joints = [...JOINTS, ["jawOpen", "jaw_pose", [0], 0, header.jaw_open_angle]];
+  const moves = joints.map(([name, channel, indices, low, high]) =>
+    slider(name, low, high, (value) => indices.forEach((index) => put(sliders[channel], index, value))),
+  );
   const rows = (header.expr_names ?? []).map((name, index) => slider(name, 0, 1, (value) => put(sliders.expr, index, value)));
-  const turns = TURNS.map(([name, axis, most]) => slider(name, -most, most, (value) => put(sliders.neck_pose, axis, value)));
   const clear = document.createElement("button");
   clear.textContent = "back to zero";
   clear.addEventListener("click", () => {
-    sliders.expr.clear();
-    sliders.neck_pose.clear();
+    for (const changes of Object.values(sliders)) changes.clear();
     for (const input of element("sliders").querySelectorAll("input")) input.value = "0";
   });
-  element("sliders").replaceChildren(clear, ...turns, ...rows);
+  element("sliders").replaceChildren(clear, ...moves, ...rows);
 }
 
 const put = (map, index, value) => (value === 0 ? map.delete(index) : map.set(index, value));

@@ -16,8 +16,8 @@ export class Performance {
     this.clock = clock;
     /** @type {import("./track.js").Source | null} a live source, which goes before everything else */
     this.live = null;
-    /** Added to the expressions, by index; and turns of the head in radians. Heads with a rig only. */
-    this.sliders = { expr: new Map(), neck_pose: new Map() };
+    /** Added to channels, by index. Heads with a rig only. */
+    this.sliders = { expr: new Map(), jaw_pose: new Map(), neck_pose: new Map(), eyes_pose: new Map() };
     this._share = 0;
     this._before = null;
     this._last = 0;

@@ -45,11 +45,12 @@ async function soundElement(data) {
   return sound;
 }
 
-/** Options of the page, and of its address: ?autoplay=1&loop=1&controls=0. */
+/** Options of the page, and of its address: ?autoplay=1&loop=1&controls=0&t=2.5. */
 function pageOptions(config) {
   const query = new URLSearchParams(location.search);
   const flag = (name, otherwise) => (query.has(name) ? !["0", "false", "no"].includes(query.get(name)) : otherwise);
-  return { autoplay: flag("autoplay", false), loop: flag("loop", false), controls: flag("controls", true), background: config.background };
+  const time = Number.parseFloat(query.get("t"));
+  return { autoplay: flag("autoplay", false), loop: flag("loop", false), controls: flag("controls", true), time, background: config.background };
 }
 
 async function start() {
@@ -91,6 +92,7 @@ async function start() {
   }; // prettier-ignore
   listenToParent(player);
   player.run();
+  if (Number.isFinite(options.time) && motion) clock.seek(options.time);
   if (options.autoplay && motion) clock.play().catch(() => {});
   return player;
 }
