@@ -8,18 +8,19 @@ import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.motion import CHANNELS, Motion
-from viewer.export.packed import Packed, quantised
+from viewer.export.packed import Packed, as_float, quantised
 
 FORMAT = "avatar3d web motion"
 _SOUND_BIT_RATE = 48_000
 _OPUS_RATE = 48_000
 
 
-def pack_motion(motion: Motion) -> Packed:
-    """The motion's channels, each with a range of its own; nothing of the identity."""
+def pack_motion(motion: Motion, *, exact: bool = False) -> Packed:
+    """The motion's channels, each number of them with a range of its own, or float32 where they must be `exact`; nothing of the identity."""
+    small = as_float if exact else quantised
     header = {"format": FORMAT, "fps": [motion.fps.numerator, motion.fps.denominator], "frames": len(motion), "head": motion.head_fingerprint}
     tracks = {name: getattr(motion, name) for name in ("expr", *CHANNELS)}
-    return Packed(header, {name: quantised(track) for name, track in tracks.items() if track is not None})
+    return Packed(header, {name: small(track) for name, track in tracks.items() if track is not None})
 
 
 def unpack_motion(packed: Packed, name: str = "the web motion") -> Motion:

@@ -74,6 +74,11 @@ def quantised(values: np.ndarray, kind: str = "i2", *, columns: bool = True) -> 
     return Quantised(stored.reshape(values.shape), scale, shift)
 
 
+def as_float(values: np.ndarray) -> np.ndarray:
+    """Real numbers as they are, where nothing may be rounded: stands in for `quantised`."""
+    return np.ascontiguousarray(values, np.float32)
+
+
 def write_packed(packed: Packed) -> bytes:
     """The file's bytes; the same content gives the same bytes."""
     entries, blobs, offset = {}, [], 0

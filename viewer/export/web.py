@@ -31,7 +31,7 @@ _POLICY = (
 """What the browser lets the page ask for: nothing but itself."""
 
 
-def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, background: str = "#d8dce2") -> dict[str, int]:
+def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, background: str = "#d8dce2", exact: bool = False) -> dict[str, int]:
     """Write a page that shows an avatar.
 
     Args:
@@ -39,6 +39,7 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
         motion: what it performs, with its sound; None for one that only idles.
         path: a name that ends in .html for one file, else a folder with an index.html.
         background: behind the avatar, a CSS colour as #rrggbb, or "transparent".
+        exact: float32 throughout, for checks of the player itself.
 
     Returns:
         the bytes of each part.
@@ -50,7 +51,7 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
     if background != "transparent" and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
         raise UserError(f"--background {background}: give a code such as #204060, or transparent")
     player = player_script()
-    parts = page_parts(avatar, motion)
+    parts = page_parts(avatar, motion, exact=exact)
     facts = parts["avatar"].header
     contents = {name: gzip.compress(write_packed(part), 9, mtime=0) for name, part in parts.items()}
     if motion is not None and motion.sound is not None:
@@ -70,13 +71,13 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
     return sizes
 
 
-def page_parts(avatar: Avatar, motion: Motion | None) -> dict[str, Packed]:
+def page_parts(avatar: Avatar, motion: Motion | None, *, exact: bool = False) -> dict[str, Packed]:
     """What a page carries: the avatar, its idle loop, and the motion where there is one."""
     motions = {"idle": idle_motion(avatar)} | ({} if motion is None else {"motion": motion})
-    packed = pack_avatar(avatar)
+    packed = pack_avatar(avatar, exact=exact)
     if not avatar.head.redistributable:
         return {"avatar": packed} | pack_tracks(avatar, packed, motions)
-    return {"avatar": packed} | {name: pack_motion(each) for name, each in motions.items()}
+    return {"avatar": packed} | {name: pack_motion(each, exact=exact) for name, each in motions.items()}
 
 
 @functools.cache

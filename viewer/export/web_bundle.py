@@ -4,6 +4,8 @@ docs/web.md lists the arrays. The identity is already in the mesh, vertices that
 may not be redistributed leaves none of its bases here: `vertex_tracks` says what stands in their place.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -14,12 +16,14 @@ from avatar3d.mp4 import SYNTHETIC
 from avatar3d.posing import triangle_areas
 from avatar3d.statistics import MotionStatistics
 from viewer.cameras import front_camera, head_centre
-from viewer.export.packed import Packed, Quantised, quantised
+from viewer.export.packed import Packed, Quantised, as_float, quantised
 
 FORMAT = "avatar3d web avatar"
 GROUPS = (slice(0, 3), slice(3, 7), slice(7, 10))
 """Position, rotation and colour among the ten values that a basis adds to."""
 _TINY = np.float32(1e-12)
+Small = Callable[[np.ndarray], np.ndarray | Quantised]
+"""How real numbers are stored."""
 
 
 def used_vertices(avatar: Avatar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,8 +37,14 @@ def used_vertices(avatar: Avatar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return vertices, faces.reshape(-1, 3).astype(np.int32), face.astype(np.int32)
 
 
-def pack_avatar(avatar: Avatar) -> Packed:
-    """The avatar as the player reads it; without a rig where its head may not be redistributed."""
+def pack_avatar(avatar: Avatar, *, exact: bool = False) -> Packed:
+    """The avatar as the player reads it; without a rig where its head may not be redistributed.
+
+    Args:
+        avatar: what to pack.
+        exact: float32 throughout, four times as large: for checks of the player itself.
+    """
+    small = as_float if exact else quantised
     vertices, faces, face = used_vertices(avatar)
     packed = Packed(_header(avatar))
     packed.arrays |= {
@@ -44,8 +54,8 @@ def pack_avatar(avatar: Avatar) -> Packed:
     }
     if avatar.head.redistributable:
         packed.header |= {"mesh": "rig", "expr_names": list(avatar.head.expr_names), "jaw_open_angle": avatar.head.jaw_open_angle}
-        packed.arrays |= _rig(avatar, vertices)
-    packed.arrays |= _gaussians(avatar, face, len(faces))
+        packed.arrays |= _rig(avatar, vertices, small)
+    packed.arrays |= _gaussians(avatar, face, len(faces), small)
     return packed
 
 
@@ -65,7 +75,7 @@ def _header(avatar: Avatar) -> dict:
     }
 
 
-def _rig(avatar: Avatar, vertices: np.ndarray) -> dict:
+def _rig(avatar: Avatar, vertices: np.ndarray, small: Small) -> dict:
     rig, statistics = avatar.rig, avatar.statistics
     arrays = {
         "rest": np.ascontiguousarray(avatar.rest[vertices]),
@@ -77,20 +87,20 @@ def _rig(avatar: Avatar, vertices: np.ndarray) -> dict:
     lids = None if rig.eyelid_basis is None else rig.eyelid_basis.permute(1, 2, 0)
     for name, basis in (("expr", rig.expr_basis), ("pose", rig.pose_basis), ("eyelids", lids)):
         if basis is not None:
-            arrays |= _sparse(name, basis.numpy()[vertices])
+            arrays |= _sparse(name, basis.numpy()[vertices], small)
     for index, (weight, bias) in enumerate(avatar.layers):
         arrays |= {f"network.{index}.weight": weight.numpy(), f"network.{index}.bias": bias.numpy()}
     arrays |= {f"statistics.rest.{name}": value for name, value in statistics.rest.items()}
     return arrays
 
 
-def _sparse(name: str, basis: np.ndarray) -> dict:
+def _sparse(name: str, basis: np.ndarray, small: Small) -> dict:
     """A basis [V, 3, C] column by column, without the vertices that a column leaves where they are."""
     moved = np.abs(basis).max(axis=1).T > 1e-7
     column, vertex = np.nonzero(moved)
     start = np.searchsorted(column, np.arange(len(moved) + 1)).astype(np.uint32)
     offsets = basis[vertex, :, column]
-    return {f"{name}_start": start, f"{name}_vertex": _indices(vertex, len(basis)), f"{name}_offset": quantised(offsets)}
+    return {f"{name}_start": start, f"{name}_vertex": _indices(vertex, len(basis)), f"{name}_offset": small(offsets)}
 
 
 def _dense(packed: Packed, name: str, count: int) -> torch.Tensor:
@@ -103,17 +113,17 @@ def _dense(packed: Packed, name: str, count: int) -> torch.Tensor:
     return torch.from_numpy(basis)
 
 
-def _gaussians(avatar: Avatar, face: np.ndarray, faces: int) -> dict:
+def _gaussians(avatar: Avatar, face: np.ndarray, faces: int, small: Small) -> dict:
     bases = torch.cat([avatar.position_basis, avatar.rotation_basis, avatar.colour_basis], dim=2).numpy()
-    stored, row, splat = _small_bases(bases)
+    stored, row, splat = _small_bases(bases) if small is quantised else _whole_bases(bases)
     return {
         "splat_face": _indices(face, faces),
-        "splat_bary": quantised(avatar.bary[:, :2]),
-        "splat_position": quantised(avatar.position.numpy()),
-        "splat_rotation": quantised(avatar.rotation.numpy()),
-        "splat_log_scale": quantised(avatar.log_scale.numpy()),
-        "splat_opacity_logit": quantised(avatar.opacity_logit.numpy()[:, None]),
-        "splat_colour": quantised(avatar.colour.numpy()),
+        "splat_bary": small(avatar.bary[:, :2]),
+        "splat_position": small(avatar.position.numpy()),
+        "splat_rotation": small(avatar.rotation.numpy()),
+        "splat_log_scale": small(avatar.log_scale.numpy()),
+        "splat_opacity_logit": small(avatar.opacity_logit.numpy()[:, None]),
+        "splat_colour": small(avatar.colour.numpy()),
         "basis": stored,
         "basis_row": row,
         "basis_splat": splat,
@@ -136,6 +146,12 @@ def _small_bases(bases: np.ndarray) -> tuple[np.ndarray, np.ndarray, Quantised]:
     for i, group in enumerate(GROUPS):
         stored[:, :, group] = np.clip(np.round(bases[:, :, group] / (row[:, None, i, None] * rounded[None, :, i, None])), -127, 127)
     return stored, row, packed
+
+
+def _whole_bases(bases: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bases as they are, with scales of one."""
+    K, N = bases.shape[:2]
+    return as_float(bases), np.ones((K, 3), np.float32), np.ones((N, 3), np.float32)
 
 
 def _indices(values: np.ndarray, count: int) -> np.ndarray:

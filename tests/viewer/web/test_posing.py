@@ -1,13 +1,21 @@
 """The page against Python, posing the same file."""
 
 import gzip
+import json
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
+import torch
 
+from avatar3d.avatar import Avatar
 from avatar3d.camera import orbit
+from avatar3d.data import data_path
 from avatar3d.drawing import draw
 from avatar3d.gaussians import SH_C0
+from avatar3d.head.model import HeadModel
+from avatar3d.motion import Motion
+from avatar3d.statistics import motion_statistics
 from tests.viewer.web.conftest import performing
 from viewer.cameras import front_camera, head_centre
 from viewer.export.motion_track import unpack_motion
@@ -52,6 +60,39 @@ def test_a_hundred_random_moments_are_posed_as_python_poses_them(person, tmp_pat
         resolved = _resolved(avatar, motion.at(float(time)))
         assert resolved.mean() > 0.995
         _check(shown, float(time), avatar.pose(motion, float(time)), resolved)
+
+
+def _golden() -> tuple[Avatar, Motion, list]:
+    """The avatar, motion and expected Gaussians of data/golden/posing.json."""
+    record = json.loads(data_path("golden", "posing.json").read_text())
+    own, rig = ({k: torch.tensor(v, dtype=torch.float32) for k, v in record[part].items() if k != "layers"} for part in ("avatar", "head"))
+    rig["faces"] = torch.tensor(record["head"]["faces"])
+    names = tuple("abcdefgh"[: rig["expr_basis"].shape[2]])
+    head = HeadModel(
+        name="golden", **rig, uv=np.zeros((len(rig["faces"]), 3, 2), np.float32), regions={}, landmarks=None,
+        expr_names=names, licence="CC0", redistributable=True, jaw_open_angle=0.4,
+    )  # fmt: skip
+    tracks = {name: np.array(track, np.float32) for name, track in record["motion"].items() if name != "fps"}
+    motion = Motion(**tracks, shape=np.zeros(0, np.float32), fps=Fraction(*record["motion"]["fps"]), head_fingerprint=head.fingerprint)
+    layers = tuple((torch.tensor(layer["weight"]), torch.tensor(layer["bias"])) for layer in record["avatar"]["layers"])
+    own |= {"face": np.array(record["avatar"]["face"], np.int32), "bary": own["bary"].numpy()}
+    return Avatar(head=head, **own, layers=layers, statistics=motion_statistics(motion, head)), motion, record["expected"]
+
+
+def test_the_golden_vectors_are_reproduced(tmp_path, serve, show):
+    avatar, motion, vectors = _golden()
+    export_web(avatar, motion, tmp_path / "page", exact=True)
+    shown = show(f"{serve(tmp_path / 'page')}/index.html")
+    for expected in vectors:
+        seen = shown.posed(expected["time"])
+        given = np.array(expected["rotation"])
+        given /= np.linalg.norm(given, axis=1, keepdims=True)
+        turned = seen["rotation"][:, [3, 0, 1, 2]]
+        turned *= np.sign((turned * given).sum(axis=1, keepdims=True))
+        np.testing.assert_allclose(seen["position"][:, :3], expected["position"], atol=1e-4)
+        np.testing.assert_allclose(turned, given, atol=1e-4)
+        np.testing.assert_allclose(seen["log_scale"][:, :3], expected["log_scale"], atol=1e-4)
+        np.testing.assert_allclose(seen["colour"][:, :3], expected["colour"], atol=1e-4)
 
 
 def test_tracks_are_posed_as_python_poses_them(person, tmp_path, serve, show):

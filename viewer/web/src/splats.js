@@ -23,7 +23,7 @@ precision highp isampler2DArray;
 
 uniform sampler2D vertices;     // x y z of each posed vertex
 uniform sampler2DArray fixedParts;
-uniform isampler2DArray bases;  // three layers for each basis: position, rotation, colour
+uniform BASES_SAMPLER bases;  // three layers for each basis: position, rotation, colour
 uniform vec3 weights[BASES];    // of each basis, times its scales
 
 layout(location = 0) out uvec4 centreOpacity;
@@ -131,11 +131,11 @@ function fixedParts(packed, rows) {
   return data;
 }
 
-/** [3K][rows][WIDTH][4] int8 of the bases [K, N, 10]; rotations go from w x y z to x y z w. */
+/** [3K][rows][WIDTH][4] of the bases [K, N, 10], int8 or float32 as the file has them; rotations go from w x y z to x y z w. */
 function basisLayers(packed, rows) {
   const stored = packed.stored("basis");
   const [K, N] = packed.shape("basis");
-  const data = new Int8Array(Math.max(K, 1) * 3 * rows * WIDTH * 4);
+  const data = new stored.constructor(Math.max(K, 1) * 3 * rows * WIDTH * 4);
   for (let k = 0; k < K; k++) {
     for (let g = 0; g < N; g++) {
       const from = 10 * (k * N + g);
@@ -194,15 +194,18 @@ export class Splats {
     this._vertices = raw(new THREE.DataTexture(this._points, WIDTH, vertexRows, THREE.RGBAFormat, THREE.FloatType));
     const fixed = raw(new THREE.DataArrayTexture(fixedParts(packed, rows), WIDTH, rows, LAYERS));
     Object.assign(fixed, { format: THREE.RGBAFormat, type: THREE.FloatType });
-    const small = raw(new THREE.DataArrayTexture(basisLayers(packed, rows), WIDTH, rows, Math.max(bases, 1) * 3));
-    Object.assign(small, { format: THREE.RGBAIntegerFormat, type: THREE.ByteType, internalFormat: "RGBA8I" });
+    const layers = basisLayers(packed, rows);
+    const whole = layers instanceof Float32Array;
+    const blended = raw(new THREE.DataArrayTexture(layers, WIDTH, rows, Math.max(bases, 1) * 3));
+    if (whole) Object.assign(blended, { format: THREE.RGBAFormat, type: THREE.FloatType });
+    else Object.assign(blended, { format: THREE.RGBAIntegerFormat, type: THREE.ByteType, internalFormat: "RGBA8I" });
     this._weights = Array.from({ length: Math.max(bases, 1) }, () => new THREE.Vector3());
     const material = new THREE.RawShaderMaterial({
       glslVersion: THREE.GLSL3,
       vertexShader: POSE_VERTEX,
       fragmentShader: POSE_FRAGMENT,
-      defines: { WIDTH, BASES: Math.max(bases, 1) },
-      uniforms: { vertices: { value: this._vertices }, fixedParts: { value: fixed }, bases: { value: small }, weights: { value: this._weights } },
+      defines: { WIDTH, BASES: Math.max(bases, 1), BASES_SAMPLER: whole ? "sampler2DArray" : "isampler2DArray" },
+      uniforms: { vertices: { value: this._vertices }, fixedParts: { value: fixed }, bases: { value: blended }, weights: { value: this._weights } },
       depthTest: false,
       depthWrite: false,
     });

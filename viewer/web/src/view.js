@@ -112,6 +112,8 @@ export class View {
     renderer.setSize(width, height, false);
     try {
       while (spark.sorting) await new Promise((resolve) => setTimeout(resolve, 2));
+      // Spark keeps an order only once its texture has been drawn with, so whatever was sorted before is drawn first.
+      renderer.render(scene, exact);
       await spark.update({ scene, camera: exact });
       // On the canvas itself: only there colours are composited as they are stored, as on the screen.
       renderer.render(scene, exact);
