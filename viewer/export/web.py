@@ -23,7 +23,7 @@ from viewer.export.web_bundle import pack_avatar
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 _NAMES = {"avatar": "avatar.bin", "motion": "motion.bin", "idle": "idle.bin", "sound": "sound.webm"}
-_SCRIPT = "player.js"
+_SCRIPT, _INDEX = "player.js", "index.html"
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob: data:; style-src 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' data: blob:"
@@ -45,9 +45,10 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
         the bytes of each part.
 
     Raises:
-        UserError: the player has not been built, or the files cannot be written.
+        UserError: the player has not been built, the folder holds other files, or the files cannot be written.
     """
     path = Path(path)
+    _check_folder(path)
     if background != "transparent" and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
         raise UserError(f"--background {background}: give a code such as #204060, or transparent")
     player = player_script()
@@ -67,8 +68,16 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
         for name, content in contents.items():
             (folder / _NAMES[name]).write_bytes(content)
         (folder / _SCRIPT).write_text(player, encoding="utf-8")
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / _INDEX).write_text(page, encoding="utf-8")
     return sizes
+
+
+def _check_folder(path: Path) -> None:
+    """A folder is replaced as a whole: refuse one with anything in it that is not an exported page's."""
+    if path.is_dir():
+        strange = sorted({entry.name for entry in path.iterdir()} - {*_NAMES.values(), _SCRIPT, _INDEX})
+        if strange:
+            raise UserError(f"{path}: holds other files ({strange[0]}), which would be lost; choose a new folder")
 
 
 def page_parts(avatar: Avatar, motion: Motion | None, *, exact: bool = False) -> dict[str, Packed]:

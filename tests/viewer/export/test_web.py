@@ -76,6 +76,21 @@ def test_a_head_that_may_not_be_given_away_is_baked(tmp_path):
     assert not [name for name in packed["avatar"].arrays if name.startswith(("expr", "pose", "skin", "joints", "rest_v", "network", "eyelids"))]
 
 
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"thesis\.tex"):
+        export_web(tiny_avatar(), None, tmp_path / "site")
+    assert (tmp_path / "site" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_page_can_be_exported_again(tmp_path):
+    avatar = tiny_avatar()
+    export_web(avatar, _speaking(avatar), tmp_path / "page")
+    export_web(avatar, None, tmp_path / "page")
+    assert not (tmp_path / "page" / "motion.bin").exists()
+
+
 def test_a_colour_that_is_none_is_refused(tmp_path):
     with pytest.raises(UserError, match="--background blurple"):
         export_web(tiny_avatar(), None, tmp_path / "page", background="blurple")

@@ -65,18 +65,23 @@ export function connectControls({ clock, view, performance, immersion, header },
   element("scrub").max = String(clock.duration);
   element("scrub").addEventListener("input", (event) => clock.seek(Number(event.target.value)));
   element("mute").hidden = clock.sound === null;
-  const actions = { play: toggle, start: toggle, loop, mute, full, "sliders-button": () => show("sliders"), "info-button": () => show("info"), home: () => view.reset() };
+  element("full").hidden = !document.fullscreenEnabled;
+  const actions = { play: toggle, start: toggle, loop, mute, full, home: () => view.reset() };
+  Object.assign(actions, { "sliders-button": () => show("sliders"), "info-button": () => show("info") });
   for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
 
+  const step = performance.motion?.step ?? 0;
   const keys = {
     " ": toggle, k: toggle, l: loop, m: mute, f: full, i: () => show("info"), s: () => show("sliders"), r: () => view.reset(),
     ArrowLeft: () => clock.seek(clock.time - 1), ArrowRight: () => clock.seek(clock.time + 1),
-    ",": () => clock.seek(clock.time - 0.04), ".": () => clock.seek(clock.time + 0.04),
+    ",": () => clock.seek(clock.time - step), ".": () => clock.seek(clock.time + step),
     "[": () => speed(-1), "]": () => speed(1), Home: () => clock.seek(0), Escape: () => show(""),
   }; // prettier-ignore
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
-    if (["INPUT", "SELECT"].includes(event.target.tagName) && event.key !== "Escape") return;
+    const { tagName } = event.target;
+    // Lists and sliders have keys of their own.
+    if (tagName === "SELECT" || (tagName === "INPUT" && /Arrow|Home/.test(event.key))) return;
     // A focused button would be pressed by the space bar as well.
     event.preventDefault();
     keys[event.key]();
@@ -135,14 +140,21 @@ function slider(name, low, high, changed) {
   return label;
 }
 
+const texted = (tag, textContent) => Object.assign(document.createElement(tag), { textContent });
+
 /** What this is, of whom, and with what consent. */
 function fillInfo(header) {
-  const rows = [["who", header.subject], ["consent", header.consent], ["licence", header.licence], ["head", `${header.head.name}; ${header.head.licence}`]];
-  rows.push(["size", `${header.gaussians} Gaussians, ${header.bases} bases`]);
+  const rows = [
+    ["who", header.subject],
+    ["consent", header.consent],
+    ["licence", header.licence],
+    ["head", `${header.head.name}; ${header.head.licence}`],
+    ["size", `${header.gaussians} Gaussians, ${header.bases} bases`],
+  ];
   if (header.reason) rows.push(["note", header.reason]);
   const list = document.createElement("dl");
   for (const [term, text] of rows) {
-    list.append(Object.assign(document.createElement("dt"), { textContent: term }), Object.assign(document.createElement("dd"), { textContent: text }));
+    list.append(texted("dt", term), texted("dd", text));
   }
-  element("facts").replaceChildren(Object.assign(document.createElement("p"), { textContent: header.synthetic }), list);
+  element("facts").replaceChildren(texted("p", header.synthetic), list);
 }

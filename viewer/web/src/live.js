@@ -15,7 +15,8 @@ export function liveSource(rest) {
       for (const [name, values] of Object.entries(channels)) {
         if (!(name in rest)) throw new Error(`${name} is no channel of this head; it has ${Object.keys(rest).join(", ")}`);
         const numbers = Float32Array.from(values);
-        if (numbers.length !== rest[name].length || !numbers.every(Number.isFinite)) throw new Error(`${name} takes ${rest[name].length} finite numbers`);
+        const whole = numbers.length === rest[name].length && numbers.every(Number.isFinite);
+        if (!whole) throw new Error(`${name} takes ${rest[name].length} finite numbers`);
         next[name] = numbers;
       }
       current = next;

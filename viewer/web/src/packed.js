@@ -1,4 +1,7 @@
-/** Reading the flat file of named arrays that viewer/export/packed.py writes; docs/web.md lists it byte by byte. Little-endian, as every browser's machine is. */
+/**
+ * Reading the flat file of named arrays that viewer/export/packed.py writes; docs/web.md lists it byte by byte. It is little-endian, as is every machine that
+ * browsers run on.
+ */
 
 const MAGIC = 0x50443341; // "A3DP"
 const VERSION = 1;

@@ -12,6 +12,9 @@ import { trackMesh } from "./tracks.js";
 import { View } from "./view.js";
 import { Immersion } from "./xr.js";
 
+const FROM_DISK =
+  "a browser does not read files beside a page that was opened from disk: serve this folder by a web server, or export a single .html";
+
 /**
  * The bytes of one of the page's parts: from inside the page, or from a file beside it.
  * @param {string} name avatar, motion, idle or sound
@@ -28,7 +31,7 @@ async function bytes(name, files) {
     return out.buffer;
   }
   if (!files[name]) return null;
-  if (location.protocol === "file:") throw new Error("a browser does not read files beside a page that was opened from disk: serve this folder, or export a single .html");
+  if (location.protocol === "file:") throw new Error(FROM_DISK);
   const answer = await fetch(files[name]);
   if (!answer.ok) throw new Error(`${files[name]} could not be read (${answer.status})`);
   return answer.arrayBuffer();
@@ -56,7 +59,8 @@ function pageOptions(config) {
 async function start() {
   const config = JSON.parse(document.getElementById("config").textContent);
   const options = pageOptions(config);
-  const [avatarData, motionData, idleData, soundData] = await Promise.all(["avatar", "motion", "idle", "sound"].map((name) => bytes(name, config.files)));
+  const names = ["avatar", "motion", "idle", "sound"];
+  const [avatarData, motionData, idleData, soundData] = await Promise.all(names.map((name) => bytes(name, config.files)));
   const packed = readPacked(await inflated(avatarData));
   const { header } = packed;
   const motion = motionData ? trackSource(readPacked(await inflated(motionData))) : null;

@@ -5,12 +5,13 @@ import { basisNetwork } from "./weights.js";
 
 const PARENTS = [-1, 0, 1, 1, 1];
 const NECK = 1;
+const NO_SHIFT = [0, 0, 0];
 
 /**
  * What carries the Gaussians: a rig, or vertex tracks where the rig may not be given away.
  * @typedef {object} Mesh
  * @property {number} count of vertices
- * @property {(frame: import("./track.js").Frame, out: Float32Array) => void} pose writes posed vertices to out [4 * count], x y z and a number that is left alone
+ * @property {(frame: import("./track.js").Frame, out: Float32Array) => void} pose writes posed vertices to out [4 * count]: x y z and one left alone
  * @property {(frame: import("./track.js").Frame) => Float32Array} weights of the bases, [K]
  */
 
@@ -75,13 +76,15 @@ export function rigMesh(packed) {
       const parent = PARENTS[j];
       const world = transforms.subarray(12 * j, 12 * j + 12);
       const above = parent < 0 ? null : transforms.subarray(12 * parent, 12 * parent + 12);
-      const arm = [0, 1, 2].map((k) => joints[3 * j + k] - (above ? joints[3 * parent + k] : 0) + (j === NECK && frame.neck_translation ? frame.neck_translation[k] : 0));
+      const shift = j === NECK && frame.neck_translation ? frame.neck_translation : NO_SHIFT;
+      const arm = [0, 1, 2].map((k) => joints[3 * j + k] - (above ? joints[3 * parent + k] : 0) + shift[k]);
       place[j] = [0, 0, 0];
       for (let r = 0; r < 3; r++) {
         for (let c = 0; c < 3; c++) {
           world[4 * r + c] = above ? above[4 * r] * local[c] + above[4 * r + 1] * local[3 + c] + above[4 * r + 2] * local[6 + c] : local[3 * r + c];
         }
-        place[j][r] = above ? above[4 * r] * arm[0] + above[4 * r + 1] * arm[1] + above[4 * r + 2] * arm[2] + place[parent][r] : arm[r] + frame.translation[r];
+        const turned = above ? above[4 * r] * arm[0] + above[4 * r + 1] * arm[1] + above[4 * r + 2] * arm[2] : arm[r];
+        place[j][r] = turned + (above ? place[parent][r] : frame.translation[r]);
       }
     }
     for (let j = 0; j < 5; j++) {

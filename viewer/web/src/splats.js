@@ -232,7 +232,7 @@ export class Splats {
   pose(frame) {
     this._mesh.pose(frame, this._points);
     const weights = this._mesh.weights(frame);
-    this._weights.forEach((scaled, k) => scaled.set(this._scales[3 * k], this._scales[3 * k + 1], this._scales[3 * k + 2]).multiplyScalar(weights[k] ?? 0));
+    this._weights.forEach((scaled, k) => scaled.fromArray(this._scales, 3 * k).multiplyScalar(weights[k]));
     this._vertices.needsUpdate = true;
     const { _renderer: renderer } = this;
     const [before, xr] = [renderer.getRenderTarget(), renderer.xr.enabled];
@@ -246,8 +246,8 @@ export class Splats {
 
   /**
    * The Gaussians as posed last, for those who check them.
-   * @returns {{position: Float32Array, rotation: Float32Array, log_scale: Float32Array, colour: Float32Array}} four numbers for each Gaussian: x y z opacity;
-   *     quaternion x y z w; log-scales and 0; red green blue and 0
+   * @returns {Object<string, Float32Array>} four numbers for each Gaussian. position: x y z and opacity; rotation: x y z w; log_scale: three and 0;
+   *     colour: red green blue and 0
    */
   read() {
     const { width, height } = this._target;

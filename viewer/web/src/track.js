@@ -6,8 +6,8 @@ import { between } from "./rotation.js";
 const ROTATIONS = new Set(["rotation", "neck_pose", "jaw_pose", "eyes_pose"]);
 
 /**
- * One moment: channel name -> its numbers. A head with a rig has expr, jaw_pose, neck_pose, eyes_pose, rotation, translation, neck_translation and perhaps
- * eyelids; one with vertex tracks has coefficients, weights, rotation and translation.
+ * One moment: channel name -> its numbers. A head with a rig has expr, jaw_pose, neck_pose, eyes_pose, rotation, translation, neck_translation and
+ * perhaps eyelids; one with vertex tracks has coefficients, weights, rotation and translation.
  * @typedef {Object<string, Float32Array>} Frame
  */
 
@@ -15,6 +15,7 @@ const ROTATIONS = new Set(["rotation", "neck_pose", "jaw_pose", "eyes_pose"]);
  * What a player performs. A file, the idle loop and a live stream all look like this.
  * @typedef {object} Source
  * @property {number} duration seconds; Infinity where it does not end
+ * @property {number} [step] seconds from frame to frame, where there are such
  * @property {(time: number) => Frame} at the frame at a time in seconds
  */
 
@@ -49,6 +50,7 @@ export function trackSource(packed, loops = false) {
   const frame = (index) => Object.fromEntries(channels.map(([name, data, width]) => [name, data.subarray(index * width, (index + 1) * width)]));
   return {
     duration: loops ? Infinity : frames / rate,
+    step: 1 / rate,
     at(time) {
       const position = loops ? (((time * rate) % frames) + frames) % frames : Math.min(Math.max(time * rate, 0), frames - 1);
       const first = Math.min(Math.floor(position), loops ? frames - 1 : Math.max(frames - 2, 0));

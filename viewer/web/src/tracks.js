@@ -3,7 +3,8 @@
 import { toMatrix } from "./rotation.js";
 
 /**
- * Vertices are mean + coefficients * components in the torso's frame, which turns around `root` and then shifts. The weights of the bases come with the frames.
+ * Vertices are mean + coefficients * components in the torso's frame, which turns around `root` and then shifts. The weights of the bases come with
+ * the frames.
  * @param {import("./packed.js").Packed} packed
  * @returns {import("./rig.js").Mesh}
  */
