@@ -14,8 +14,10 @@ from avatar3d.data import data_path
 from avatar3d.drawing import draw
 from avatar3d.gaussians import SH_C0
 from avatar3d.head.model import HeadModel
+from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from avatar3d.statistics import motion_statistics
+from tests.avatar3d.tiny import tiny_avatar
 from tests.viewer.web.conftest import performing
 from viewer.cameras import front_camera, head_centre
 from viewer.export.motion_track import unpack_motion
@@ -93,6 +95,13 @@ def test_the_golden_vectors_are_reproduced(tmp_path, serve, show):
         np.testing.assert_allclose(turned, given, atol=1e-4)
         np.testing.assert_allclose(seen["log_scale"][:, :3], expected["log_scale"], atol=1e-4)
         np.testing.assert_allclose(seen["colour"][:, :3], expected["colour"], atol=1e-4)
+
+
+def test_an_avatar_without_bases_is_posed(tmp_path, serve, show):
+    avatar = tiny_avatar(load_head(), count=40, bases=0)
+    export_web(avatar, performing(3), tmp_path / "page", exact=True)
+    shown = show(f"{serve(tmp_path / 'page')}/index.html")
+    _check(shown, 0.05, avatar.pose(performing(3), 0.05))
 
 
 def test_tracks_are_posed_as_python_poses_them(person, tmp_path, serve, show):

@@ -1,6 +1,6 @@
 /**
- * Reading the flat file of named arrays that viewer/export/packed.py writes; docs/web.md lists it byte by byte. It is little-endian, as is every machine that
- * browsers run on.
+ * Reading the flat file of named arrays that viewer/export/packed.py writes; docs/web.md lists it byte by byte. It is little-endian, as is every
+ * machine that browsers run on.
  */
 
 const MAGIC = 0x50443341; // "A3DP"

@@ -232,7 +232,7 @@ export class Splats {
   pose(frame) {
     this._mesh.pose(frame, this._points);
     const weights = this._mesh.weights(frame);
-    this._weights.forEach((scaled, k) => scaled.fromArray(this._scales, 3 * k).multiplyScalar(weights[k]));
+    weights.forEach((weight, k) => this._weights[k].fromArray(this._scales, 3 * k).multiplyScalar(weight));
     this._vertices.needsUpdate = true;
     const { _renderer: renderer } = this;
     const [before, xr] = [renderer.getRenderTarget(), renderer.xr.enabled];
