@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.viewer.web.conftest import performing, until
+from tests.viewer.web.chromium import until
+from tests.viewer.web.conftest import performing
 from viewer.export.web import export_web
 
 
