@@ -119,6 +119,12 @@ def test_a_folder_opened_from_disk_says_what_to_do(page_folder, show):
     shown.troubles.clear()
 
 
+def test_a_browser_without_webgl_says_so(address, show):
+    shown = show(address, "HTMLCanvasElement.prototype.getContext = () => null;")
+    assert "no WebGL 2" in shown.page.inner_text("#trouble")
+    shown.troubles.clear()
+
+
 def test_one_iframe_embeds_it_and_the_page_around_drives_it(page_folder, serve, show, browser):
     (page_folder / "around.html").write_text('<iframe src="index.html?controls=0" allow="autoplay; xr-spatial-tracking"></iframe>')
     page = browser.new_page()

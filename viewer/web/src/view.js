@@ -12,6 +12,15 @@ const [NEAR, FAR] = [0.05, 20];
 /** The viewer's end of OpenCV's camera: its axes are x right, y down, z forward, three's are x right, y up, z backward. */
 const FLIP = new THREE.Matrix4().makeScale(1, -1, -1);
 
+/** @param {HTMLCanvasElement} canvas */
+function createRenderer(canvas) {
+  try {
+    return new THREE.WebGLRenderer({ canvas, antialias: false, alpha: true, powerPreference: "high-performance" });
+  } catch (error) {
+    throw new Error("this browser or its graphics driver offers no WebGL 2; try another browser, or turn on hardware acceleration", { cause: error });
+  }
+}
+
 export class View {
   /**
    * @param {HTMLCanvasElement} canvas
@@ -20,7 +29,7 @@ export class View {
    * @param {string} background a CSS colour, or "transparent"
    */
   constructor(canvas, camera, centre, background) {
-    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: false, alpha: true, powerPreference: "high-performance" });
+    this.renderer = createRenderer(canvas);
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
     this.background = background;
     this.clear();
