@@ -111,6 +111,8 @@ def _page(facts: dict, background: str, files: dict[str, str], contents: dict[st
     # Neither of these may stand inside a script; in strings and patterns the backslash changes nothing.
     inside = None if player is None else player.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}
+    # A frame whose colour scheme is not that of the page around it is opaque, whatever its background.
+    shown["scheme"] = "normal" if background == "transparent" else "light dark"
     shown |= {"subject": facts["subject"], "consent": facts["consent"], "background": background}
     values = {key: html.escape(text) for key, text in shown.items()}
     values |= {"config": config, "data": data, "script": f'<script src="{_SCRIPT}"></script>' if inside is None else f"<script>{inside}</script>"}

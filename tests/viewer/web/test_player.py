@@ -1,7 +1,10 @@
 """What a visitor of the page does."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.viewer.web.chromium import until
 from tests.viewer.web.conftest import performing
@@ -54,6 +57,14 @@ def test_a_silent_motion_has_a_clock_of_its_own(person, tmp_path, serve, show):
     shown.evaluate("player.clock.play()")
     shown.wait("player.clock.playing && player.clock.time > 0")
     shown.wait("!player.clock.started")
+
+
+def test_behind_a_transparent_page_one_sees_what_is_there(person, tmp_path, serve, show):
+    export_web(person, performing(10), tmp_path / "page", background="transparent")
+    shown = show(f"{serve(tmp_path / 'page')}/index.html?controls=0&t=0")
+    shown.wait("player.frames > 3")
+    picture = np.asarray(Image.open(io.BytesIO(shown.page.screenshot(omit_background=True))).convert("RGBA"))
+    assert picture[2, 2, 3] == 0 and picture[:, :, 3].max() > 200
 
 
 def test_without_a_motion_the_head_idles(person, tmp_path, serve, show):
