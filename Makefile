@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test lint unit wheel clean
+.PHONY: demo test lint unit wheel web clean
 
 demo: $(VENV)/.installed
 	$(RUN)/avatar3d demo -o demo_out
@@ -39,6 +39,10 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(RUN)/pip install --quiet --constraint constraints.txt --editable '.[tts,align,dev,head-build]'
 	touch $@
+
+# The web player, from viewer/web/src into viewer/web/dist, which is committed: needs node 20 or later.
+web:
+	cd viewer/web && npm ci --no-audit --no-fund && npm run build
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo_out

@@ -38,6 +38,7 @@ def main() -> None:
         wheel = next(folder.glob("avatar3d-*.whl"))
         names = zipfile.ZipFile(wheel).namelist()
         assert any(name.endswith("head/head.npz") for name in names), "the head is not in the wheel"
+        assert any(name == "viewer/web/dist/player.js" for name in names), "the web player is not in the wheel"
         run(sys.executable, "-m", "venv", folder / "venv")
         python = folder / "venv" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", "torch==2.13.0")
@@ -46,6 +47,8 @@ def main() -> None:
         command = folder / "venv" / "bin" / "avatar3d"
         run(command, "speak", "head.avatar", "--text", "The wheel can speak.", "-o", "said.mp4", "--size", "128", cwd=folder)
         assert (folder / "said.mp4").stat().st_size > 5000, "the video is empty"
+        run(command, "export", "head.avatar", "-o", "page.html", cwd=folder)
+        assert (folder / "page.html").stat().st_size > 1_000_000, "the page is empty"
     print("wheel: installed in an empty environment and spoke a sentence")
 
 

@@ -1,5 +1,6 @@
 """A FLAME head of the user's own goes the same way as the embedded one, up to speech."""
 
+import gzip
 from dataclasses import replace
 
 import numpy as np
@@ -9,13 +10,14 @@ import torch
 from avatar3d.avatar_file import save_avatar
 from avatar3d.drawing import draw
 from avatar3d.head.store import load_head
-from avatar3d.motion import load_motion, rest_motion
+from avatar3d.motion import load_motion, rest_motion, save_motion
 from recon.bench import bench_avatar, bench_camera
 from recon.evaluation import evaluate
 from recon.fit import fit
 from recon.presets import PRESETS
 from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
 from tests.recon.memory_capture import MemoryCapture
+from viewer.export.packed import read_packed
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,24 @@ def test_an_avatar_on_flame_speaks(run, refused, flame_file, spoken, tmp_path):
     motion = load_motion(tmp_path / "said.npz", head)
     assert np.ptp(motion.jaw_pose[:, 0]) > 0.02 and motion.eyelids is not None
     refused(*words, "--keyframes", tmp_path / "k.json", match=("--keyframes", "ARKit"))
+
+
+def test_a_page_of_an_avatar_on_flame_holds_nothing_of_flames_rig(run, flame_file, tmp_path):
+    head = load_head(flame_file)
+    save_avatar(bench_avatar(head, 500), tmp_path / "flame.avatar")
+    motion = rest_motion(head, 12)
+    motion.jaw_pose[:, 0] = np.linspace(0, 0.3, 12)
+    motion.expr[:, 0] = np.linspace(0, 1, 12)
+    save_motion(motion, tmp_path / "m.npz")
+    outcome = run("export", tmp_path / "flame.avatar", "--motion", tmp_path / "m.npz", "-o", tmp_path / "page", "--head", flame_file)
+    assert outcome.status == 0, outcome.err
+    packed = read_packed(gzip.decompress((tmp_path / "page" / "avatar.bin").read_bytes()))
+    assert packed.header["mesh"] == "tracks" and "may not be given away" in packed.header["reason"]
+    components = packed.values("track_components")
+    # Some directions of what moved, and nowhere near the hundred expressions, three hundred identities or 36 correctives.
+    assert 1 <= len(components) < 20
+    mesh = {"faces", "rest_area", "root", "track_mean", "track_components"}
+    assert {name for name in packed.arrays if not name.startswith(("splat_", "basis"))} == mesh
 
 
 def test_an_avatar_on_flame_needs_its_head(refused, flame_file, tmp_path):

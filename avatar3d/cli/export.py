@@ -1,0 +1,58 @@
+"""export: an avatar for other programs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from avatar3d.cli.common import open_avatar, say
+
+if TYPE_CHECKING:
+    from avatar3d.avatar import Avatar
+    from avatar3d.motion import Motion
+
+
+def export(
+    avatar: Positional[Path],
+    /,
+    out: Annotated[Path, arg(aliases=["-o"])],
+    format: str = "web",
+    motion: Path | None = None,
+    background: str = "#d8dce2",
+    head: Path | None = None,
+) -> None:
+    """Write an avatar, and a motion it performs, for other programs.
+
+    Args:
+        avatar: the .avatar file.
+        out: what to write; for web, a folder or a name that ends in .html.
+        format: web, a page that plays in any browser.
+        motion: the motion (.npz) it performs, for instance from drive; without one it idles.
+        background: behind the avatar, a code such as #204060 or "transparent".
+        head: file of the avatar's head model where it is not the embedded one.
+    """
+    from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+    from avatar3d.motion import load_motion
+
+    if format not in FORMATS:
+        raise UserError(f"--format {format}: is not known; choose {' or '.join(FORMATS)}")
+    check_output(out, avatar, motion)
+    person = open_avatar(avatar, head)
+    performed = None if motion is None else load_motion(motion, person.head)
+    say(FORMATS[format](person, performed, out, background))
+
+
+def _web(person: "Avatar", motion: "Motion | None", out: Path, background: str) -> str:
+    from viewer.export.web import export_web
+
+    sizes = export_web(person, motion, out, background=background)
+    parts = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())
+    page = out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
+    opened = "open it in a browser" if page == out else f"serve the folder, for instance with `python -m http.server --directory {out}`"
+    return f"{page}: {parts}\nnext: {opened}"
+
+
+FORMATS: dict[str, Callable[["Avatar", "Motion | None", Path, str], str]] = {"web": _web}
+"""Writes a person, perhaps with a motion, to a path before a background; returns what to tell the user."""

@@ -1,0 +1,38 @@
+from avatar3d.motion import rest_motion, save_motion
+from tests.avatar3d.tiny import tiny_head
+
+
+def test_an_avatar_becomes_a_page(run, small_avatar, tmp_path):
+    outcome = run("export", small_avatar, "-o", tmp_path / "page")
+    assert outcome.status == 0 and "http.server" in outcome.out
+    assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_one_file_where_the_name_says_so(run, small_avatar, tmp_path):
+    outcome = run("export", small_avatar, "--format", "web", "-o", tmp_path / "page.html", "--background", "transparent")
+    assert outcome.status == 0 and "open it in a browser" in outcome.out
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_an_unknown_format_is_refused(refused, small_avatar, tmp_path):
+    refused("export", small_avatar, "--format", "fbx", "-o", tmp_path / "x.fbx", match=("--format fbx", "web"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_motion_of_another_head_is_refused(refused, small_avatar, tmp_path):
+    save_motion(rest_motion(tiny_head(), 3), tmp_path / "m.npz")
+    refused("export", small_avatar, "--motion", tmp_path / "m.npz", "-o", tmp_path / "page", match=("m.npz", "head"))
+
+
+def test_a_bad_colour_is_refused(refused, small_avatar, tmp_path):
+    refused("export", small_avatar, "-o", tmp_path / "page", "--background", "red;}", match=("--background", "#204060"))
+
+
+def test_the_avatar_is_not_overwritten(refused, small_avatar):
+    refused("export", small_avatar, "-o", small_avatar, match=("also an input",))
+
+
+def test_a_file_in_the_folders_place_is_refused(refused, small_avatar, tmp_path):
+    (tmp_path / "page").write_text("mine")
+    refused("export", small_avatar, "-o", tmp_path / "page", match=("is a file",))
+    assert (tmp_path / "page").read_text() == "mine"

@@ -1,0 +1,154 @@
+"""What a visitor of the page does."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.viewer.web.chromium import until
+from tests.viewer.web.conftest import performing
+from viewer.export.web import export_web
+
+
+@pytest.fixture
+def address(page_folder, serve) -> str:
+    return f"{serve(page_folder)}/index.html"
+
+
+def test_a_page_plays_with_the_sound_as_its_clock(address, show):
+    shown = show(address, size=(700, 400))
+    assert not shown.evaluate("player.clock.started")
+    shown.page.click("#start")
+    shown.wait("player.clock.playing && player.clock.time > 0.1")
+    playing, time, sound = shown.evaluate("[player.clock.playing, player.clock.time, player.clock.sound.currentTime]")
+    assert not playing or abs(time - sound) < 0.05
+    # At its end the head goes back to idling.
+    shown.wait("!player.clock.playing && !player.clock.started")
+
+
+def test_keys_play_seek_and_change_the_speed(address, show):
+    shown = show(address, size=(700, 400))
+    shown.page.keyboard.press("l")
+    assert shown.evaluate("player.clock.loop")
+    shown.page.keyboard.press("[")
+    assert shown.evaluate("player.clock.sound.playbackRate") == 0.75
+    shown.page.keyboard.press("Home")
+    shown.page.keyboard.press(".")
+    assert shown.evaluate("player.clock.time") == pytest.approx(0.04)
+    shown.page.keyboard.press("Space")
+    shown.wait("player.clock.playing")
+    shown.page.keyboard.press("Space")
+    shown.wait("!player.clock.playing")
+    assert shown.evaluate("player.clock.started")
+    shown.page.keyboard.press("i")
+    assert "nobody" in shown.page.inner_text("#info") and "not a recording" in shown.page.inner_text("#info")
+
+
+def test_a_loop_goes_round(address, show):
+    shown = show(f"{address}?loop=1")
+    shown.evaluate("(player.clock.seek(player.clock.duration - 0.1), player.clock.play())")
+    shown.wait("player.clock.playing && player.clock.time > 0 && player.clock.time < player.clock.duration / 2")
+
+
+def test_a_silent_motion_has_a_clock_of_its_own(person, tmp_path, serve, show):
+    export_web(person, performing(10, sound=False), tmp_path / "page")
+    shown = show(f"{serve(tmp_path / 'page')}/index.html")
+    shown.evaluate("player.clock.play()")
+    shown.wait("player.clock.playing && player.clock.time > 0")
+    shown.wait("!player.clock.started")
+
+
+def test_behind_a_transparent_page_one_sees_what_is_there(person, tmp_path, serve, show):
+    export_web(person, performing(10), tmp_path / "page", background="transparent")
+    shown = show(f"{serve(tmp_path / 'page')}/index.html?controls=0&t=0")
+    shown.wait("player.frames > 3")
+    picture = np.asarray(Image.open(io.BytesIO(shown.page.screenshot(omit_background=True))).convert("RGBA"))
+    assert picture[2, 2, 3] == 0 and picture[:, :, 3].max() > 200
+
+
+def test_without_a_motion_the_head_idles(person, tmp_path, serve, show):
+    export_web(person, None, tmp_path / "page")
+    shown = show(f"{serve(tmp_path / 'page')}/index.html")
+    assert shown.page.is_hidden("#play")
+    first, later = (shown.evaluate(f"[...player.performance.frame({now}).neck_pose]") for now in (100, 103))
+    assert np.abs(np.subtract(first, later)).max() > 1e-3
+
+
+def test_a_slider_moves_its_expression(address, show):
+    shown = show(address, size=(700, 400))
+    before = shown.evaluate("[...player.performance.frame(50).expr]")
+    shown.page.click("#sliders-button")
+    shown.page.locator("#sliders label", has_text="browDownLeft").locator("input").fill("0.5")
+    after = shown.evaluate("[...player.performance.frame(50).expr]")
+    changed = np.subtract(after, before)
+    assert np.count_nonzero(np.abs(changed) > 1e-6) == 1 and changed.max() == pytest.approx(0.5)
+
+
+def test_an_address_can_name_a_moment(address, show):
+    shown = show(f"{address}?t=0.4")
+    assert shown.evaluate("[player.clock.started, player.clock.playing, player.clock.time]") == [True, False, 0.4]
+
+
+def test_dragging_turns_the_view_and_front_brings_it_back(address, show):
+    shown = show(address, size=(700, 400))
+    place = "player.view.camera.position.toArray()"
+    before = shown.evaluate(place)
+    shown.page.mouse.move(300, 150)
+    shown.page.mouse.down()
+    shown.page.mouse.move(400, 150, steps=4)
+    shown.page.mouse.up()
+    shown.wait(f"Math.abs(player.view.camera.position.x - {before[0]}) > 0.05")
+    shown.page.keyboard.press("r")
+    np.testing.assert_allclose(shown.evaluate(place), before, atol=0.02)
+
+
+def test_the_page_asks_nobody_else(address, show):
+    shown = show(address)
+    shown.evaluate("player.clock.play()")
+    shown.wait("player.frames > 3")
+    own = address.rsplit("/", 1)[0]
+    assert not [url for url in shown.requests if not url.startswith((own, "blob:", "data:"))]
+    refused = shown.page.evaluate("fetch('http://127.0.0.1:1/').then(() => 'let through', (error) => String(error))")
+    assert "TypeError" in refused
+    # The browser says in the console that it refused this on the page's behalf.
+    assert all("Content Security Policy" in line for line in shown.troubles)
+    shown.troubles.clear()
+
+
+def test_one_file_plays_from_disk(person, tmp_path, show):
+    export_web(person, performing(), tmp_path / "page.html")
+    shown = show((tmp_path / "page.html").as_uri())
+    shown.evaluate("player.clock.play()")
+    shown.wait("player.clock.time > 0")
+    assert shown.evaluate("player.clock.sound.duration") == pytest.approx(performing().duration, abs=0.05)
+
+
+def test_a_folder_opened_from_disk_says_what_to_do(page_folder, show):
+    shown = show((page_folder / "index.html").as_uri())
+    assert "export a single .html" in shown.page.inner_text("#trouble")
+    shown.troubles.clear()
+
+
+def test_a_browser_without_webgl_says_so(address, show):
+    shown = show(address, "HTMLCanvasElement.prototype.getContext = () => null;")
+    assert "no WebGL 2" in shown.page.inner_text("#trouble")
+    shown.troubles.clear()
+
+
+def test_one_iframe_embeds_it_and_the_page_around_drives_it(page_folder, serve, show, browser):
+    (page_folder / "around.html").write_text('<iframe src="index.html?controls=0" allow="autoplay; xr-spatial-tracking"></iframe>')
+    page = browser.new_page()
+    page.goto(f"{serve(page_folder)}/around.html")
+    frame = page.frames[1]
+    frame.wait_for_selector("body.ready")
+    assert frame.is_hidden("#bar")
+    page.evaluate("frames[0].postMessage({avatar3d: {frame: {jaw_pose: [0.25, 0, 0]}}}, '*')")
+    until(lambda: frame.evaluate("window.avatar3d.performance.live?.at(0).jaw_pose[0] === 0.25"))
+    page.close()
+
+
+def test_a_live_frame_of_the_wrong_size_is_refused(address, show):
+    shown = show(address)
+    message = shown.page.evaluate("window.avatar3d.ready.then((player) => player.live().push({jaw_pose: [1]})).catch((error) => error.message)")
+    assert message == "jaw_pose takes 3 finite numbers"

@@ -1,0 +1,1 @@
+"""Writing avatars and motions for other programs."""

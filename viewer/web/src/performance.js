@@ -1,0 +1,57 @@
+/** Who moves the head: the performance while it plays or is held, the idle loop otherwise, and a short way between them. */
+
+import { blended } from "./track.js";
+
+const FADE = 0.4; // seconds
+
+export class Performance {
+  /**
+   * @param {import("./track.js").Source | null} motion
+   * @param {import("./track.js").Source} idle
+   * @param {import("./clock.js").Clock} clock of the motion
+   */
+  constructor(motion, idle, clock) {
+    this.motion = motion;
+    this.idle = idle;
+    this.clock = clock;
+    /** @type {import("./track.js").Source | null} a live source, which goes before everything else */
+    this.live = null;
+    /** Added to channels, by index. Heads with a rig only. */
+    this.sliders = { expr: new Map(), jaw_pose: new Map(), neck_pose: new Map(), eyes_pose: new Map() };
+    this._share = 0;
+    this._before = null;
+    this._last = 0;
+  }
+
+  /**
+   * The frame to show.
+   * @param {number} now seconds on a clock that always runs
+   * @returns {import("./track.js").Frame}
+   */
+  frame(now) {
+    if (this.live) return this._slid(this.live.at(now));
+    const performing = this.motion !== null && this.clock.started;
+    const step = this._before === null ? 1 : (now - this._before) / FADE;
+    this._before = now;
+    this._share = Math.min(Math.max(this._share + (performing ? step : -step), 0), 1);
+    if (performing) this._last = this.clock.time;
+    if (this._share === 0 || this.motion === null) return this._slid(this.idle.at(now));
+    const frame = this.motion.at(performing ? this._last : this.motion.duration);
+    return this._slid(this._share === 1 ? frame : blended(this.idle.at(now), frame, this._share));
+  }
+
+  /** The motion's frame at a time, at once and without the sliders. */
+  exactly(time) {
+    return (this.motion ?? this.idle).at(time);
+  }
+
+  _slid(frame) {
+    const out = { ...frame };
+    for (const [name, changes] of Object.entries(this.sliders)) {
+      if (!changes.size || !frame[name]) continue;
+      out[name] = Float32Array.from(frame[name]);
+      for (const [index, value] of changes) out[name][index] += value;
+    }
+    return out;
+  }
+}

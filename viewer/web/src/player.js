@@ -1,0 +1,115 @@
+/** The player: reads what the page carries, and puts the parts together. `window.avatar3d` is there for scripts and tests. */
+
+import { Clock } from "./clock.js";
+import { connectControls } from "./controls.js";
+import { listenToParent, liveSource } from "./live.js";
+import { inflated, readPacked } from "./packed.js";
+import { Performance } from "./performance.js";
+import { rigMesh } from "./rig.js";
+import { Splats } from "./splats.js";
+import { trackSource } from "./track.js";
+import { trackMesh } from "./tracks.js";
+import { View } from "./view.js";
+import { Immersion } from "./xr.js";
+
+const FROM_DISK =
+  "a browser does not read files beside a page that was opened from disk: serve this folder by a web server, or export a single .html";
+
+/**
+ * The bytes of one of the page's parts: from inside the page, or from a file beside it.
+ * @param {string} name avatar, motion, idle or sound
+ * @param {Object<string, string>} files
+ * @returns {Promise<ArrayBuffer | null>}
+ */
+async function bytes(name, files) {
+  const inside = document.getElementById(`data-${name}`);
+  if (inside) {
+    const text = atob(inside.textContent.trim());
+    const out = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+    inside.remove();
+    return out.buffer;
+  }
+  if (!files[name]) return null;
+  if (location.protocol === "file:") throw new Error(FROM_DISK);
+  const answer = await fetch(files[name]);
+  if (!answer.ok) throw new Error(`${files[name]} could not be read (${answer.status})`);
+  return answer.arrayBuffer();
+}
+
+/** Sound that is ready to seek. */
+async function soundElement(data) {
+  const sound = new Audio(URL.createObjectURL(new Blob([data], { type: "audio/webm" })));
+  sound.preload = "auto";
+  await new Promise((resolve, reject) => {
+    sound.addEventListener("loadedmetadata", resolve, { once: true });
+    sound.addEventListener("error", () => reject(new Error("this browser does not play Opus in WebM")), { once: true });
+  });
+  return sound;
+}
+
+/** Options of the page, and of its address: ?autoplay=1&loop=1&controls=0&t=2.5. */
+function pageOptions(config) {
+  const query = new URLSearchParams(location.search);
+  const flag = (name, otherwise) => (query.has(name) ? !["0", "false", "no"].includes(query.get(name)) : otherwise);
+  const time = Number.parseFloat(query.get("t"));
+  return { autoplay: flag("autoplay", false), loop: flag("loop", false), controls: flag("controls", true), time, background: config.background };
+}
+
+async function start() {
+  const config = JSON.parse(document.getElementById("config").textContent);
+  const options = pageOptions(config);
+  const names = ["avatar", "motion", "idle", "sound"];
+  const [avatarData, motionData, idleData, soundData] = await Promise.all(names.map((name) => bytes(name, config.files)));
+  const packed = readPacked(await inflated(avatarData));
+  const { header } = packed;
+  const motion = motionData ? trackSource(readPacked(await inflated(motionData))) : null;
+  const idle = trackSource(readPacked(await inflated(idleData)), true);
+  const sound = soundData ? await soundElement(soundData).catch((error) => (console.warn(error.message), null)) : null;
+
+  const view = new View(document.getElementById("picture"), header.camera, header.centre, options.background);
+  const mesh = header.mesh === "rig" ? rigMesh(packed) : trackMesh(packed);
+  const splats = new Splats(view.renderer, packed, mesh);
+  view.scene.add(splats.object);
+  const clock = new Clock(motion?.duration ?? 0, sound);
+  clock.loop = options.loop;
+  const performance = new Performance(motion, idle, clock);
+  const immersion = new Immersion(view);
+  const controls = connectControls({ clock, view, performance, immersion, header }, options);
+  new ResizeObserver(() => view.resize()).observe(view.renderer.domElement);
+
+  const player = {
+    header, view, splats, clock, performance, immersion, mesh,
+    frames: 0,
+    /** @param {number} now milliseconds */
+    step(now) {
+      clock.tick();
+      splats.pose(performance.frame(now / 1000));
+      controls.tick();
+      view.draw();
+      player.frames += 1;
+    },
+    /** @returns a live source that moves the head from now on; `performance.live = null` ends it */
+    live: () => (performance.live ??= liveSource(idle.at(0))),
+    run: () => view.renderer.setAnimationLoop(player.step),
+    stop: () => view.renderer.setAnimationLoop(null),
+  }; // prettier-ignore
+  listenToParent(player);
+  player.run();
+  if (Number.isFinite(options.time) && motion) clock.seek(options.time);
+  if (options.autoplay && motion) clock.play().catch(() => {});
+  return player;
+}
+
+const ready = start();
+window.avatar3d = { ready };
+ready
+  .then((player) => {
+    Object.assign(window.avatar3d, player, { loaded: globalThis.performance.now() });
+    document.body.classList.add("ready");
+  })
+  .catch((error) => {
+    console.error(error);
+    document.getElementById("trouble").textContent = `This avatar cannot be shown: ${error.message}`;
+    document.body.classList.add("failed");
+  });
