@@ -1,0 +1,141 @@
+"""What all panels of the workbench share: the stage, the line that says what is going on, and jobs that take long."""
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import viser
+
+from avatar3d.avatar import Avatar
+from avatar3d.errors import UserError
+from avatar3d.motion import Motion
+from viewer.live.browser_sound import BrowserSound
+from viewer.live.loudspeaker import Loudspeaker
+from viewer.live.player import Player
+from viewer.live.stage import Stage
+
+HEARD_IN = ("browser", "this machine", "nowhere")
+"""Where the sound may come from."""
+
+
+class Bench:
+    """The workbench's parts, as its panels reach them.
+
+    Args:
+        server: viser's.
+        stage: what is shown.
+        avatar: who.
+        name: of the avatar, for files.
+        scratch: folder for uploads; removed at the end.
+    """
+
+    def __init__(self, server: viser.ViserServer, stage: Stage, avatar: Avatar, name: str, scratch: Path) -> None:
+        self.server, self.gui, self.stage, self.avatar, self.name, self.scratch = server, server.gui, stage, avatar, name, scratch
+        self.player: Player = stage.player
+        self.status = server.gui.add_markdown("", order=-3.0)
+        self.speaker = Loudspeaker()
+        self.heard_in = HEARD_IN[0]
+        self.on_load: list[Callable[[Motion], None]] = []
+        """Told of another motion."""
+        self._sounds: dict[int, BrowserSound] = {}
+        self._lock, self._busy = threading.RLock(), threading.Lock()
+        self._doing = ""
+
+    def say(self, line: str) -> None:
+        """What is going on, in one line at the top of the panel."""
+        if self.status.content != line:
+            self.status.content = line
+
+    def tell(self, client: viser.ClientHandle | None, title: str, body: str = "", colour: str = "red") -> None:
+        """A note to one browser, or to all where nobody in particular asked."""
+        to = [client] if client is not None else list(self.server.get_clients().values())
+        for each in to:
+            each.add_notification(title, body, color=colour, auto_close_seconds=12.0)  # pyright: ignore[reportArgumentType]
+
+    def guarded(self, work: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A callback whose errors are told to the browser that caused them."""
+
+        def run(event: Any) -> None:
+            try:
+                work(event)
+            except UserError as error:
+                self.tell(event.client, "This cannot be done", str(error))
+            except Exception as error:
+                traceback.print_exc()
+                self.tell(event.client, "Something went wrong", f"{type(error).__name__}: {error}")
+
+        return run
+
+    def job(self, doing: str) -> "Job":
+        """A long job: one at a time, and the panel says which. Raises UserError while another one runs."""
+        return Job(self, doing)
+
+    # The sound follows the player: every change of it goes through here.
+
+    def load(self, motion: Motion, *, play: bool = False) -> None:
+        """Show another motion."""
+        self.player.load(motion)
+        with self._lock:
+            for sound in self._sounds.values():
+                sound.load(motion)
+        for told in list(self.on_load):
+            told(motion)
+        if play:
+            self.player.play()
+        self.moved()
+
+    def moved(self) -> None:
+        """The player was played, paused, sought or slowed down: sound and pictures go along."""
+        self.conduct()
+        if self.heard_in == HEARD_IN[1]:
+            self.speaker.follow(self.player)
+        else:
+            self.speaker.stop()
+        self.stage.wake()
+
+    def conduct(self) -> None:
+        """Bring every browser's sound to where the player is."""
+        with self._lock:
+            for sound in self._sounds.values():
+                sound.conduct(self.player.position, self.player.playing and self.heard_in == HEARD_IN[0], self.player.speed)
+
+    def welcome(self, client: viser.ClientHandle) -> None:
+        """A browser has come: give it a sound of its own."""
+        self.stage.welcome(client)
+        sound = BrowserSound(client)
+        with self._lock:
+            self._sounds[client.client_id] = sound
+        sound.load(self.player.motion)
+        self.conduct()
+
+    def dismiss(self, client: viser.ClientHandle) -> None:
+        """A browser has gone."""
+        self.stage.dismiss(client)
+        with self._lock:
+            self._sounds.pop(client.client_id, None)
+
+
+class Job:
+    """A context in which a long job runs; what it does is said at the top of the panel."""
+
+    def __init__(self, bench: Bench, doing: str) -> None:
+        self._bench, self._doing = bench, doing
+
+    def __enter__(self) -> Callable[[str], None]:
+        if not self._bench._busy.acquire(blocking=False):
+            raise UserError(f"{self._bench._doing} still; wait for it to end")
+        self._bench._doing = self._doing
+        self._bench.say(f"**{self._doing} …**")
+        return lambda more: self._bench.say(f"**{self._doing} …** {more}")
+
+    def __exit__(self, *_: object) -> None:
+        self._bench._doing = ""
+        self._bench._busy.release()
+        self._bench.say("ready")
+
+
+def busy_with(bench: Bench) -> str:
+    """What is being done, or nothing."""
+    return bench._doing

@@ -1,0 +1,163 @@
+"""The workbench: a server, its panels, and whoever comes to look."""
+
+import contextlib
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar3d.errors import UserError
+
+if TYPE_CHECKING:
+    import viser
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.footage import Footage
+    from avatar3d.motion import Motion
+    from avatar3d.performer import Performer
+
+FOLLOWING = 0.1
+"""Seconds between two looks at the player by its panel."""
+_BEAT = 1.0
+"""Seconds between two corrections of the browsers' sound."""
+
+
+def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
+    """A page that says that it loads.
+
+    Args:
+        host: address to listen on.
+        port: 0 takes any that is free.
+        label: at the top of the panel.
+
+    Raises:
+        UserError: viser is missing, or the port is in use.
+    """
+    try:
+        import viser
+    except ImportError as error:
+        raise UserError(f"view: viser cannot be loaded ({error}); `pip install viser`") from error
+    if port == 0:
+        port = free_port(host, 0)
+    elif not _is_free(host, port):
+        raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
+    server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    server.scene.set_up_direction("+y")
+    server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="medium")
+    return server
+
+
+def free_port(host: str, wanted: int) -> int:
+    """A port that nobody listens on: `wanted` or one of the next hundred, else any."""
+    if wanted:
+        for port in range(wanted, min(wanted + 100, 65536)):
+            if _is_free(host, port):
+                return port
+    try:
+        with socket.create_server((host, 0)) as server:
+            return server.getsockname()[1]
+    except OSError as error:
+        raise UserError(f"{host}: cannot be listened on ({error.strerror}); leave --host out, or give an address of this machine") from error
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except OSError:
+        return False
+
+
+class Workbench:
+    """The panels over a stage, for as long as it is open.
+
+    Args:
+        server: from `open_server`.
+        avatar: who is shown.
+        name: of the avatar.
+        motion: what plays first, with its name.
+        performer: who makes motions of words and sound, if there is somebody.
+        footage: a tracked capture to look at, if there is one.
+        scratch: folder for uploads.
+    """
+
+    def __init__(
+        self,
+        server: "viser.ViserServer",
+        avatar: "Avatar",
+        name: str,
+        motion: "tuple[str, Motion] | None" = None,
+        performer: "Performer | None" = None,
+        footage: "Footage | None" = None,
+        scratch: Path = Path(),
+    ) -> None:
+        from viewer.live.bench import Bench
+        from viewer.live.eyes import front_eye
+        from viewer.live.panel_face import FacePanel
+        from viewer.live.panel_play import PlayPanel, title_of
+        from viewer.live.panel_view import ViewPanel
+        from viewer.live.player import Player
+        from viewer.live.stage import Stage
+
+        rest = avatar.admit(_still(avatar))
+        title = "Nothing plays: open a motion here, or let it speak." if motion is None else title_of(*motion)
+        player = Player(rest if motion is None else motion[1])
+        self.server, self.stage = server, Stage(server, avatar, player)
+        self.bench = Bench(server, self.stage, avatar, name, scratch)
+        tabs = server.gui.add_tab_group()
+        with tabs.add_tab("Play"):
+            self.play = PlayPanel(self.bench, title)
+        with tabs.add_tab("Face"):
+            self.face = FacePanel(self.bench)
+        with tabs.add_tab("View"):
+            self.view = ViewPanel(self.bench)
+        eye = front_eye(avatar)
+        server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
+        server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
+        server.on_client_connect(self._come)
+        server.on_client_disconnect(self.bench.dismiss)
+        self.bench.say("ready")
+        self.stage.start()
+
+    def _come(self, client: "viser.ClientHandle") -> None:
+        from viewer.live.eyes import front_eye
+
+        self.bench.welcome(client)
+        # Who came while the avatar was being read has been looking from elsewhere.
+        if client.client_id in self.stage.browsers:
+            self.stage.browsers[client.client_id].look_from(front_eye(self.bench.avatar))
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Keep the panels up to date until Ctrl-C, or until `until` says so."""
+        beat = seen = time.monotonic()
+        while not until():
+            time.sleep(FOLLOWING)
+            now = time.monotonic()
+            self.play.follow()
+            if now - seen >= 1.0:
+                seen = now
+                self.view.follow()
+            if now - beat >= _BEAT and self.bench.player.playing:
+                beat = now
+                self.bench.conduct()
+
+    def close(self) -> None:
+        """Stop showing, and close the page."""
+        self.stage.stop()
+        self.bench.speaker.stop()
+        self.server.stop()
+
+
+def _still(avatar: "Avatar") -> "Motion":
+    from avatar3d.motion import rest_motion
+
+    return rest_motion(avatar.head, 25, shape=avatar.shape.numpy())
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what browsers send, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="avatar3d-view-") as folder:
+        yield Path(folder)
