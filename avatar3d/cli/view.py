@@ -1,14 +1,10 @@
 """view: the workbench in the browser."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from avatar3d.cli.common import check_range, open_avatar, say
-
-if TYPE_CHECKING:
-    from avatar3d.motion import Motion
 
 
 def view(
@@ -30,7 +26,10 @@ def view(
         host: address to listen on; 0.0.0.0 lets other machines in, which can then do all that the page can.
         head: file of the avatar's head model where it is not the embedded one.
     """
+    from avatar3d.cli.view_footage import CaptureFootage
+    from avatar3d.cli.view_performer import DriverPerformer
     from avatar3d.errors import UserError
+    from avatar3d.motion import load_motion
 
     check_range("--port", port, 0, 65535)
     if not avatar.is_file():
@@ -43,21 +42,19 @@ def view(
         say(f"view: open http://{shown}:{server.get_port()} in a browser; Ctrl-C ends it")
         loading = server.gui.add_markdown(f"**reading {avatar.name} …**")
         person = open_avatar(avatar, head)
-        first = None if motion is None else (motion.name, _motion(motion, person))
+        first = None if motion is None else (motion.name, load_motion(motion, person.head))
+        footage = None
+        if capture is not None:
+            loading.content = f"**reading {capture.name} …**"
+            footage = CaptureFootage(capture, person)
         with scratch_folder() as scratch:
-            bench = Workbench(server, person, avatar.stem, first, scratch=scratch)
+            bench = Workbench(server, person, avatar.stem, first, DriverPerformer(person, avatar), footage, scratch)
             loading.remove()
             try:
                 bench.run()
             finally:
-                bench.stage.stop()
+                bench.close()
     except KeyboardInterrupt:
         say("view: closed")
     finally:
         server.stop()
-
-
-def _motion(path: Path, person) -> "Motion":
-    from avatar3d.motion import load_motion
-
-    return load_motion(path, person.head)

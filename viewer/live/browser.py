@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 
 import numpy as np
 import viser
@@ -105,19 +104,19 @@ class Browser:
         self.size, self.milliseconds = (drawn.width, drawn.height), 1e3 * spent
         return not self._sharp
 
-    def paint(self, painter: Callable[[float], np.ndarray], position: float, scene: int) -> None:
-        """Send it somebody else's picture of this moment whole, on a grey of the canvas's shape, where anything has changed."""
+    def paint(self, rgb: np.ndarray, scene: int) -> None:
+        """Send it a picture [H, W, 3] uint8 that is the same for all, on a grey of its canvas's shape; nothing where it has that already."""
         camera = self.camera()
         if camera is None:
             return
-        seen = (scene, camera.width, camera.height, painter)
+        seen = (scene, camera.width, camera.height)
         if seen == self._seen:
             return
         self._seen = seen
         began = time.monotonic()
-        rgb = framed(painter(position), camera.width / camera.height)
-        self.send(rgb, still=True)
-        self.size, self.milliseconds = (rgb.shape[1], rgb.shape[0]), 1e3 * (time.monotonic() - began)
+        whole = framed(rgb, camera.width / camera.height)
+        self.send(whole, still=True)
+        self.size, self.milliseconds = (whole.shape[1], whole.shape[0]), 1e3 * (time.monotonic() - began)
 
     def count(self) -> None:
         """It was sent something to see."""

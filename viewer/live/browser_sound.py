@@ -52,7 +52,9 @@ def audio_html(name: str, motion: Motion) -> str:
         return ""
     sound = base64.b64encode(wav_bytes(motion.sound[: LONGEST * motion.sound_rate], motion.sound_rate)).decode()
     asks = "Click anywhere in the page once, and the sound is heard."
-    return f'<audio id="{name}" preload="auto" src="data:audio/wav;base64,{sound}"></audio><div id="{name}-asks" hidden style="{_ASKING}">{asks}</div>'
+    return (
+        f'<audio id="{name}" preload="auto" src="data:audio/wav;base64,{sound}"></audio><div id="{name}-asks" hidden style="{_ASKING}">{asks}</div>'
+    )
 
 
 _ASKING = "margin:0.5em 1em;padding:0.4em 0.6em;background:#fff3cd;color:#664d03;border-radius:4px;font-size:0.85em"

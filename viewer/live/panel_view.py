@@ -79,4 +79,3 @@ class ViewPanel:
     def _wire(self, _) -> None:
         self.stage.wireframe = self.wireframe.value
         self.stage.wake()
-

@@ -28,6 +28,8 @@ _IDLE = 0.5
 
 Onlooker = Callable[[float, Motion], None]
 """Told the player's position and the frame that is shown."""
+Painter = Callable[[float, Motion, Gaussians], np.ndarray]
+"""Position, frame, Gaussians -> picture [H, W, 3] uint8."""
 
 
 class Stage:
@@ -50,11 +52,11 @@ class Stage:
         """A frame that comes in from a microphone, shown instead of what plays."""
         self.browsers: dict[int, Browser] = {}
         self.onlookers: list[Onlooker] = []
-        self.painter: Callable[[float], np.ndarray] | None = None
-        """Draws every browser's picture instead of the stage, at a position of the player: a capture's frames."""
+        self.painter: Painter | None = None
+        """Draws one picture for all browsers instead of one for each: a capture's frames. Then the player's position is that of a frame."""
         self.frame = self.rest
         """What is shown, with all adjustments."""
-        self._threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self.threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         self._lock = threading.RLock()
         self._woken, self._stopped = threading.Event(), threading.Event()
         self._revision = self._scene = 0
@@ -63,6 +65,7 @@ class Stage:
         self._last_browser: int | None = None
         self._splat_node: viser.GaussianSplatHandle | None = None
         self._sent_splats: tuple | None = None
+        self._painted: tuple[int, np.ndarray] | None = None
         self._wire_node: viser.MeshHandle | None = None
         self._thread = threading.Thread(target=self._run, name="stage", daemon=True)
 
@@ -134,14 +137,17 @@ class Stage:
         with self._lock:
             self.browsers.pop(client.client_id, None)
 
-    def moment(self) -> tuple[float, Motion]:
-        """The player's position and the frame to show, with all adjustments."""
+    def _moment(self, eye: np.ndarray | None) -> tuple[float, Motion]:
+        """The player's position and the frame to show, with all adjustments; `eye` is where the onlooker is."""
         position, live, by = self.player.position, self.live, self.adjustments
+        if self.painter is not None:
+            fps = float(self.player.motion.fps)
+            position = min(int(position * fps + 1e-3), len(self.player.motion) - 1) / fps
         base = live if live is not None else self.player.motion.at(position)
-        return position, adjusted(base, by, self.avatar, self._onlooker() if by.follow else None)
+        return position, adjusted(base, by, self.avatar, eye)
 
-    def _onlooker(self) -> np.ndarray | None:
-        """Where the camera is that was moved last."""
+    def _onlooker(self) -> np.ndarray:
+        """[3] where the camera is that was moved last."""
         browser = self.browsers.get(self._last_browser or 0) or next(iter(self.browsers.values()), None)
         camera = None if browser is None else browser.camera()
         return front_eye(self.avatar).position if camera is None else -camera.T_cam_world[:3, :3].T @ camera.T_cam_world[:3, 3]
@@ -174,9 +180,9 @@ class Stage:
         if not browsers and not self.onlookers:
             return False
         revision = self._revision
-        position, frame = self.moment()
-        by = self.adjustments
-        state = (revision, position, self._onlooker().tobytes() if by.follow and self.browsers else b"")
+        eye = self._onlooker() if self.adjustments.follow else None
+        position, frame = self._moment(eye)
+        state = (revision, position, None if eye is None else eye.tobytes())
         if state != self._posed or self._gaussians is None:
             self.frame = frame
             avatar = self.avatar
@@ -193,14 +199,16 @@ class Stage:
         background = np.array(self.look.background, np.float32) / 255
         if self.painter is not None:
             self._hide_splats()
+            if self._painted is None or self._painted[0] != self._scene:
+                self._painted = (self._scene, self.painter(position, self.frame, self._gaussians))
             for browser in browsers:
-                browser.paint(self.painter, position, self._scene)
+                browser.paint(self._painted[1], self._scene)
             return False
         if self.splats:
             self._send_splats(browsers)
             return False
         self._hide_splats()
-        more = [browser.show(self._gaussians, self._scene, background, self.highest, self._threads) for browser in browsers]
+        more = [browser.show(self._gaussians, self._scene, background, self.highest, self.threads) for browser in browsers]
         return any(more)
 
     def _send_splats(self, browsers: list[Browser]) -> None:

@@ -95,8 +95,11 @@ class Workbench:
     ) -> None:
         from viewer.live.bench import Bench
         from viewer.live.eyes import front_eye
+        from viewer.live.panel_capture import CapturePanel
         from viewer.live.panel_face import FacePanel
         from viewer.live.panel_play import PlayPanel, title_of
+        from viewer.live.panel_record import RecordPanel
+        from viewer.live.panel_speak import SpeakPanel
         from viewer.live.panel_view import ViewPanel
         from viewer.live.player import Player
         from viewer.live.stage import Stage
@@ -111,8 +114,19 @@ class Workbench:
             self.play = PlayPanel(self.bench, title)
         with tabs.add_tab("Face"):
             self.face = FacePanel(self.bench)
+        self.speak = self.capture = None
+        if performer is not None:
+            with tabs.add_tab("Speak"):
+                self.speak = SpeakPanel(self.bench, performer, self.play)
         with tabs.add_tab("View"):
             self.view = ViewPanel(self.bench)
+        with tabs.add_tab("Record"):
+            self.record = RecordPanel(self.bench)
+        if footage is not None:
+            with tabs.add_tab("Capture"):
+                self.capture = CapturePanel(self.bench, footage, self.play)
+            if motion is None:
+                self.capture.begin()
         eye = front_eye(avatar)
         server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
         server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
@@ -136,6 +150,9 @@ class Workbench:
             time.sleep(FOLLOWING)
             now = time.monotonic()
             self.play.follow()
+            self.record.follow()
+            if self.capture is not None:
+                self.capture.follow()
             if now - seen >= 1.0:
                 seen = now
                 self.view.follow()
@@ -144,10 +161,11 @@ class Workbench:
                 self.bench.conduct()
 
     def close(self) -> None:
-        """Stop showing, and close the page."""
+        """Stop showing, listening and sounding; the server is whoever's opened it."""
+        if self.speak is not None:
+            self.speak.close()
         self.stage.stop()
         self.bench.speaker.stop()
-        self.server.stop()
 
 
 def _still(avatar: "Avatar") -> "Motion":

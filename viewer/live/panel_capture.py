@@ -1,0 +1,78 @@
+"""The panel that shows how a capture was tracked, frame by frame."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from avatar3d.footage import Footage
+from avatar3d.gaussians import Gaussians
+from avatar3d.motion import Motion
+from avatar3d.render.cpu import Workspace
+from viewer.live.bench import Bench
+from viewer.live.panel_play import PlayPanel, title_of
+from viewer.live.tracked_frame import SHOWN, Overlay, frame_at, paint_frame
+
+
+class CapturePanel:
+    """Lays the avatar, its mesh and the landmarks over the frames.
+
+    Args:
+        bench: the workbench.
+        footage: the capture.
+        play: the panel whose title says what plays.
+    """
+
+    def __init__(self, bench: Bench, footage: Footage, play: PlayPanel) -> None:
+        self.bench, self.footage, self._play = bench, footage, play
+        self._workspace = Workspace()
+        self.overlay = Overlay()
+        gui = bench.gui
+        gui.add_markdown(f"**{footage.name}**, {len(footage.motion)} frames at {float(footage.motion.fps):g} a second, through its own camera.")
+        self.shown = gui.add_dropdown("show", SHOWN, initial_value=self.overlay.shown)
+        self.opacity = gui.add_slider("avatar's opacity", 0.0, 1.0, 0.05, 1.0)
+        self.wireframe = gui.add_checkbox("wireframe", False)
+        self.landmarks = gui.add_checkbox("landmarks", False, hint="Green: as detected. Red: the same points of the head as it was tracked.")
+        self.frame = gui.add_slider("frame", 0, len(footage.motion) - 1, 1, 0)
+        self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
+        self.load = gui.add_button("Play the tracked motion")
+        self.shown.on_update(lambda _: self._show(shown=self.shown.value))
+        self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))
+        self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
+        self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
+        self.frame.on_update(bench.guarded(self._go))
+        self.step.on_click(bench.guarded(self._step))
+        self.load.on_click(bench.guarded(lambda _: self.begin(play=True)))
+
+    def begin(self, *, play: bool = False) -> None:
+        """Load the tracked motion, and show it over its frames."""
+        self._play.title.content = title_of(self.footage.name, self.footage.motion)
+        self.bench.load(self.footage.motion, play=play)
+        self._show()
+
+    def follow(self) -> None:
+        """Show which frame is seen."""
+        index = frame_at(self.footage, self.bench.player.position)
+        if self.frame.value != index:
+            self.frame.value = index
+
+    def _show(self, **changes) -> None:
+        self.overlay = replace(self.overlay, **changes)
+        stage = self.bench.stage
+        free = self.overlay.shown == SHOWN[-1]
+        stage.painter = None if free else self._paint
+        stage.refresh()
+
+    def _paint(self, position: float, frame: Motion, gaussians: Gaussians) -> np.ndarray:
+        index = frame_at(self.footage, position)
+        stage = self.bench.stage
+        return paint_frame(self.footage, index, self.overlay, stage.avatar, frame, gaussians, self._workspace, stage.threads)
+
+    def _go(self, event) -> None:
+        if event.client is not None:
+            self.bench.player.pause()
+            self.bench.player.seek(self.frame.value / float(self.footage.motion.fps))
+            self.bench.moved()
+
+    def _step(self, _) -> None:
+        self.bench.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
+        self.bench.moved()
