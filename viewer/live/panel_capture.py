@@ -24,6 +24,7 @@ class CapturePanel:
 
     def __init__(self, bench: Bench, footage: Footage, play: PlayPanel) -> None:
         self.bench, self.footage, self._play = bench, footage, play
+        self._motion = footage.motion
         self._workspace = Workspace()
         self.overlay = Overlay()
         gui = bench.gui
@@ -42,18 +43,32 @@ class CapturePanel:
         self.frame.on_update(bench.guarded(self._go))
         self.step.on_click(bench.guarded(self._step))
         self.load.on_click(bench.guarded(lambda _: self.begin(play=True)))
+        bench.on_load.append(self._loaded)
 
     def begin(self, *, play: bool = False) -> None:
         """Load the tracked motion, and show it over its frames."""
-        self._play.title.content = title_of(self.footage.name, self.footage.motion)
-        self.bench.load(self.footage.motion, play=play)
+        self._play.title.content = title_of(self.footage.name, self._motion)
+        self.bench.load(self._motion, play=play)
+        if self.shown.value == SHOWN[-1]:
+            self.shown.value = SHOWN[0]
         self._show()
+
+    def free(self) -> None:
+        """Let every browser look from where it is."""
+        self.shown.value = SHOWN[-1]
 
     def follow(self) -> None:
         """Show which frame is seen."""
+        if self.bench.player.motion is not self._motion:
+            return
         index = frame_at(self.footage, self.bench.player.position)
         if self.frame.value != index:
             self.frame.value = index
+
+    def _loaded(self, motion: Motion) -> None:
+        # Another motion has nothing to do with these frames.
+        if motion is not self._motion:
+            self.free()
 
     def _show(self, **changes) -> None:
         self.overlay = replace(self.overlay, **changes)
@@ -69,10 +84,14 @@ class CapturePanel:
 
     def _go(self, event) -> None:
         if event.client is not None:
+            if self.bench.player.motion is not self._motion:
+                self.begin()
             self.bench.player.pause()
             self.bench.player.seek(self.frame.value / float(self.footage.motion.fps))
             self.bench.moved()
 
     def _step(self, _) -> None:
+        if self.bench.player.motion is not self._motion:
+            self.begin()
         self.bench.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
         self.bench.moved()

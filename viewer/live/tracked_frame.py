@@ -18,6 +18,8 @@ from avatar3d.render.cpu import Workspace
 SHOWN = ("avatar over video", "video", "avatar", "side by side", "difference", "free camera")
 """What of a capture can be shown; with the last one, nothing of it is."""
 DETECTED, OF_THE_HEAD, WIRE = (60, 255, 120), (255, 70, 70), (120, 190, 255)
+FINER = 2
+"""Times as many pixels as the video has, where lines are drawn over it."""
 _DIFFERENCE = 3.0
 """Times that the difference is enlarged."""
 
@@ -41,7 +43,7 @@ def frame_at(footage: Footage, position: float) -> int:
 def paint_frame(
     footage: Footage, index: int, overlay: Overlay, avatar: Avatar, frame: Motion, gaussians: Gaussians, workspace: Workspace, threads: int = 1
 ) -> np.ndarray:
-    """[H, W, 3] uint8: a frame of the capture through its own camera, [H, 2 W, 3] side by side.
+    """[H, W, 3] uint8: a frame of the capture through its own camera, [H, 2 W, 3] side by side; `FINER` times as large with lines over it.
 
     Args:
         footage: the capture.
@@ -84,22 +86,27 @@ def _lines(
     """Wireframe and landmarks over a picture."""
     if not (overlay.wireframe or overlay.landmarks):
         return picture
-    canvas = Image.fromarray(picture)
+    # Lines of one pixel at the video's size would hide the face that they are to be compared with.
+    finer = camera.resized(FINER * camera.width, FINER * camera.height)
+    canvas = Image.fromarray(picture).resize((finer.width, finer.height), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(canvas)
     vertices = avatar.vertices(frame)[: avatar.head.num_vertices]
     if overlay.wireframe:
-        points, edges = camera.project(vertices), seen_edges(vertices, avatar.head.faces.numpy(), camera)
+        points, edges = finer.project(vertices), seen_edges(vertices, avatar.head.faces.numpy(), camera)
         for a, b in edges:
             pen.line((*points[a], *points[b]), fill=WIRE)
     if overlay.landmarks:
         found = footage.landmarks(index)
         if found is not None:
-            for x, y in found[:, :2]:
-                pen.rectangle((x - 1, y - 1, x, y), fill=DETECTED)
+            _dots(pen, FINER * found[:, :2], DETECTED)
         if avatar.head.landmarks is not None:
-            for x, y in camera.project(landmark_positions(torch.from_numpy(vertices)[None], avatar.head)[0].numpy()):
-                pen.point((x, y), fill=OF_THE_HEAD)
+            _dots(pen, finer.project(landmark_positions(torch.from_numpy(vertices)[None], avatar.head)[0].numpy()), OF_THE_HEAD)
     return np.asarray(canvas)
+
+
+def _dots(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, int, int]) -> None:
+    for x, y in points:
+        pen.rectangle((x - 1, y - 1, x + 1, y + 1), fill=colour)
 
 
 def seen_edges(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The workbench: a server, its panels, and whoever comes to look."""
 
 import contextlib
+import io
 import socket
 import tempfile
 import time
@@ -43,9 +44,12 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
         port = free_port(host, 0)
     elif not _is_free(host, port):
         raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
-    server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    # viser prints a table with addresses; the caller says the one that counts.
+    with contextlib.redirect_stdout(io.StringIO()):
+        server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     server.scene.set_up_direction("+y")
-    server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="medium")
+    server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
+    server.gui.main_panel.dock_right()
     return server
 
 
@@ -127,6 +131,8 @@ class Workbench:
                 self.capture = CapturePanel(self.bench, footage, self.play)
             if motion is None:
                 self.capture.begin()
+            else:
+                self.capture.free()
         eye = front_eye(avatar)
         server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
         server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
