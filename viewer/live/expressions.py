@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 GROUPS = (("Brows", "brow"), ("Eyes", "eye"), ("Cheeks and nose", ("cheek", "nose")), ("Jaw", "jaw"), ("Mouth", "mouth"), ("Tongue", "tongue"))
 """Title, and how the names in it begin."""
-_SIDES = (("Left", "Right"), ("_l", "_r"))
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,14 @@ def grouped(names: Sequence[str], count: int) -> dict[str, list[Entry]]:
 
 
 def _partner(name: str, names: Sequence[str]) -> int | None:
-    for left, right in _SIDES:
-        for here, there in ((left, right), (right, left)):
-            if name.endswith(here):
-                other = name[: -len(here)] + there
-                return list(names).index(other) if other in names else None
+    for here, there in (("Left", "Right"), ("Right", "Left"), ("_l", "_r"), ("_r", "_l")):
+        stem = name.removesuffix(here)
+        # jawLeft and mouthLeft say where to, not which side.
+        if stem == name or stem in ("jaw", "mouth"):
+            continue
+        # Eyes look the same way together: one of them towards the nose, the other one away from it.
+        stem = stem.replace("LookIn", "LookOut") if "LookIn" in stem else stem.replace("LookOut", "LookIn")
+        return list(names).index(stem + there) if stem + there in names else None
     return None
 
 
