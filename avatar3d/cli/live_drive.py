@@ -116,7 +116,7 @@ def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Call
     heard: list[np.ndarray] = []
     silence = np.zeros(0, np.float32)
 
-    def whole(frames: np.ndarray) -> Motion:
+    def whole(frames: np.ndarray) -> "Motion":
         return live.motion(frames, np.concatenate(heard).astype(np.float32) / 32767, RATE)
 
     try:

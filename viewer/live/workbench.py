@@ -111,7 +111,7 @@ class Workbench:
         rest = avatar.admit(_still(avatar))
         title = "Nothing plays: open a motion here, or let it speak." if motion is None else title_of(*motion)
         player = Player(rest if motion is None else motion[1])
-        self.server, self.stage = server, Stage(server, avatar, player)
+        self.server, self.player, self.stage = server, player, Stage(server, avatar, player)
         self.bench = Bench(server, self.stage, avatar, name, scratch)
         tabs = server.gui.add_tab_group()
         with tabs.add_tab("Play"):
