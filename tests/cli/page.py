@@ -1,6 +1,5 @@
 """A workbench's page in a real browser, as a test handles it."""
 
-import contextlib
 import io
 import time
 from pathlib import Path
@@ -38,10 +37,6 @@ class Page:
         self.page.set_default_timeout(PATIENCE)
         self.page.goto(url)
         self.ready()
-        # Without a GPU the page says so, over the head.
-        warning = self.page.locator(".mantine-Notification-closeButton")
-        with contextlib.suppress(require_chromium().TimeoutError):
-            warning.first.click(timeout=5000)
 
     def ready(self) -> None:
         """Wait until the panel says so."""
@@ -77,7 +72,8 @@ class Page:
     def pixels(self) -> np.ndarray:
         """[H, W, 3] of what is seen left of the panel."""
         box = {"x": 0, "y": 0, "width": SIZE["width"] // 2 - 30, "height": SIZE["height"]}
-        shot = self.page.screenshot(clip=box)
+        # Notes come and go over the head: that there is no GPU, that a file has arrived.
+        shot = self.page.screenshot(clip=box, style="[class*=Notifications-root] {visibility: hidden}")
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
     def still(self) -> np.ndarray:

@@ -27,8 +27,9 @@ class ViewPanel:
         )  # fmt: skip
         self.height = gui.add_dropdown("height at most", _HEIGHTS, initial_value="1080", hint="Pixels of a picture; smaller while things move.")
         with gui.add_folder("Camera"):
-            self.preset = gui.add_dropdown("look from", tuple(PRESETS), initial_value="front")
-            self.back = gui.add_button("Go there", icon=viser.Icon.CAMERA)
+            # Buttons and no list: what is chosen in a list is chosen in every browser.
+            names = tuple(PRESETS)
+            self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:5]), ("or", names[5:]))]
             self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
         with gui.add_folder("Light and background"):
             self.exposure = gui.add_slider("exposure, stops", -3.0, 3.0, 0.1, 0.0)
@@ -40,8 +41,8 @@ class ViewPanel:
         self.rates = gui.add_markdown("")
         self.drawn.on_update(lambda _: self.stage.draw_by(splats=self.drawn.value == DRAWN[1]))
         self.height.on_update(guarded(self._set_height))
-        self.preset.on_update(guarded(self._go))
-        self.back.on_click(guarded(self._go))
+        for preset in self.presets:
+            preset.on_click(guarded(self._go))
         self.orbit.on_click(guarded(self._orbit))
         for name in ("exposure", "azimuth", "elevation", "light"):
             slider = getattr(self, name)
@@ -68,7 +69,7 @@ class ViewPanel:
         browser = self.stage.browsers.get(event.client_id)
         if browser is not None:
             browser.turning = None
-            browser.look_from(preset_eye(self.bench.avatar, self.preset.value))
+            browser.look_from(preset_eye(self.bench.avatar, event.target.value))
 
     def _orbit(self, event) -> None:
         browser = self.stage.browsers.get(event.client_id)

@@ -57,7 +57,7 @@ def test_presets_look_at_the_head_from_where_they_say(name):
         assert moved[0] < -0.05
     if name.endswith("right"):
         assert moved[0] > 0.05
-    if name == "from above":
+    if name == "above":
         assert moved[1] > 0.05
     if name == "close":
         assert eye.fov < front.fov
