@@ -34,7 +34,7 @@ def view(
     check_range("--port", port, 0, 65535)
     if not avatar.is_file():
         raise UserError(f"{avatar}: no such file; make one with `avatar3d fit VIDEO -o {avatar}`")
-    from viewer.live.workbench import Workbench, open_server, scratch_folder
+    from viewer.live.workbench import Workbench, close_server, open_server, scratch_folder
 
     server = open_server(host, port, f"avatar3d: {avatar.stem}")
     try:
@@ -57,4 +57,4 @@ def view(
     except KeyboardInterrupt:
         say("view: closed")
     finally:
-        server.stop()
+        close_server(server)

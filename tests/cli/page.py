@@ -30,8 +30,11 @@ def require_chromium():
 class Page:
     """One browser window on a workbench."""
 
-    def __init__(self, browser, url: str) -> None:
-        self.page = browser.new_page(viewport=SIZE)
+    def __init__(self, browser, url: str, size: dict = SIZE, script: str = "") -> None:
+        self.size = size
+        self.page = browser.new_page(viewport=size)
+        if script:
+            self.page.add_init_script(script)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.set_default_timeout(PATIENCE)
@@ -71,7 +74,7 @@ class Page:
 
     def pixels(self) -> np.ndarray:
         """[H, W, 3] of what is seen left of the panel."""
-        box = {"x": 0, "y": 0, "width": SIZE["width"] // 2 - 30, "height": SIZE["height"]}
+        box = {"x": 0, "y": 0, "width": self.size["width"] // 2 - 30, "height": self.size["height"]}
         # Notes come and go over the head: that there is no GPU, that a file has arrived.
         shot = self.page.screenshot(clip=box, style="[class*=Notifications-root] {visibility: hidden}")
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
@@ -99,7 +102,9 @@ class Page:
 
     def sound(self) -> dict:
         """State of the page's audio element."""
-        return self.page.evaluate("(() => { const a = document.querySelector('audio'); return a && {paused: a.paused, at: a.currentTime, of: a.duration} })()")
+        return self.page.evaluate(
+            "(() => { const a = document.querySelector('audio'); return a && {paused: a.paused, at: a.currentTime, of: a.duration} })()"
+        )
 
     def sounding(self) -> None:
         """Wait until sound plays."""

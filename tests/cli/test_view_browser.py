@@ -41,7 +41,7 @@ def bench(tmp_path_factory):
     """An open workbench."""
     pytest.importorskip("viser")
     require_chromium()
-    from viewer.live.workbench import Workbench, open_server
+    from viewer.live.workbench import Workbench, close_server, open_server
 
     folder = tmp_path_factory.mktemp("view")
     avatar = bench_avatar(load_head(), 3000)
@@ -58,7 +58,7 @@ def bench(tmp_path_factory):
     over.set()
     running.join()
     made.close()
-    server.stop()
+    close_server(server)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ class Microphone:
     def __init__(self, works: bool) -> None:
         self._works = works
 
-    def InputStream(self, samplerate, channels, blocksize, dtype, callback):  # noqa: N802
+    def InputStream(self, samplerate, channels, blocksize, dtype, callback):
         if not self._works:
             raise self.PortAudioError("no device")
         ended = threading.Event()

@@ -99,7 +99,8 @@ class Bench:
         """Bring every browser's sound to where the player is."""
         with self._lock:
             for sound in self._sounds.values():
-                sound.conduct(self.player.position, self.player.playing and self.heard_in == HEARD_IN[0], self.player.speed)
+                heard = self.player.playing and self.heard_in == HEARD_IN[0]
+                sound.conduct(self.player.position, heard, self.player.speed, self.player.loop)
 
     def welcome(self, client: viser.ClientHandle) -> None:
         """A browser has come: give it a sound of its own."""

@@ -17,6 +17,8 @@ from avatar3d.motion import Motion
 
 OFF = 0.12
 """Seconds between sound and motion that are put right: a jump is heard, a smaller difference between lips and sound is hardly seen."""
+FURTHEST = 0.4
+"""Seconds that a sound is set ahead at most."""
 LONGEST = 15 * 60
 """Seconds of sound that are sent to a browser; the rest of a longer motion is silent there."""
 
@@ -39,18 +41,22 @@ class BrowserSound:
         self._conductor.content = ""
         self._sound.content = audio_html(self._name, motion)
 
-    def conduct(self, position: float, playing: bool, speed: float) -> None:
-        """Where the sound should be now, seconds, and whether it is heard."""
+    def conduct(self, position: float, playing: bool, speed: float, loop: bool) -> None:
+        """Where the sound should be now, seconds, whether it is heard, and whether it begins again at its end."""
         # What equals the content that is there is not run again.
         self._count += 1
-        self._conductor.content = conductor_html(self._name, position, playing, speed, self._count)
+        self._conductor.content = conductor_html(self._name, position, playing, speed, loop, self._count)
 
 
 def audio_html(name: str, motion: Motion) -> str:
     """The sound of a motion as HTML, with a line that asks for a click where a browser needs one; empty where there is no sound."""
     if motion.sound is None or motion.sound_rate <= 0 or not len(motion.sound):
         return ""
-    sound = base64.b64encode(wav_bytes(motion.sound[: LONGEST * motion.sound_rate], motion.sound_rate)).decode()
+    # As long as the motion, so that both begin again together.
+    samples = np.zeros(min(round(motion.duration * motion.sound_rate), LONGEST * motion.sound_rate), np.float32)
+    heard = motion.sound[: len(samples)]
+    samples[: len(heard)] = heard
+    sound = base64.b64encode(wav_bytes(samples, motion.sound_rate)).decode()
     asks = "Click anywhere in the page once, and the sound is heard."
     return (
         f'<audio id="{name}" preload="auto" src="data:audio/wav;base64,{sound}"></audio><div id="{name}-asks" hidden style="{_ASKING}">{asks}</div>'
@@ -60,18 +66,22 @@ def audio_html(name: str, motion: Motion) -> str:
 _ASKING = "margin:0.5em 1em;padding:0.4em 0.6em;background:#fff3cd;color:#664d03;border-radius:4px;font-size:0.85em"
 
 
-def conductor_html(name: str, position: float, playing: bool, speed: float, count: int) -> str:
-    """HTML that brings the audio element `name` to `position` seconds; `count` makes it another text each time."""
+def conductor_html(name: str, position: float, playing: bool, speed: float, loop: bool, count: int) -> str:
+    """HTML that brings the audio element `name` to `position` seconds; `count` makes it another text each time.
+
+    A sound that is put right while it plays comes late again by what its browser takes to begin: it is set so much ahead (`lead`).
+    """
     asks = f"document.getElementById('{name}-asks')"
-    heard = "true" if playing else "false"
-    script = (
-        f"const a=document.getElementById('{name}');if(a){{a.playbackRate={speed:.3f};"
-        f"const off=Math.abs(a.currentTime-{position:.4f});"
-        f"if(off>{OFF}||!{heard})a.currentTime={position:.4f};"
-        f"if({heard}&&a.paused&&!(a.ended&&off<={OFF}))a.play().then(()=>{{{asks}.hidden=true}},()=>{{{asks}.hidden=false}});"
-        f"if(!{heard})a.pause()}}/*{count}*/"
-    )
-    return f'<img src="data:," alt="" style="display:none" onerror="{script}">'
+    script = f"const a=document.getElementById('{name}');if(a){{a.playbackRate={speed:.3f};a.loop={str(loop).lower()};const t={position:.4f};"
+    if playing:
+        script += (
+            f"let d=t-a.currentTime;if(a.loop)d-=a.duration*Math.round(d/a.duration);const off=Math.abs(d)>{OFF};"
+            f"if(a.paused){{if(off||!a.ended){{a.currentTime=t;a.play().then(()=>{{{asks}.hidden=true}},()=>{{{asks}.hidden=false}})}}}}"
+            f"else if(off){{window.lead=Math.min(Math.max((window.lead||0)+d,0),{FURTHEST});a.currentTime=t+window.lead}}"
+        )
+    else:
+        script += "a.pause();a.currentTime=t"
+    return f'<img src="data:," alt="" style="display:none" onerror="{script}}}/*{count}*/">'
 
 
 def wav_bytes(samples: np.ndarray, rate: int) -> bytes:

@@ -41,7 +41,7 @@ class Loudspeaker:
             return
         self._device = sounddevice()
         rest = motion.sound[int(player.position * motion.sound_rate) :]
-        if player._loop:
+        if player.loop:
             rest = np.concatenate([rest, np.tile(motion.sound, max(1, int(600 / motion.duration)))])
         # Another speed is another sampling rate: the pitch goes along, as on a tape.
         self._device.play(rest, round(motion.sound_rate * player.speed))

@@ -39,6 +39,11 @@ class Player:
         return self._speed
 
     @property
+    def loop(self) -> bool:
+        """Whether it begins again at the end."""
+        return self._loop
+
+    @property
     def position(self) -> float:
         """Seconds into the motion, now."""
         with self._lock:
@@ -55,7 +60,9 @@ class Player:
     def playing(self) -> bool:
         """Whether it moves; a motion that has reached its end does not."""
         with self._lock:
-            return self.position is not None and self._since is not None
+            # Asking for the position notices that the end was reached.
+            _ = self.position
+            return self._since is not None
 
     def play(self) -> None:
         """Go on, or begin again where the end was reached."""

@@ -162,13 +162,10 @@ class Stage:
                 # One moment that fails must not end the show; what failed is for whoever started it to see.
                 traceback.print_exc()
                 moving = False
-            left = 1 / RATE - (time.monotonic() - began)
-            if moving:
-                self._stopped.wait(max(left, 0.001))
-            else:
+            if not moving:
                 self._woken.wait(_IDLE)
-                # A slider that is dragged wakes the stage with every pixel.
-                self._stopped.wait(max(min(left, 1 / RATE), 0.0))
+            # What wakes a stage at rest is shown at once; a slider that is dragged wakes it with every pixel.
+            self._stopped.wait(max(began + 1 / RATE - time.monotonic(), 0.001))
 
     def tick(self) -> bool:
         """Show one moment to everybody; returns whether the next one follows without anything being changed."""

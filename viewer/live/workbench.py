@@ -5,6 +5,7 @@ import io
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FOLLOWING = 0.1
 """Seconds between two looks at the player by its panel."""
-_BEAT = 1.0
+_BEAT = 0.5
 """Seconds between two corrections of the browsers' sound."""
 
 
@@ -47,10 +48,18 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
     # viser prints a table with addresses; the caller says the one that counts.
     with contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    # Between a browser's leaving and the news of it, pictures go nowhere.
+    warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
     return server
+
+
+def close_server(server: "viser.ViserServer") -> None:
+    """Close the page."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        server.stop()
 
 
 def free_port(host: str, wanted: int) -> int:

@@ -30,15 +30,15 @@ def test_an_independent_reader_hears_the_same():
 
 
 def test_the_element_holds_the_motions_sound():
-    motion = replace(tiny_motion(tiny_head()), sound=np.full(100, 0.25, np.float32), sound_rate=16000)
+    motion = replace(tiny_motion(tiny_head(), 1), sound=np.full(100, 0.25, np.float32), sound_rate=16000)
     html = audio_html("x", motion)
     data = re.search(r'<audio id="x"[^>]*src="data:audio/wav;base64,([^"]+)"', html)
-    assert data and base64.b64decode(data[1]) == wav_bytes(np.full(100, 0.25), 16000)
+    assert data and base64.b64decode(data[1]) == wav_bytes(np.pad(np.full(100, 0.25), (0, 540)), 16000)
     assert audio_html("x", tiny_motion(tiny_head())) == ""
 
 
-@given(st.floats(0, 1e4), st.booleans(), st.floats(0.1, 2), st.integers(0, 10**6))
-def test_the_conductor_stays_inside_its_attribute(position, playing, speed, count):
-    html = conductor_html("avatar3d-sound-3", position, playing, speed, count)
+@given(st.floats(0, 1e4), st.booleans(), st.floats(0.1, 2), st.booleans(), st.integers(0, 10**6))
+def test_the_conductor_stays_inside_its_attribute(position, playing, speed, loop, count):
+    html = conductor_html("avatar3d-sound-3", position, playing, speed, loop, count)
     assert html.count('"') == 8 and f"{position:.4f}" in html
-    assert html != conductor_html("avatar3d-sound-3", position, playing, speed, count + 1)
+    assert html != conductor_html("avatar3d-sound-3", position, playing, speed, loop, count + 1)

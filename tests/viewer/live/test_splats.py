@@ -72,7 +72,7 @@ def test_colour_opacity_and_place():
 
 def test_on_visers_own_wire():
     viser = pytest.importorskip("viser")
-    from viewer.live.workbench import open_server
+    from viewer.live.workbench import close_server, open_server
 
     rng = np.random.default_rng(3)
     splats = splats_of(gaussians(rng.normal(size=(500, 4)), np.log(rng.uniform(3e-5, 5e-3, (500, 3)))))
@@ -83,6 +83,6 @@ def test_on_visers_own_wire():
         # Words 4 to 6 of eight are six float16 numbers: xx, xy, xz, yy, yz, zz.
         six = np.ascontiguousarray(handle.buffer[:, 4:7]).view(np.float16).astype(np.float64)
     finally:
-        server.stop()
+        close_server(server)
     full = six[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
     assert (np.linalg.eigvalsh(full) > 0).all()

@@ -85,7 +85,7 @@ def test_landmarks_detected_and_of_the_head(scene):
 
 
 def test_only_edges_towards_the_camera_are_seen(scene):
-    avatar, filmed = scene
+    avatar, _ = scene
     vertices = avatar.head.template.numpy()
     faces = avatar.head.faces.numpy()
     edges = seen_edges(vertices, faces, CAMERA)
