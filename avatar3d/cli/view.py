@@ -34,7 +34,7 @@ def view(
     check_range("--port", port, 0, 65535)
     if not avatar.is_file():
         raise UserError(f"{avatar}: no such file; make one with `avatar3d fit VIDEO -o {avatar}`")
-    from viewer.live.workbench import Workbench, close_server, open_server, scratch_folder
+    from viewer.live.workbench import Workbench, close_server, open_server, scratch_folder, warm_up
 
     server = open_server(host, port, f"avatar3d: {avatar.stem}")
     try:
@@ -47,6 +47,8 @@ def view(
         if capture is not None:
             loading.content = f"**reading {capture.name} …**"
             footage = CaptureFootage(capture, person)
+        loading.content = "**getting ready to draw; half a minute on a new machine …**"
+        warm_up(person)
         with scratch_folder() as scratch:
             bench = Workbench(server, person, avatar.stem, first, DriverPerformer(person, avatar), footage, scratch)
             loading.remove()

@@ -11,6 +11,7 @@ import viser
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
+from viewer.live.browser import Browser
 from viewer.live.browser_sound import BrowserSound
 from viewer.live.loudspeaker import Loudspeaker
 from viewer.live.player import Player
@@ -40,8 +41,9 @@ class Bench:
         self.on_load: list[Callable[[Motion], None]] = []
         """Told of another motion."""
         self._sounds: dict[int, BrowserSound] = {}
-        self._lock, self._busy = threading.RLock(), threading.Lock()
-        self._doing = ""
+        self.busy, self.doing = threading.Lock(), ""
+        """Held by the job that runs, and what it does."""
+        self._lock = threading.RLock()
 
     def say(self, line: str) -> None:
         """What is going on, in one line at the top of the panel."""
@@ -102,14 +104,15 @@ class Bench:
                 heard = self.player.playing and self.heard_in == HEARD_IN[0]
                 sound.conduct(self.player.position, heard, self.player.speed, self.player.loop)
 
-    def welcome(self, client: viser.ClientHandle) -> None:
-        """A browser has come: give it a sound of its own."""
-        self.stage.welcome(client)
+    def welcome(self, client: viser.ClientHandle) -> Browser:
+        """A browser has come: give it a picture and a sound of its own."""
+        browser = self.stage.welcome(client)
         sound = BrowserSound(client)
         with self._lock:
             self._sounds[client.client_id] = sound
         sound.load(self.player.motion)
         self.conduct()
+        return browser
 
     def dismiss(self, client: viser.ClientHandle) -> None:
         """A browser has gone."""
@@ -125,18 +128,13 @@ class Job:
         self._bench, self._doing = bench, doing
 
     def __enter__(self) -> Callable[[str], None]:
-        if not self._bench._busy.acquire(blocking=False):
-            raise UserError(f"{self._bench._doing} still; wait for it to end")
-        self._bench._doing = self._doing
+        if not self._bench.busy.acquire(blocking=False):
+            raise UserError(f"{self._bench.doing} still; wait for it to end")
+        self._bench.doing = self._doing
         self._bench.say(f"**{self._doing} …**")
         return lambda more: self._bench.say(f"**{self._doing} …** {more}")
 
     def __exit__(self, *_: object) -> None:
-        self._bench._doing = ""
-        self._bench._busy.release()
+        self._bench.doing = ""
+        self._bench.busy.release()
         self._bench.say("ready")
-
-
-def busy_with(bench: Bench) -> str:
-    """What is being done, or nothing."""
-    return bench._doing

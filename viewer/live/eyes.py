@@ -13,8 +13,8 @@ from viewer.cameras import front_camera, head_centre
 HEAD_HEIGHT = 0.36
 """Metres that fill the height of the page at first: a head with some of its shoulders."""
 PRESETS = {
-    "left": (-70.0, 0.0, 1.0), "¾ left": (-30.0, 0.0, 1.0), "front": (0.0, 0.0, 1.0), "¾ right": (30.0, 0.0, 1.0), "right": (70.0, 0.0, 1.0),
-    "above": (0.0, 25.0, 1.0), "below": (0.0, -20.0, 1.0), "close": (0.0, 0.0, 0.5), "far": (0.0, 0.0, 2.0),
+    "left": (-70.0, 0.0, 1.0), "¾ left": (-30.0, 0.0, 1.0), "¾ right": (30.0, 0.0, 1.0), "right": (70.0, 0.0, 1.0),
+    "front": (0.0, 0.0, 1.0), "above": (0.0, 25.0, 1.0), "below": (0.0, -20.0, 1.0), "close": (0.0, 0.0, 0.5),
 }  # fmt: skip
 """Degrees to the viewer's right and up around the head, and how much of the scene is seen against the usual."""
 _SIZES = range(1, 8193)

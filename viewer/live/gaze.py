@@ -11,8 +11,9 @@ from avatar3d.head.model import LEFT_EYE, NECK, RIGHT_EYE, axis_angle_to_matrix,
 from avatar3d.motion import Motion, rest_motion
 from viewer.cameras import front_camera
 
-LARGEST = math.radians(30)
-"""As far as eyes turn before a head would."""
+LARGEST = (math.radians(30), math.radians(12))
+"""As far as eyes turn to the side and up or down before a head would. Lids go along with eyes that look up or down, and the avatar has
+hardly seen them do it beyond."""
 
 
 def gaze_at(avatar: Avatar, frame: Motion, point: np.ndarray) -> np.ndarray:
@@ -47,8 +48,18 @@ def _direction(avatar: Avatar, frame: Motion, joint: int, point: np.ndarray) -> 
 
 
 def _between(start: np.ndarray, end: np.ndarray) -> Rotation:
-    """The shortest turn from one unit vector to another, at most `LARGEST`."""
-    axis = np.cross(start, end)
-    sine, cosine = float(np.linalg.norm(axis)), float(start @ end)
-    angle = min(math.atan2(sine, cosine), LARGEST)
-    return Rotation.from_rotvec(axis / max(sine, 1e-9) * angle)
+    """The turn of an eye from one unit vector to another, at most `LARGEST`."""
+    (aside, up), (wanted_aside, wanted_up) = _angles(start), _angles(end)
+    aside_by = min(max(wanted_aside - aside, -LARGEST[0]), LARGEST[0])
+    up_by = min(max(wanted_up - up, -LARGEST[1]), LARGEST[1])
+    return _looking(aside + aside_by, up + up_by) * _looking(aside, up).inv()
+
+
+def _angles(direction: np.ndarray) -> tuple[float, float]:
+    """Radians to the subject's left and upwards."""
+    x, y, z = direction
+    return math.atan2(x, z), math.atan2(y, math.hypot(x, z))
+
+
+def _looking(aside: float, up: float) -> Rotation:
+    return Rotation.from_euler("YX", [aside, -up])

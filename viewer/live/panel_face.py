@@ -54,7 +54,7 @@ class FacePanel:
         self.jaw_side = self._slider("jaw aside", -1.0, 1.0, self._set_jaw)
         self.follow = self.gui.add_checkbox("eyes follow the camera", False)
         self.follow.on_update(lambda _: self.stage.adjust(follow=self.follow.value))
-        self.gaze = [self._slider(f"gaze {way}, °", -30.0, 30.0, self._set_gaze) for way in ("right", "up")]
+        self.gaze = [self._slider(f"gaze {way}, °", -most, most, self._set_gaze) for way, most in (("right", 30.0), ("up", 15.0))]
         self.head = [self._slider(f"head {way}, °", -40.0, 40.0, self._set_head) for way in ("right", "up", "tilt")]
 
     def _expression(self, entry: Entry, named: bool) -> None:

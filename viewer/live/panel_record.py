@@ -93,7 +93,8 @@ class RecordPanel:
                     last = time.monotonic()
                     told(f"{done} of {total} frames")
 
-            film_take(moments, motion, path, height=height, fallback=front_camera(self.bench.avatar, height), progress=progress)
+            fallback, threads = front_camera(self.bench.avatar, height), self.bench.stage.threads
+            film_take(moments, motion, path, height=height, fallback=fallback, threads=threads, progress=progress)
         self._hand_out(event, path)
 
     def _save_motion(self, event) -> None:

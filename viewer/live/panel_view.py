@@ -29,7 +29,7 @@ class ViewPanel:
         with gui.add_folder("Camera"):
             # Buttons and no list: what is chosen in a list is chosen in every browser.
             names = tuple(PRESETS)
-            self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:5]), ("or", names[5:]))]
+            self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:4]), ("or from", names[4:]))]
             self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
         with gui.add_folder("Light and background"):
             self.exposure = gui.add_slider("exposure, stops", -3.0, 3.0, 0.1, 0.0)

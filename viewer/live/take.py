@@ -115,7 +115,9 @@ def _stretches(moments: Sequence[Moment]) -> list[list[Moment]]:
     return stretches
 
 
-def film_take(moments: Sequence[Moment], motion: Motion, path: Path, *, height: int, fallback: Camera, progress: Progress = silent) -> int:
+def film_take(
+    moments: Sequence[Moment], motion: Motion, path: Path, *, height: int, fallback: Camera, threads: int = 1, progress: Progress = silent
+) -> int:
     """Draw a take as it was looked at, with our own rasterizer, and write it as MP4; returns the number of frames.
 
     Args:
@@ -124,6 +126,7 @@ def film_take(moments: Sequence[Moment], motion: Motion, path: Path, *, height: 
         path: of the MP4.
         height: of the film, pixels.
         fallback: camera where the browser's is not known.
+        threads: that draw.
         progress: called after every frame.
 
     Raises:
@@ -144,16 +147,10 @@ def film_take(moments: Sequence[Moment], motion: Motion, path: Path, *, height: 
             frame = motion.frames(slice(index, index + 1))
             gaussians = lit(moment.avatar.pose(frame, 0.0), moment.look, moment.avatar, frame)
             background = np.array(moment.look.background, np.float32) / 255
-            rgb = draw_gaussians(gaussians, camera, background, threads=_threads(), workspace=workspace).rgb
+            rgb = draw_gaussians(gaussians, camera, background, threads=threads, workspace=workspace).rgb
             video.write((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
             progress(index + 1, len(first))
     return len(first)
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def camera_between(before: Camera, after: Camera, share: float, size: tuple[int, int]) -> Camera:

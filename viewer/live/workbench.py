@@ -145,6 +145,8 @@ class Workbench:
         eye = front_eye(avatar)
         server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
         server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
+        # Who came while the avatar was being read has been looking from elsewhere; who comes back keeps their camera.
+        self._early = set(server.get_clients())
         server.on_client_connect(self._come)
         server.on_client_disconnect(self.bench.dismiss)
         self.bench.say("ready")
@@ -153,10 +155,9 @@ class Workbench:
     def _come(self, client: "viser.ClientHandle") -> None:
         from viewer.live.eyes import front_eye
 
-        self.bench.welcome(client)
-        # Who came while the avatar was being read has been looking from elsewhere.
-        if client.client_id in self.stage.browsers:
-            self.stage.browsers[client.client_id].look_from(front_eye(self.bench.avatar))
+        browser = self.bench.welcome(client)
+        if client.client_id in self._early:
+            browser.look_from(front_eye(self.bench.avatar))
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Keep the panels up to date until Ctrl-C, or until `until` says so."""
@@ -181,6 +182,19 @@ class Workbench:
             self.speak.close()
         self.stage.stop()
         self.bench.speaker.stop()
+
+
+def warm_up(avatar: "Avatar") -> None:
+    """Draw something small in both ways: on a new machine the kernels are compiled now, for half a minute, and not at the first look."""
+    import numpy as np
+
+    from avatar3d.drawing import draw_gaussians
+    from viewer.cameras import front_camera
+    from viewer.live.splats import splats_of
+
+    gaussians = avatar.pose(_still(avatar), 0.0)
+    draw_gaussians(gaussians, front_camera(avatar, 32), np.zeros(3, np.float32), threads=2)
+    splats_of(gaussians)
 
 
 def _still(avatar: "Avatar") -> "Motion":
