@@ -2,11 +2,14 @@
 
     python -m tests.bench.view [--width 800 --height 600] [--seconds 6]
 
-A headless Chromium on the same machine is the browser; without a GPU it takes its share of the cores, so that a desktop shows more.
+Sent: what arrives at a listener of another process, which draws nothing. Seen: what changes in a headless Chromium on the same machine;
+without a GPU it takes its share of the cores, so that a desktop shows more.
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -41,6 +44,7 @@ WATCH = """
     let sum = 0;
     for (let i = 0; i < data.length; i++) sum = (31 * sum + data[i]) | 0;
     seen.frames++;
+    seen.grey = data[4 * (18 * 48 + 24)];
     if (sum !== last) seen.times.push(Date.now());
     last = sum;
     requestAnimationFrame(look);
@@ -51,24 +55,76 @@ WATCH = """
 """Looks at the canvas after each frame of the browser, and keeps when it had changed."""
 
 
+LISTEN = """
+import json, sys, time
+from collections import Counter
+from tests.viewer.live.wire import listen, messages
+port, version, width, height, seconds = sys.argv[1:]
+socket = listen(int(port), version, (int(width), int(height)))
+for _ in messages(socket, 3.0):
+    pass
+kinds, size, began = Counter(), 0, time.monotonic()
+for message in messages(socket, float(seconds)):
+    kinds[message["type"]] += 1
+    size += len(message.get("rgb_data") or b"")
+    if "buffer" in message.get("updates", {}):
+        kinds["splats"] += 1
+        size += message["updates"]["buffer"].nbytes
+passed = time.monotonic() - began
+print(json.dumps({"pictures": kinds["BackgroundImageMessage"] / passed, "splats": kinds["splats"] / passed, "MB": size / passed / 1e6}))
+"""
+
+
+def sent(bench: Workbench, size: tuple[int, int], seconds: float) -> dict[str, float]:
+    """Pictures or splats, and megabytes, a second while a motion plays, at a listener that draws nothing."""
+    import viser
+
+    bench.player.set_loop(True)
+    bench.player.play()
+    bench.stage.wake()
+    words = [sys.executable, "-c", LISTEN, bench.server.get_port(), viser.__version__, *size, seconds]
+    heard = json.loads(subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout)
+    bench.player.pause()
+    rate = heard["splats"] if bench.stage.splats else heard["pictures"]
+    return {"sent": rate, "MB": heard["MB"]}
+
+
+def behind(page: Page, bench: Workbench) -> float:
+    """Milliseconds from a moment of the player to its picture in the browser: pictures of one grey each, ten milliseconds a step."""
+    bench.stage.painter = lambda position, frame, gaussians: np.full((90, 120, 3), round(100 * bench.player.position) % 256, np.uint8)
+    bench.player.set_loop(False)
+    bench.player.seek(0.0)
+    bench.player.play()
+    bench.stage.refresh()
+    page.page.wait_for_timeout(500)
+    found = []
+    while bench.player.position < bench.player.end - 0.2:
+        before = time.monotonic()
+        grey = page.page.evaluate("window.seen.grey")
+        now = bench.player.position - (time.monotonic() - before) / 2
+        found.append((10 * (round(100 * now) - grey)) % 2560)
+        page.page.wait_for_timeout(70)
+    bench.stage.painter = None
+    bench.stage.refresh()
+    return float(np.median(found))
+
+
 def rates(page: Page, bench: Workbench, seconds: float) -> dict[str, float]:
-    """Pictures or splats a second while a motion plays: sent, and seen to change in the browser."""
+    """Pictures or splats a second while a motion plays: posed, and seen to change in the browser; size and time of the last picture."""
     (browser,) = bench.stage.browsers.values()
     bench.player.set_loop(True)
     bench.player.play()
     bench.stage.wake()
     page.page.wait_for_timeout(3000)
     page.page.evaluate("window.seen.times.length = 0")
-    sent, began = 0, time.monotonic()
-    scene = bench.stage._scene
+    scene, began = bench.stage._scene, time.monotonic()
     page.page.wait_for_timeout(1000 * seconds)
     passed = time.monotonic() - began
     changes = page.page.evaluate("window.seen.times.length")
-    sent = bench.stage._scene - scene
-    size = browser.size
+    posed, size = bench.stage._scene - scene, browser.size
     bench.player.pause()
     bench.stage.wake()
-    return {"posed": sent / passed, "seen": changes / passed, "width": size[0], "height": size[1], "ms": browser.milliseconds}
+    return {"posed": posed / passed, "seen": changes / passed, "width": size[0], "height": size[1], "ms": browser.milliseconds}
 
 
 def delays(page: Page, presses: int = 20) -> dict[str, float]:
@@ -110,7 +166,7 @@ def apart(page: Page, bench: Workbench) -> dict[str, float]:
 def measure(count: int, width: int, height: int, seconds: float, chromium) -> dict:
     """All figures for an avatar of `count` Gaussians."""
     head = load_head()
-    motion = bench_motion(head)
+    motion = bench_motion(head, 100)
     motion = replace(motion, sound=np.zeros(round(motion.duration * 16000), np.float32), sound_rate=16000)
     with tempfile.TemporaryDirectory() as folder:
         server = open_server("127.0.0.1", 0, "bench")
@@ -118,15 +174,18 @@ def measure(count: int, width: int, height: int, seconds: float, chromium) -> di
         over = threading.Event()
         running = threading.Thread(target=bench.run, args=(over.is_set,), daemon=True)
         running.start()
+        found: dict = {"pictures": sent(bench, (width, height), seconds)}
+        bench.stage.draw_by(splats=True)
+        found["splats"] = sent(bench, (width, height), seconds)
+        bench.stage.draw_by(splats=False)
         page = Page(chromium, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, KEEP)
         page.page.evaluate(WATCH)
-        found: dict = {"pictures": rates(page, bench, seconds)}
-        found["pictures"]["slider_ms"] = delays(page)
-        bench.stage.draw_by(splats=True)
-        found["splats"] = rates(page, bench, seconds)
-        found["splats"]["slider_ms"] = delays(page)
+        for kind in ("pictures", "splats"):
+            bench.stage.draw_by(splats=kind == "splats")
+            found[kind] |= rates(page, bench, seconds) | {"slider_ms": delays(page)}
         bench.stage.draw_by(splats=False)
         page.page.mouse.click(5, 5)
+        found["picture_behind_ms"] = behind(page, bench)
         found["sound_behind_ms"] = apart(page, bench)
         page.page.close()
         over.set()

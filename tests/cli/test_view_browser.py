@@ -15,7 +15,7 @@ from avatar3d.cli.view_performer import DriverPerformer
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, load_motion, rest_motion
 from recon.bench import bench_avatar
-from tests.cli.page import FLAGS, Page, require_chromium
+from tests.cli.page import FLAGS, PATIENCE, SIZE, Page, require_chromium
 from viewer.cameras import front_camera
 
 GREYS = 25
@@ -211,6 +211,18 @@ def test_two_browsers_look_from_where_they_like(page, bench, chromium):
         other.page.close()
 
 
+def test_a_camera_swings_until_it_is_stopped(page, bench):
+    page.tab("View")
+    before = page.still()
+    page.press("Swing around the head")
+    page.changed(before)
+    page.press("Swing around the head")
+    after = page.still()
+    (browser,) = bench.stage.browsers.values()
+    assert browser.turning is None
+    assert (np.abs(after - before).max(axis=2) > 40).mean() > 0.002
+
+
 def test_a_page_that_comes_back_finds_everything(page, bench):
     page.tab("Face")
     before = page.still()
@@ -256,6 +268,33 @@ def test_a_capture_is_shown_frame_by_frame(page, bench):
     assert (np.abs(page.still() - 5 * (GREYS - 1)).max(axis=2) <= 4).mean() > 0.7
     page.choose("show", "avatar over video")
     page.changed(page.pixels() * 0 + 5 * (GREYS - 1), share=0.05)
+
+
+def test_a_page_outlives_its_server(chromium, tmp_path):
+    from viewer.live.workbench import Workbench, close_server, free_port, open_server
+
+    port = free_port("127.0.0.1", 0)
+    avatar = bench_avatar(load_head(), 500)
+    window = None
+    for _ in range(2):
+        server = open_server("127.0.0.1", port, "avatar3d: me")
+        loading = server.gui.add_markdown("**reading me.avatar …**")
+        if window is None:
+            window = chromium.new_page(viewport=SIZE)
+            window.goto(f"http://127.0.0.1:{port}")
+        window.get_by_text("reading me.avatar").wait_for(timeout=PATIENCE)
+        bench = Workbench(server, avatar, "me", scratch=tmp_path)
+        loading.remove()
+        window.get_by_text("ready", exact=True).wait_for(timeout=PATIENCE)
+        for _ in range(100):
+            if bench.stage.browsers:
+                break
+            window.wait_for_timeout(100)
+        assert len(bench.stage.browsers) == 1
+        bench.close()
+        close_server(server)
+        window.get_by_text("ready", exact=True).wait_for(state="detached", timeout=PATIENCE)
+    window.close()
 
 
 class Microphone:

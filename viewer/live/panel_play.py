@@ -103,6 +103,8 @@ class PlayPanel:
             motion = load_motion(path, self.bench.avatar.head)
         except UserError as error:
             raise UserError(str(error).replace(str(path), name)) from error
+        finally:
+            path.unlink()
         self.title.content = title_of(name, motion)
         self.bench.load(motion, play=True)
 

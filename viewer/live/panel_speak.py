@@ -93,6 +93,8 @@ class SpeakPanel:
     def _perform(self, wish: Wish, title: str) -> None:
         with self.bench.job("working out how to say it"):
             motion = self.performer.speak(wish)
+        if self._last is not None and self._last.audio not in (None, wish.audio):
+            self._last.audio.unlink(missing_ok=True)
         self._last = wish
         self._play.title.content = title_of(title, motion)
         self.bench.load(motion, play=True)
