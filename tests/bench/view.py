@@ -2,8 +2,8 @@
 
     python -m tests.bench.view [--width 800 --height 600] [--seconds 6]
 
-Sent: what arrives at a listener of another process, which draws nothing. Seen: what changes in a headless Chromium on the same machine;
-without a GPU it takes its share of the cores, so that a desktop shows more.
+Sent: what arrives at a listener of another process, which draws nothing. Seen: what a headless
+Chromium on the same machine takes up; without a GPU it takes its share of the cores, so that a desktop shows more.
 """
 
 import argparse
@@ -24,36 +24,32 @@ from recon.bench import bench_avatar, bench_motion
 from tests.cli.page import FLAGS, Page, require_chromium
 from viewer.live.workbench import Workbench, close_server, open_server
 
-KEEP = """
-const given = HTMLCanvasElement.prototype.getContext;
+WATCH = """
+const given = HTMLCanvasElement.prototype.getContext, seen = {times: []};
 HTMLCanvasElement.prototype.getContext = function (kind, options) {
   return given.call(this, kind, kind.startsWith('webgl') ? {...options, preserveDrawingBuffer: true} : options);
 };
-"""
-"""Lets the canvas be read at any time."""
-WATCH = """
-() => {
-  const canvas = [...document.querySelectorAll('canvas')].find(each => each.width > 10), small = document.createElement('canvas');
-  small.width = 48; small.height = 36;
-  const pen = small.getContext('2d', {willReadFrequently: true}), seen = {times: [], frames: 0};
-  window.seen = seen;
-  let last = 0;
-  const look = () => {
-    pen.drawImage(canvas, 0, 0, 48, 36);
-    const data = pen.getImageData(0, 0, 48, 36).data;
-    let sum = 0;
-    for (let i = 0; i < data.length; i++) sum = (31 * sum + data[i]) | 0;
-    seen.frames++;
-    seen.grey = data[4 * (18 * 48 + 24)];
-    if (sum !== last) seen.times.push(Date.now());
-    last = sum;
-    requestAnimationFrame(look);
+window.seen = seen;
+for (const name of ['texImage2D', 'texSubImage2D']) {
+  const upload = WebGL2RenderingContext.prototype[name];
+  WebGL2RenderingContext.prototype[name] = function (...what) {
+    const data = what[what.length - 1];
+    // A picture may be handed over in several calls of one frame.
+    if (data && (data.width > 64 || data.length > 4096) && !seen.now) {
+      seen.times.push(Date.now());
+      seen.now = true;
+      requestAnimationFrame(() => { seen.now = false; });
+    }
+    return upload.apply(this, what);
   };
-  requestAnimationFrame(look);
 }
+const small = new OffscreenCanvas(3, 3).getContext('2d', {willReadFrequently: true});
+seen.grey = () => {
+  small.drawImage([...document.querySelectorAll('canvas')].find(each => each.width > 10), 0, 0, 3, 3);
+  return small.getImageData(1, 1, 1, 1).data[0];
+};
 """
-"""Looks at the canvas after each frame of the browser, and keeps when it had changed."""
-
+"""Keeps when the page hands a picture or splats to its graphics, and lets its canvas be read when asked."""
 
 LISTEN = """
 import json, sys, time
@@ -100,7 +96,7 @@ def behind(page: Page, bench: Workbench) -> float:
     found = []
     while bench.player.position < bench.player.end - 0.2:
         before = time.monotonic()
-        grey = page.page.evaluate("window.seen.grey")
+        grey = page.page.evaluate("window.seen.grey()")
         now = bench.player.position - (time.monotonic() - before) / 2
         found.append((10 * (round(100 * now) - grey)) % 2560)
         page.page.wait_for_timeout(70)
@@ -110,7 +106,7 @@ def behind(page: Page, bench: Workbench) -> float:
 
 
 def rates(page: Page, bench: Workbench, seconds: float) -> dict[str, float]:
-    """Pictures or splats a second while a motion plays: posed, and seen to change in the browser; size and time of the last picture."""
+    """Pictures or splats a second while a motion plays: posed, and taken up by the browser; size and time of the last picture."""
     (browser,) = bench.stage.browsers.values()
     bench.player.set_loop(True)
     bench.player.play()
@@ -128,7 +124,7 @@ def rates(page: Page, bench: Workbench, seconds: float) -> dict[str, float]:
 
 
 def delays(page: Page, presses: int = 20) -> dict[str, float]:
-    """Milliseconds from a key on a slider to other pixels."""
+    """Milliseconds from a key on a slider to the picture or splats that show it, as the browser takes them up."""
     page.tab("Face")
     page.still()
     handle = page.slider("jaw open")
@@ -151,7 +147,7 @@ def apart(page: Page, bench: Workbench) -> dict[str, float]:
     for _ in range(3):
         bench.player.seek(0.0)
         bench.player.play()
-        bench.bench.moved()
+        bench.desk.moved()
         page.page.wait_for_timeout(600)
         for _ in range(8):
             before = time.monotonic()
@@ -159,7 +155,7 @@ def apart(page: Page, bench: Workbench) -> dict[str, float]:
             found.append(1e3 * (bench.player.position - (time.monotonic() - before) / 2 - heard))
             page.page.wait_for_timeout(150)
         bench.player.pause()
-        bench.bench.moved()
+        bench.desk.moved()
     return {"median": float(np.median(found)), "spread": float(np.ptp(np.quantile(found, [0.05, 0.95])))}
 
 
@@ -178,8 +174,7 @@ def measure(count: int, width: int, height: int, seconds: float, chromium) -> di
         bench.stage.draw_by(splats=True)
         found["splats"] = sent(bench, (width, height), seconds)
         bench.stage.draw_by(splats=False)
-        page = Page(chromium, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, KEEP)
-        page.page.evaluate(WATCH)
+        page = Page(chromium, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, WATCH)
         for kind in ("pictures", "splats"):
             bench.stage.draw_by(splats=kind == "splats")
             found[kind] |= rates(page, bench, seconds) | {"slider_ms": delays(page)}

@@ -106,7 +106,7 @@ def test_left_and_right_move_together(page, bench):
     page.unfold("Mouth")
     page.slide("smile left", "End")
     page.page.wait_for_function("[...document.querySelectorAll('[role=slider]')].filter(each => each.ariaValueNow === '1').length === 2")
-    names = bench.bench.avatar.head.expr_names
+    names = bench.desk.avatar.head.expr_names
     assert {names[index]: value for index, value in bench.stage.adjustments.expr.items()} == {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
     assert page.value("smile right") == 1.0
 
@@ -143,7 +143,7 @@ def test_typed_words_are_spoken(page, bench):
 
 def test_scrubbing_moves_picture_and_sound(page, bench):
     sound = np.zeros(16000, np.float32)
-    bench.bench.load(replace(bench.capture.footage.motion, sound=sound, sound_rate=16000))
+    bench.desk.load(replace(bench.capture.footage.motion, sound=sound, sound_rate=16000))
     page.tab("Play")
     bench.capture.free()
     before = page.still()
@@ -175,20 +175,20 @@ def test_a_motion_is_opened_from_the_browser(page, bench, tmp_path):
 
 
 def test_what_is_seen_is_recorded(page, bench, tmp_path):
-    bench.bench.load(replace(bench.capture.footage.motion, sound=np.full(16000, 0.2, np.float32), sound_rate=16000))
+    bench.desk.load(replace(bench.capture.footage.motion, sound=np.full(16000, 0.2, np.float32), sound_rate=16000))
     bench.capture.free()
     page.still()
     page.tab("Record")
     page.choose("height of the film", "256")
     page.press("Record")
     bench.player.play()
-    bench.bench.moved()
+    bench.desk.moved()
     page.page.wait_for_timeout(1500)
     page.press("Stop")
     assert page.save("Save as film (MP4)", tmp_path / "take.mp4").startswith("me-")
     page.ready()
     page.save("Save as motion (.npz)", tmp_path / "take.npz")
-    motion = load_motion(tmp_path / "take.npz", bench.bench.avatar.head)
+    motion = load_motion(tmp_path / "take.npz", bench.desk.avatar.head)
     assert len(motion) >= 25 and motion.sound is not None
     assert np.ptp(motion.neck_pose[:, 1]) > 0.3 and motion.sound.max() == pytest.approx(0.2, abs=1e-3)
     with av.open(str(tmp_path / "take.mp4")) as container:
@@ -238,7 +238,7 @@ def test_a_page_that_comes_back_finds_everything(page, bench):
 
 def test_nothing_is_kept_of_browsers_that_have_gone(page, bench, chromium):
     def kept() -> tuple[int, int, int]:
-        return len(bench.stage.browsers), len(bench.bench._sounds), threading.active_count()
+        return len(bench.stage.browsers), len(bench.desk._sounds), threading.active_count()
 
     Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
     page.page.wait_for_timeout(1500)
@@ -293,7 +293,6 @@ def test_a_page_outlives_its_server(chromium, tmp_path):
         assert len(bench.stage.browsers) == 1
         bench.close()
         close_server(server)
-        window.get_by_text("ready", exact=True).wait_for(state="detached", timeout=PATIENCE)
     window.close()
 
 
@@ -362,7 +361,7 @@ def test_no_loudspeaker_is_said_and_the_browser_sounds_on(page, bench, monkeypat
     page.unfold("Speed and sound")
     page.choose("sound from", "this machine")
     page.page.get_by_text("loudspeaker: this machine has none").wait_for()
-    assert bench.bench.heard_in == "browser"
+    assert bench.desk.heard_in == "browser"
 
 
 def _none(kind: str):

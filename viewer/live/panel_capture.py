@@ -8,7 +8,7 @@ from avatar3d.footage import Footage
 from avatar3d.gaussians import Gaussians
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
-from viewer.live.bench import Bench
+from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
 from viewer.live.tracked_frame import SHOWN, Overlay, frame_at, paint_frame
 
@@ -17,17 +17,17 @@ class CapturePanel:
     """Lays the avatar, its mesh and the landmarks over the frames.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
         footage: the capture.
         play: the panel whose title says what plays.
     """
 
-    def __init__(self, bench: Bench, footage: Footage, play: PlayPanel) -> None:
-        self.bench, self.footage, self._play = bench, footage, play
+    def __init__(self, desk: Desk, footage: Footage, play: PlayPanel) -> None:
+        self.desk, self.footage, self._play = desk, footage, play
         self._motion = footage.motion
         self._workspace = Workspace()
         self.overlay = Overlay()
-        gui = bench.gui
+        gui = desk.gui
         gui.add_markdown(f"**{footage.name}**, {len(footage.motion)} frames at {float(footage.motion.fps):g} a second, through its own camera.")
         self.shown = gui.add_dropdown("show", SHOWN, initial_value=self.overlay.shown)
         self.opacity = gui.add_slider("avatar's opacity", 0.0, 1.0, 0.05, 1.0)
@@ -40,15 +40,15 @@ class CapturePanel:
         self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))
         self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
         self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
-        self.frame.on_update(bench.guarded(self._go))
-        self.step.on_click(bench.guarded(self._step))
-        self.load.on_click(bench.guarded(lambda _: self.begin(play=True)))
-        bench.on_load.append(self._loaded)
+        self.frame.on_update(desk.guarded(self._go))
+        self.step.on_click(desk.guarded(self._step))
+        self.load.on_click(desk.guarded(lambda _: self.begin(play=True)))
+        desk.on_load.append(self._loaded)
 
     def begin(self, *, play: bool = False) -> None:
         """Load the tracked motion, and show it over its frames."""
         self._play.title.content = title_of(self.footage.name, self._motion)
-        self.bench.load(self._motion, play=play)
+        self.desk.load(self._motion, play=play)
         if self.shown.value == SHOWN[-1]:
             self.shown.value = SHOWN[0]
         self._show()
@@ -59,9 +59,9 @@ class CapturePanel:
 
     def follow(self) -> None:
         """Show which frame is seen."""
-        if self.bench.player.motion is not self._motion:
+        if self.desk.player.motion is not self._motion:
             return
-        index = frame_at(self.footage, self.bench.player.position)
+        index = frame_at(self.footage, self.desk.player.position)
         if self.frame.value != index:
             self.frame.value = index
 
@@ -72,26 +72,26 @@ class CapturePanel:
 
     def _show(self, **changes) -> None:
         self.overlay = replace(self.overlay, **changes)
-        stage = self.bench.stage
+        stage = self.desk.stage
         free = self.overlay.shown == SHOWN[-1]
         stage.painter = None if free else self._paint
         stage.refresh()
 
     def _paint(self, position: float, frame: Motion, gaussians: Gaussians) -> np.ndarray:
         index = frame_at(self.footage, position)
-        stage = self.bench.stage
+        stage = self.desk.stage
         return paint_frame(self.footage, index, self.overlay, stage.avatar, frame, gaussians, self._workspace, stage.threads)
 
     def _go(self, event) -> None:
         if event.client is not None:
-            if self.bench.player.motion is not self._motion:
+            if self.desk.player.motion is not self._motion:
                 self.begin()
-            self.bench.player.pause()
-            self.bench.player.seek(self.frame.value / float(self.footage.motion.fps))
-            self.bench.moved()
+            self.desk.player.pause()
+            self.desk.player.seek(self.frame.value / float(self.footage.motion.fps))
+            self.desk.moved()
 
     def _step(self, _) -> None:
-        if self.bench.player.motion is not self._motion:
+        if self.desk.player.motion is not self._motion:
             self.begin()
-        self.bench.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
-        self.bench.moved()
+        self.desk.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
+        self.desk.moved()

@@ -4,7 +4,7 @@ import math
 
 import viser
 
-from viewer.live.bench import Bench
+from viewer.live.desk import Desk
 from viewer.live.expressions import Entry, grouped, readable
 
 MODES = 12
@@ -15,15 +15,15 @@ class FacePanel:
     """Expressions by name, jaw, gaze, head, identity; all of it is added to what plays.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.gui, self.stage = bench, bench.gui, bench.stage
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.gui, self.stage = desk, desk.gui, desk.stage
         self._sliders: dict[int, viser.GuiSliderHandle] = {}
         self._partners: dict[int, int] = {}
         self._all: list[viser.GuiInputHandle] = []
-        head = bench.avatar.head
+        head = desk.avatar.head
         self.gui.add_markdown("Sliders are added to what plays.")
         self.reset = self.gui.add_button("Everything back to rest", icon=viser.Icon.REFRESH)
         self.linked = self.gui.add_checkbox("left and right together", True)
@@ -39,7 +39,7 @@ class FacePanel:
                 self.lids = [self._slider(f"close {side}", -0.5, 1.5, self._set_lids) for side in ("left", "right")]
         with self.gui.add_folder("Identity", expand_by_default=False):
             self.modes = [self._slider(f"mode {mode + 1}", -3.0, 3.0, self._set_shape) for mode in range(min(MODES, head.num_shape))]
-        self.reset.on_click(bench.guarded(self._rest))
+        self.reset.on_click(desk.guarded(self._rest))
         self.within.on_update(lambda _: self.stage.adjust(within=self.within.value))
 
     def _slider(self, label: str, low: float, high: float, changed) -> viser.GuiSliderHandle:

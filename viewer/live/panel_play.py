@@ -4,7 +4,7 @@ import viser
 
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion, load_motion
-from viewer.live.bench import HEARD_IN, Bench
+from viewer.live.desk import HEARD_IN, Desk
 from viewer.live.loudspeaker import sounddevice
 from viewer.live.player import SPEEDS
 from viewer.live.uploads import kept_upload
@@ -17,21 +17,21 @@ class PlayPanel:
     """Its controls follow the player.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
         title: of what is loaded first.
     """
 
-    def __init__(self, bench: Bench, title: str) -> None:
-        self.bench = bench
-        gui, guarded = bench.gui, bench.guarded
+    def __init__(self, desk: Desk, title: str) -> None:
+        self.desk = desk
+        gui, guarded = desk.gui, desk.guarded
         self.title = gui.add_markdown(title)
         self.play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
-        self.scrubber = gui.add_slider("time, s", 0.0, max(bench.player.end, 0.01), 0.01, 0.0)
+        self.scrubber = gui.add_slider("time, s", 0.0, max(desk.player.end, 0.01), 0.01, 0.0)
         self.step = gui.add_button_group("go to", ("first", "−1", "+1", "last"))
         with gui.add_folder("Speed and sound", expand_by_default=False):
             self.speed = gui.add_dropdown("speed", tuple(f"{speed:g}" for speed in SPEEDS), initial_value="1")
             self.loop = gui.add_checkbox("again and again", False)
-            self.heard = gui.add_dropdown("sound from", HEARD_IN, initial_value=bench.heard_in)
+            self.heard = gui.add_dropdown("sound from", HEARD_IN, initial_value=desk.heard_in)
         self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
         self.play.on_click(guarded(self._toggle))
         self.scrubber.on_update(guarded(self._scrub))
@@ -40,11 +40,11 @@ class PlayPanel:
         self.loop.on_update(guarded(self._set_loop))
         self.heard.on_update(guarded(self._hear))
         self.upload.on_upload(guarded(self._open))
-        bench.on_load.append(self._loaded)
+        desk.on_load.append(self._loaded)
 
     def follow(self) -> None:
         """Show where the player is; called a few times a second."""
-        player = self.bench.player
+        player = self.desk.player
         playing = player.playing
         label = "Pause" if playing else "Play"
         if self.play.label != label:
@@ -58,55 +58,55 @@ class PlayPanel:
         self.scrubber.value = 0.0
 
     def _toggle(self, _) -> None:
-        player = self.bench.player
+        player = self.desk.player
         (player.pause if player.playing else player.play)()
-        self.bench.moved()
+        self.desk.moved()
         self.follow()
 
     def _scrub(self, event) -> None:
         # What the panel itself writes into the scrubber has no client.
         if event.client is not None:
-            self.bench.player.seek(self.scrubber.value)
-            self.bench.moved()
+            self.desk.player.seek(self.scrubber.value)
+            self.desk.moved()
 
     def _step(self, _) -> None:
-        player = self.bench.player
+        player = self.desk.player
         if self.step.value in ("first", "last"):
             player.seek(0.0 if self.step.value == "first" else player.end)
         else:
             player.step(-1 if self.step.value == "−1" else 1)
-        self.bench.moved()
+        self.desk.moved()
         self.follow()
 
     def _set_speed(self, _) -> None:
-        self.bench.player.set_speed(float(self.speed.value))
-        self.bench.moved()
+        self.desk.player.set_speed(float(self.speed.value))
+        self.desk.moved()
 
     def _set_loop(self, _) -> None:
-        self.bench.player.set_loop(self.loop.value)
-        self.bench.moved()
+        self.desk.player.set_loop(self.loop.value)
+        self.desk.moved()
 
     def _hear(self, event) -> None:
         if self.heard.value == HEARD_IN[1]:
             try:
                 sounddevice()
             except UserError:
-                self.heard.value = self.bench.heard_in
+                self.heard.value = self.desk.heard_in
                 raise
-        self.bench.heard_in = self.heard.value
-        self.bench.moved()
+        self.desk.heard_in = self.heard.value
+        self.desk.moved()
 
     def _open(self, event) -> None:
-        path = kept_upload(self.upload.value, self.bench.scratch, (".npz",))
+        path = kept_upload(self.upload.value, self.desk.scratch, (".npz",))
         name = self.upload.value.name
         try:
-            motion = load_motion(path, self.bench.avatar.head)
+            motion = load_motion(path, self.desk.avatar.head)
         except UserError as error:
             raise UserError(str(error).replace(str(path), name)) from error
         finally:
             path.unlink()
         self.title.content = title_of(name, motion)
-        self.bench.load(motion, play=True)
+        self.desk.load(motion, play=True)
 
 
 def title_of(name: str, motion: Motion) -> str:

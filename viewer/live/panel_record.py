@@ -8,7 +8,7 @@ import viser
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion, save_motion
 from viewer.cameras import front_camera
-from viewer.live.bench import Bench
+from viewer.live.desk import Desk
 from viewer.live.take import LONGEST, Moment, film_take, motion_of_take
 
 _HEIGHTS = ("256", "512", "720", "1080")
@@ -18,11 +18,11 @@ class RecordPanel:
     """Records from the browser whose button was pressed.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, gui = bench, bench.gui
+    def __init__(self, desk: Desk) -> None:
+        self.desk, gui = desk, desk.gui
         gui.add_markdown("Records what this browser sees: pose, camera, light and sound. The film is drawn afterwards, exactly and in step.")
         self.record = gui.add_button("Record", icon=viser.Icon.PLAYER_RECORD, color="red")
         self.length = gui.add_markdown("nothing recorded yet")
@@ -33,14 +33,14 @@ class RecordPanel:
         self._client: int | None = None
         self._lock = threading.Lock()
         self._takes = 0
-        self.record.on_click(bench.guarded(self._toggle))
-        self.film.on_click(bench.guarded(self._save_film))
-        self.motion.on_click(bench.guarded(self._save_motion))
+        self.record.on_click(desk.guarded(self._toggle))
+        self.film.on_click(desk.guarded(self._save_film))
+        self.motion.on_click(desk.guarded(self._save_motion))
 
     @property
     def recording(self) -> bool:
         """Whether moments are being kept."""
-        return self._keep in self.bench.stage.onlookers
+        return self._keep in self.desk.stage.onlookers
 
     def follow(self) -> None:
         """Say how long the take is."""
@@ -62,17 +62,17 @@ class RecordPanel:
         self._takes += 1
         self.record.label, self.record.icon = "Stop", viser.Icon.PLAYER_STOP
         self.film.disabled = self.motion.disabled = True
-        self.bench.stage.onlookers.append(self._keep)
-        self.bench.stage.wake()
+        self.desk.stage.onlookers.append(self._keep)
+        self.desk.stage.wake()
 
     def _stop(self) -> None:
-        self.bench.stage.onlookers.remove(self._keep)
+        self.desk.stage.onlookers.remove(self._keep)
         self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
         self.film.disabled = self.motion.disabled = False
         self.follow()
 
     def _keep(self, position: float, frame: Motion) -> None:
-        stage, player = self.bench.stage, self.bench.player
+        stage, player = self.desk.stage, self.desk.player
         browser = stage.browsers.get(-1 if self._client is None else self._client)
         camera = None if browser is None else browser.camera()
         speed = player.speed if player.playing and stage.live is None else 0.0
@@ -82,8 +82,8 @@ class RecordPanel:
     def _save_film(self, event) -> None:
         moments = list(self._moments)
         motion = motion_of_take(moments)
-        path = self.bench.scratch / f"{self._name()}.mp4"
-        with self.bench.job("drawing the film") as told:
+        path = self.desk.scratch / f"{self._name()}.mp4"
+        with self.desk.job("drawing the film") as told:
             height = int(self.height.value)
             last = 0.0
 
@@ -93,17 +93,17 @@ class RecordPanel:
                     last = time.monotonic()
                     told(f"{done} of {total} frames")
 
-            fallback, threads = front_camera(self.bench.avatar, height), self.bench.stage.threads
+            fallback, threads = front_camera(self.desk.avatar, height), self.desk.stage.threads
             film_take(moments, motion, path, height=height, fallback=fallback, threads=threads, progress=progress)
         self._hand_out(event, path)
 
     def _save_motion(self, event) -> None:
-        path = self.bench.scratch / f"{self._name()}.npz"
+        path = self.desk.scratch / f"{self._name()}.npz"
         save_motion(motion_of_take(list(self._moments)), path)
         self._hand_out(event, path)
 
     def _name(self) -> str:
-        return f"{self.bench.name}-{self._takes}"
+        return f"{self.desk.name}-{self._takes}"
 
     def _hand_out(self, event, path) -> None:
         if event.client is None:

@@ -7,7 +7,7 @@ import viser
 
 from avatar3d.errors import UserError
 from avatar3d.performer import Performer, Wish
-from viewer.live.bench import Bench
+from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
 from viewer.live.uploads import kept_upload
 
@@ -21,18 +21,18 @@ class SpeakPanel:
     """Asks a performer for motions, and plays them.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
         performer: who makes them.
         play: the panel whose title says what plays.
     """
 
-    def __init__(self, bench: Bench, performer: Performer, play: PlayPanel) -> None:
-        self.bench, self.performer, self._play = bench, performer, play
+    def __init__(self, desk: Desk, performer: Performer, play: PlayPanel) -> None:
+        self.desk, self.performer, self._play = desk, performer, play
         self._style: Path | None = None
         self._last: Wish | None = None
         self._stop = threading.Event()
         self._listening = False
-        gui, guarded = bench.gui, bench.guarded
+        gui, guarded = desk.gui, desk.guarded
         self.text = gui.add_text("words", "Hello, nice to meet you.", multiline=True, hint="[pause 0.5], [happy 0.7] and [neutral] are heeded.")
         voices = performer.voices
         self.voice = gui.add_dropdown("voice", voices or ("none",), initial_value=(voices or ("none",))[0], disabled=not voices)
@@ -82,7 +82,7 @@ class SpeakPanel:
 
     def _speak_sound(self, _) -> None:
         upload = self.sound.value
-        self._perform(self.wish(audio=kept_upload(upload, self.bench.scratch, SOUNDS)), upload.name)
+        self._perform(self.wish(audio=kept_upload(upload, self.desk.scratch, SOUNDS)), upload.name)
 
     def _once_more(self, event) -> None:
         if self._last is None:
@@ -91,37 +91,37 @@ class SpeakPanel:
         self._perform(self.wish(text=self._last.text, audio=self._last.audio), f"the same, seed {self.seed.value}")
 
     def _perform(self, wish: Wish, title: str) -> None:
-        with self.bench.job("working out how to say it"):
+        with self.desk.job("working out how to say it"):
             motion = self.performer.speak(wish)
         if self._last is not None and self._last.audio not in (None, wish.audio):
             self._last.audio.unlink(missing_ok=True)
         self._last = wish
         self._play.title.content = title_of(title, motion)
-        self.bench.load(motion, play=True)
+        self.desk.load(motion, play=True)
 
     def _listen(self, _) -> None:
         if self._listening:
             self._stop.set()
             return
         self._stop.clear()
-        with self.bench.job("getting ready to listen") as told:
+        with self.desk.job("getting ready to listen") as told:
             try:
                 self._listening = True
                 self.listen.label = "Stop listening"
                 told("speak when the head moves")
-                self.bench.player.pause()
-                self.bench.moved()
-                motion = self.performer.listen(self.wish(), self._stop, self.bench.stage.show_live)
+                self.desk.player.pause()
+                self.desk.moved()
+                motion = self.performer.listen(self.wish(), self._stop, self.desk.stage.show_live)
             finally:
                 self._listening = False
                 self.listen.label = "Follow the microphone of this machine"
-                self.bench.stage.show_live(None)
+                self.desk.stage.show_live(None)
         self._play.title.content = title_of("what the microphone heard", motion)
-        self.bench.load(motion)
+        self.desk.load(motion)
 
     def _take_manner(self, _) -> None:
         upload = self.manner.value
-        self._style = kept_upload(upload, self.bench.scratch, MANNERS)
+        self._style = kept_upload(upload, self.desk.scratch, MANNERS)
         self.manner_of.content = f"manner of {upload.name}"
 
     def _drop_manner(self, _) -> None:

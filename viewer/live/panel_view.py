@@ -4,7 +4,7 @@ import time
 
 import viser
 
-from viewer.live.bench import Bench
+from viewer.live.desk import Desk
 from viewer.live.eyes import PRESETS, preset_eye
 
 DRAWN = ("pictures (exact)", "splats (by the browser)")
@@ -15,12 +15,12 @@ class ViewPanel:
     """Drawing, camera, light, background.
 
     Args:
-        bench: the workbench.
+        desk: of the workbench.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.stage = bench, bench.stage
-        gui, guarded = bench.gui, bench.guarded
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.stage = desk, desk.stage
+        gui, guarded = desk.gui, desk.guarded
         self.drawn = gui.add_dropdown(
             "drawn as", DRAWN, initial_value=DRAWN[0],
             hint="Pictures are drawn here, exactly, and sent; splats are drawn by the browser, more smoothly on a machine with a GPU.",
@@ -69,7 +69,7 @@ class ViewPanel:
         browser = self.stage.browsers.get(event.client_id)
         if browser is not None:
             browser.turning = None
-            browser.look_from(preset_eye(self.bench.avatar, event.target.value))
+            browser.look_from(preset_eye(self.desk.avatar, event.target.value))
 
     def _orbit(self, event) -> None:
         browser = self.stage.browsers.get(event.client_id)

@@ -106,7 +106,7 @@ class Workbench:
         footage: "Footage | None" = None,
         scratch: Path = Path(),
     ) -> None:
-        from viewer.live.bench import Bench
+        from viewer.live.desk import Desk
         from viewer.live.eyes import front_eye
         from viewer.live.panel_capture import CapturePanel
         from viewer.live.panel_face import FacePanel
@@ -121,23 +121,23 @@ class Workbench:
         title = "Nothing plays: open a motion here, or let it speak." if motion is None else title_of(*motion)
         player = Player(rest if motion is None else motion[1])
         self.server, self.player, self.stage = server, player, Stage(server, avatar, player)
-        self.bench = Bench(server, self.stage, avatar, name, scratch)
+        self.desk = Desk(server, self.stage, avatar, name, scratch)
         tabs = server.gui.add_tab_group()
         with tabs.add_tab("Play"):
-            self.play = PlayPanel(self.bench, title)
+            self.play = PlayPanel(self.desk, title)
         with tabs.add_tab("Face"):
-            self.face = FacePanel(self.bench)
+            self.face = FacePanel(self.desk)
         self.speak = self.capture = None
         if performer is not None:
             with tabs.add_tab("Speak"):
-                self.speak = SpeakPanel(self.bench, performer, self.play)
+                self.speak = SpeakPanel(self.desk, performer, self.play)
         with tabs.add_tab("View"):
-            self.view = ViewPanel(self.bench)
+            self.view = ViewPanel(self.desk)
         with tabs.add_tab("Record"):
-            self.record = RecordPanel(self.bench)
+            self.record = RecordPanel(self.desk)
         if footage is not None:
             with tabs.add_tab("Capture"):
-                self.capture = CapturePanel(self.bench, footage, self.play)
+                self.capture = CapturePanel(self.desk, footage, self.play)
             if motion is None:
                 self.capture.begin()
             else:
@@ -148,16 +148,16 @@ class Workbench:
         # Who came while the avatar was being read has been looking from elsewhere; who comes back keeps their camera.
         self._early = set(server.get_clients())
         server.on_client_connect(self._come)
-        server.on_client_disconnect(self.bench.dismiss)
-        self.bench.say("ready")
+        server.on_client_disconnect(self.desk.dismiss)
+        self.desk.say("ready")
         self.stage.start()
 
     def _come(self, client: "viser.ClientHandle") -> None:
         from viewer.live.eyes import front_eye
 
-        browser = self.bench.welcome(client)
+        browser = self.desk.welcome(client)
         if client.client_id in self._early:
-            browser.look_from(front_eye(self.bench.avatar))
+            browser.look_from(front_eye(self.desk.avatar))
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Keep the panels up to date until Ctrl-C, or until `until` says so."""
@@ -172,16 +172,16 @@ class Workbench:
             if now - seen >= 1.0:
                 seen = now
                 self.view.follow()
-            if now - beat >= _BEAT and self.bench.player.playing:
+            if now - beat >= _BEAT and self.desk.player.playing:
                 beat = now
-                self.bench.conduct()
+                self.desk.conduct()
 
     def close(self) -> None:
         """Stop showing, listening and sounding; the server is whoever's opened it."""
         if self.speak is not None:
             self.speak.close()
         self.stage.stop()
-        self.bench.speaker.stop()
+        self.desk.speaker.stop()
 
 
 def warm_up(avatar: "Avatar") -> None:

@@ -97,7 +97,7 @@ def test_browsers_may_come_and_go(bench):
 
     def settled(count: int) -> bool:
         for _ in range(100):
-            if len(bench.stage.browsers) == len(bench.bench._sounds) == count:
+            if len(bench.stage.browsers) == len(bench.desk._sounds) == count:
                 return True
             time.sleep(0.1)
         return False
@@ -117,7 +117,7 @@ def test_the_sound_of_another_motion_is_sent(bench, socket):
 
     arrived(socket, "ReplayDoneMessage")
     motion: Motion = replace(tiny_motion(bench.stage.avatar.head, 25), sound=np.zeros(1600, np.float32), sound_rate=1600)
-    bench.bench.load(motion)
+    bench.desk.load(motion)
     contents = []
     for message in messages(socket, 20.0):
         content = message.get("updates", message.get("props", {})).get("content", "")

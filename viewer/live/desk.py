@@ -21,7 +21,7 @@ HEARD_IN = ("browser", "this machine", "nowhere")
 """Where the sound may come from."""
 
 
-class Bench:
+class Desk:
     """The workbench's parts, as its panels reach them.
 
     Args:
@@ -124,17 +124,17 @@ class Bench:
 class Job:
     """A context in which a long job runs; what it does is said at the top of the panel."""
 
-    def __init__(self, bench: Bench, doing: str) -> None:
-        self._bench, self._doing = bench, doing
+    def __init__(self, desk: Desk, doing: str) -> None:
+        self._desk, self._doing = desk, doing
 
     def __enter__(self) -> Callable[[str], None]:
-        if not self._bench.busy.acquire(blocking=False):
-            raise UserError(f"{self._bench.doing} still; wait for it to end")
-        self._bench.doing = self._doing
-        self._bench.say(f"**{self._doing} …**")
-        return lambda more: self._bench.say(f"**{self._doing} …** {more}")
+        if not self._desk.busy.acquire(blocking=False):
+            raise UserError(f"{self._desk.doing} still; wait for it to end")
+        self._desk.doing = self._doing
+        self._desk.say(f"**{self._doing} …**")
+        return lambda more: self._desk.say(f"**{self._doing} …** {more}")
 
     def __exit__(self, *_: object) -> None:
-        self._bench.doing = ""
-        self._bench.busy.release()
-        self._bench.say("ready")
+        self._desk.doing = ""
+        self._desk.busy.release()
+        self._desk.say("ready")
