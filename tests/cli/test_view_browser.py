@@ -141,6 +141,21 @@ def test_typed_words_are_spoken(page, bench):
     bench.play.loop.value = False
 
 
+def test_a_sound_file_is_spoken_and_no_sound_is_refused(page, bench, spoken, tmp_path):
+    page.tab("Speak")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Speak a sound file")
+    chooser.value.set_files(spoken)
+    page.sounding()
+    assert bench.player.motion.sound is not None and np.ptp(bench.player.motion.jaw_pose[:, 0]) > 0.02
+    (tmp_path / "noise.wav").write_bytes(b"no sound at all")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Speak a sound file")
+    chooser.value.set_files(tmp_path / "noise.wav")
+    page.page.get_by_text("noise.wav: is not a sound file").wait_for()
+    page.ready()
+
+
 def test_scrubbing_moves_picture_and_sound(page, bench):
     sound = np.zeros(16000, np.float32)
     bench.desk.load(replace(bench.capture.footage.motion, sound=sound, sound_rate=16000))

@@ -67,20 +67,21 @@ _ASKING = "margin:0.5em 1em;padding:0.4em 0.6em;background:#fff3cd;color:#664d03
 
 
 def conductor_html(name: str, position: float, playing: bool, speed: float, loop: bool, count: int) -> str:
-    """HTML that brings the audio element `name` to `position` seconds; `count` makes it another text each time.
+    """HTML that brings the audio element `name` to `position` seconds, negative ones a while later; `count` makes it another text each time.
 
     A sound that is put right while it plays comes late again by what its browser takes to begin: it is set so much ahead (`lead`).
     """
     asks = f"document.getElementById('{name}-asks')"
-    script = f"const a=document.getElementById('{name}');if(a){{a.playbackRate={speed:.3f};a.loop={str(loop).lower()};const t={position:.4f};"
+    script = f"clearTimeout(window.soon);const a=document.getElementById('{name}');if(a){{a.playbackRate={speed:.3f};a.loop={str(loop).lower()};"
     if playing:
         script += (
-            f"let d=t-a.currentTime;if(a.loop)d-=a.duration*Math.round(d/a.duration);const off=Math.abs(d)>{OFF};"
-            f"if(a.paused){{if(off||!a.ended){{a.currentTime=t;a.play().then(()=>{{{asks}.hidden=true}},()=>{{{asks}.hidden=false}})}}}}"
-            f"else if(off){{window.lead=Math.min(Math.max((window.lead||0)+d,0),{FURTHEST});a.currentTime=t+window.lead}}"
+            f"const t={position:.4f};let d=t-a.currentTime;if(a.loop)d-=a.duration*Math.round(d/a.duration);const off=Math.abs(d)>{OFF};"
+            f"if(a.paused){{if(off||!a.ended){{a.currentTime=Math.max(t,0);window.soon=setTimeout(()=>a.play().then("
+            f"()=>{{{asks}.hidden=true}},()=>{{{asks}.hidden=false}}),Math.max(-t/a.playbackRate,0)*1000)}}}}"
+            f"else if(off){{window.lead=Math.min(Math.max((window.lead||0)+d,0),{FURTHEST});a.currentTime=Math.max(t+window.lead,0)}}"
         )
     else:
-        script += "a.pause();a.currentTime=t"
+        script += f"a.pause();a.currentTime={max(position, 0.0):.4f}"
     return f'<img src="data:," alt="" style="display:none" onerror="{script}}}/*{count}*/">'
 
 

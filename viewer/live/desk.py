@@ -16,9 +16,13 @@ from viewer.live.browser_sound import BrowserSound
 from viewer.live.loudspeaker import Loudspeaker
 from viewer.live.player import Player
 from viewer.live.stage import Stage
+from viewer.live.uploads import kept_upload
 
 HEARD_IN = ("browser", "this machine", "nowhere")
 """Where the sound may come from."""
+
+DELAY = 0.05
+"""Seconds that a picture is usually under way longer than sound."""
 
 
 class Desk:
@@ -38,8 +42,11 @@ class Desk:
         self.status = server.gui.add_markdown("", order=-3.0)
         self.speaker = Loudspeaker()
         self.heard_in = HEARD_IN[0]
+        self.delay = DELAY
+        """Seconds by which the browsers' sound comes after the player."""
         self.on_load: list[Callable[[Motion], None]] = []
         """Told of another motion."""
+        self._uploads: dict[Path, str] = {}
         self._sounds: dict[int, BrowserSound] = {}
         self.busy, self.doing = threading.Lock(), ""
         """Held by the job that runs, and what it does."""
@@ -63,12 +70,26 @@ class Desk:
             try:
                 work(event)
             except UserError as error:
-                self.tell(event.client, "This cannot be done", str(error))
+                line = str(error)
+                for path, name in self._uploads.items():
+                    line = line.replace(str(path), name)
+                self.tell(event.client, "This cannot be done", line)
             except Exception as error:
                 traceback.print_exc()
                 self.tell(event.client, "Something went wrong", f"{type(error).__name__}: {error}")
 
         return run
+
+    def keep(self, upload: Any, suffixes: tuple[str, ...]) -> Path:
+        """The file of an upload button's value; errors about it call it by its own name. Raises UserError as `kept_upload`."""
+        path = kept_upload(upload, self.scratch, suffixes)
+        self._uploads[path] = upload.name
+        return path
+
+    def drop(self, path: Path | None) -> None:
+        """An uploaded file is not needed any more."""
+        if path is not None and self._uploads.pop(path, None) is not None:
+            path.unlink(missing_ok=True)
 
     def job(self, doing: str) -> "Job":
         """A long job: one at a time, and the panel says which. Raises UserError while another one runs."""
@@ -102,7 +123,8 @@ class Desk:
         with self._lock:
             for sound in self._sounds.values():
                 heard = self.player.playing and self.heard_in == HEARD_IN[0]
-                sound.conduct(self.player.position, heard, self.player.speed, self.player.loop)
+                late = self.delay * self.player.speed if heard else 0.0
+                sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
 
     def welcome(self, client: viser.ClientHandle) -> Browser:
         """A browser has come: give it a picture and a sound of its own."""

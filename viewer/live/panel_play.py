@@ -7,7 +7,6 @@ from avatar3d.motion import Motion, load_motion
 from viewer.live.desk import HEARD_IN, Desk
 from viewer.live.loudspeaker import sounddevice
 from viewer.live.player import SPEEDS
-from viewer.live.uploads import kept_upload
 
 STEPS = 1000
 """Places of the scrubber."""
@@ -32,6 +31,7 @@ class PlayPanel:
             self.speed = gui.add_dropdown("speed", tuple(f"{speed:g}" for speed in SPEEDS), initial_value="1")
             self.loop = gui.add_checkbox("again and again", False)
             self.heard = gui.add_dropdown("sound from", HEARD_IN, initial_value=desk.heard_in)
+            self.delay = gui.add_slider("sound later, s", 0.0, 0.5, 0.01, desk.delay, hint="Until lips and sound go together in this browser.")
         self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
         self.play.on_click(guarded(self._toggle))
         self.scrubber.on_update(guarded(self._scrub))
@@ -39,6 +39,7 @@ class PlayPanel:
         self.speed.on_update(guarded(self._set_speed))
         self.loop.on_update(guarded(self._set_loop))
         self.heard.on_update(guarded(self._hear))
+        self.delay.on_update(guarded(self._set_delay))
         self.upload.on_upload(guarded(self._open))
         desk.on_load.append(self._loaded)
 
@@ -96,15 +97,14 @@ class PlayPanel:
         self.desk.heard_in = self.heard.value
         self.desk.moved()
 
-    def _open(self, event) -> None:
-        path = kept_upload(self.upload.value, self.desk.scratch, (".npz",))
-        name = self.upload.value.name
-        try:
-            motion = load_motion(path, self.desk.avatar.head)
-        except UserError as error:
-            raise UserError(str(error).replace(str(path), name)) from error
-        finally:
-            path.unlink()
+    def _set_delay(self, _) -> None:
+        self.desk.delay = float(self.delay.value)
+        self.desk.moved()
+
+    def _open(self, _) -> None:
+        path, name = self.desk.keep(self.upload.value, (".npz",)), self.upload.value.name
+        motion = load_motion(path, self.desk.avatar.head)
+        self.desk.drop(path)
         self.title.content = title_of(name, motion)
         self.desk.load(motion, play=True)
 

@@ -9,7 +9,6 @@ from avatar3d.errors import UserError
 from avatar3d.performer import Performer, Wish
 from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
-from viewer.live.uploads import kept_upload
 
 SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".webm", ".mp4", ".mov", ".mkv")
 MANNERS = (".npz", ".mp4", ".mov", ".mkv", ".webm")
@@ -82,7 +81,7 @@ class SpeakPanel:
 
     def _speak_sound(self, _) -> None:
         upload = self.sound.value
-        self._perform(self.wish(audio=kept_upload(upload, self.desk.scratch, SOUNDS)), upload.name)
+        self._perform(self.wish(audio=self.desk.keep(upload, SOUNDS)), upload.name)
 
     def _once_more(self, event) -> None:
         if self._last is None:
@@ -93,8 +92,8 @@ class SpeakPanel:
     def _perform(self, wish: Wish, title: str) -> None:
         with self.desk.job("working out how to say it"):
             motion = self.performer.speak(wish)
-        if self._last is not None and self._last.audio not in (None, wish.audio):
-            self._last.audio.unlink(missing_ok=True)
+        if self._last is not None and self._last.audio != wish.audio:
+            self.desk.drop(self._last.audio)
         self._last = wish
         self._play.title.content = title_of(title, motion)
         self.desk.load(motion, play=True)
@@ -121,7 +120,7 @@ class SpeakPanel:
 
     def _take_manner(self, _) -> None:
         upload = self.manner.value
-        self._style = kept_upload(upload, self.desk.scratch, MANNERS)
+        self._style = self.desk.keep(upload, MANNERS)
         self.manner_of.content = f"manner of {upload.name}"
 
     def _drop_manner(self, _) -> None:
