@@ -1,5 +1,6 @@
 """The panel that records what is seen, and hands it out as a film or as a motion."""
 
+import contextlib
 import threading
 import time
 
@@ -66,7 +67,9 @@ class RecordPanel:
         self.desk.stage.wake()
 
     def _stop(self) -> None:
-        self.desk.stage.onlookers.remove(self._keep)
+        # The longest take and a click may end it at the same time.
+        with contextlib.suppress(ValueError):
+            self.desk.stage.onlookers.remove(self._keep)
         self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
         self.film.disabled = self.motion.disabled = False
         self.follow()
