@@ -100,6 +100,14 @@ class Page:
             time.sleep(0.3)
         raise AssertionError("the picture does not change")
 
+    def shows(self, picture: np.ndarray) -> None:
+        """Wait until it looks like an earlier look at it."""
+        for _ in range(100):
+            if alike(self.pixels(), picture):
+                return
+            time.sleep(0.3)
+        raise AssertionError("the picture is another one")
+
     def sound(self) -> dict:
         """State of the page's audio element."""
         return self.page.evaluate(
