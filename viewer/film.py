@@ -99,11 +99,8 @@ def film_together(
 
     count = max(int(lead.duration * fps), 1)
     first = picture(0)
-    subjects = [avatar.metadata.get("subject") or "a captured person" for avatar, _, _ in performers]
-    consents = [avatar.metadata.get("consent") or "not recorded" for avatar, _, _ in performers]
-    comment = f"{SYNTHETIC} Subject: {', '.join(subjects)}. Consent: {', '.join(consents)}."
+    title, comment = title_and_comment([avatar for avatar, _, _ in performers])
     height, width = first.shape[:2]
-    title = f"avatar3d: {', '.join(subjects)}"
     writer = VideoWriter(path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=title, comment=comment)
     # One frame is encoded while the next is drawn.
     with writer as video, ThreadPoolExecutor(1) as pool:
@@ -116,3 +113,10 @@ def film_together(
         pending.result()
         progress(count, count)
     return count
+
+
+def title_and_comment(avatars: Sequence[Avatar]) -> tuple[str, str]:
+    """What a film of these avatars says of itself in its metadata: that it is synthetic, of whom, and with what consent."""
+    subjects = ", ".join(avatar.metadata.get("subject") or "a captured person" for avatar in avatars)
+    consents = ", ".join(avatar.metadata.get("consent") or "not recorded" for avatar in avatars)
+    return f"avatar3d: {subjects}", f"{SYNTHETIC} Subject: {subjects}. Consent: {consents}."

@@ -1,12 +1,13 @@
 """drive --live: an avatar follows sound as it comes in."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.cli.common import note, open_driver, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from avatar3d.cli.talk import Talking
     from avatar3d.motion import Motion
     from driver.live import LiveReport
-    from driver.sources import Source
+    from driver.stream import Stream
 
 _TOLD_EVERY = 25
 """Frames between two lines of progress."""
@@ -40,11 +41,28 @@ def check_live(options: "Talking", directing: "Directing") -> None:
         raise UserError("--mode idle: hears nothing, and --live has only sound to offer; leave one of them out")
 
 
-def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
-    """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
+@dataclass(frozen=True, eq=False)
+class LiveStream:
+    """A driver that is ready to hear."""
+
+    person: "Avatar"
+    stream: "Stream"
+    own: bool
+    meant: "np.ndarray"
+    """[E] what was asked for beyond what was filmed (`Avatar.admit`)."""
+
+    def motion(self, frames: "np.ndarray", sound: "np.ndarray", rate: int) -> "Motion":
+        """Frames [T, NUM_CHANNELS] as a motion of the person with its sound [samples]."""
+        from driver.sample import motion_of
+
+        return self.person.admit(motion_of(frames, self.person.head, self.person.shape.numpy(), sound, rate), self.own, self.meant)
+
+
+def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "Directing") -> LiveStream:
+    """The driver of an avatar, directed and warm: its first windows are slow, and are made before anybody speaks.
 
     Raises:
-        UserError: the source cannot be used or fails; what was made until then is written.
+        UserError: the avatar's head or driver cannot do it live.
     """
     import numpy as np
     import torch
@@ -56,12 +74,9 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     from driver.features import RATE
     from driver.finish import Finish
     from driver.lips import lips_of
-    from driver.live import perform_live
     from driver.manner import mood_face
-    from driver.sources import open_source
     from driver.stream import Stream
 
-    assert options.live is not None
     check_driven_head(person.head)
     net, own = open_driver(avatar if options.own_driver else None)
     direction, _ = direction_of(directing, person, net, 1, own)
@@ -75,25 +90,70 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
         finish = Finish(direction, lips, net.mean.numpy(), seed=options.seed, own=own)
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
-    # The first windows are slow: they are made before anybody sends or speaks.
     fresh().push(np.zeros(RATE, np.float32))
-    source = open_source(options.live)
-    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    return LiveStream(person, fresh(), own, meant)
+
+
+def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Callable[[Motion], None]") -> "tuple[Motion, LiveReport]":
+    """Follow a source until it ends, delivering the person's frames when they are due; the whole motion with its sound, and how it went.
+
+    Raises:
+        UserError: the source cannot be used or fails. What was made until then is the error's attribute `performed`, as what is returned
+            here; it is not there where nothing was heard.
+    """
+    import numpy as np
+
+    from driver.features import RATE
+    from driver.live import perform_live
+
     heard: list[np.ndarray] = []
-    say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
+    silence = np.zeros(0, np.float32)
+
+    def whole(frames: np.ndarray) -> "Motion":
+        return live.motion(frames, np.concatenate(heard).astype(np.float32) / 32767, RATE)
+
     try:
-        frames, report = perform_live(_kept(source, heard), fresh(), _tell)
+        frames, report = perform_live(_kept(source, heard), live.stream, lambda _, frame: deliver(live.motion(frame[None], silence, 0)))
     except BaseException as error:
         frames, report = getattr(error, "performed", (None, None))
-        if frames is not None and report is not None and heard:
-            _write(person, frames, heard, out, own, meant, report)
-        if isinstance(error, KeyboardInterrupt) and heard:
+        if hasattr(error, "performed"):
+            del error.performed  # type: ignore[attr-defined]
+        if frames is not None and heard:
+            error.performed = (whole(frames), report)  # type: ignore[attr-defined]
+        raise
+    return whole(frames), report
+
+
+def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
+    """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
+
+    Raises:
+        UserError: the source cannot be used or fails; what was made until then is written.
+    """
+    import torch
+
+    from driver.sources import open_source
+
+    assert options.live is not None
+    live = live_stream(person, avatar, options, directing)
+    source = open_source(options.live)
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
+    told = _Teller(person.head.jaw_open_angle)
+    try:
+        motion, report = live_motion(live, source, told)
+    except BaseException as error:
+        performed = getattr(error, "performed", None)
+        if performed is not None:
+            motion, report = performed
+            _write(motion, report, out)
+        if isinstance(error, KeyboardInterrupt) and performed is not None:
             return
         raise
-    _write(person, frames, heard, out, own, meant, report)
+    _write(motion, report, out)
 
 
-def _kept(source: "Source", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]":
+def _kept(source: "Iterator[np.ndarray]", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]":
     """The pieces of a source, each also kept in 16 bits."""
     import numpy as np
 
@@ -102,27 +162,23 @@ def _kept(source: "Source", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]"
         yield piece
 
 
-def _tell(number: int, frame: "np.ndarray") -> None:
-    from driver.channels import JAW
-    from driver.features import FPS
+class _Teller:
+    """Says once a second how far the jaw is open."""
 
-    if number % _TOLD_EVERY == 0:
-        note(f"{number / FPS:.0f} s, jaw {100 * float(frame[JAW]):.0f} %")
+    def __init__(self, angle: float) -> None:
+        self._angle, self._frames = angle, 0
+
+    def __call__(self, frame: "Motion") -> None:
+        from driver.features import FPS
+
+        if self._frames % _TOLD_EVERY == 0:
+            note(f"{self._frames / FPS:.0f} s, jaw {100 * float(frame.jaw_pose[0, 0]) / self._angle:.0f} %")
+        self._frames += 1
 
 
-def _write(
-    person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, meant: "np.ndarray", report: "LiveReport"
-) -> None:
-    from dataclasses import replace
-
-    import numpy as np
-
+def _write(motion: "Motion", report: "LiveReport", out: Path) -> None:
     from avatar3d.motion import save_motion
-    from driver.features import RATE
-    from driver.sample import motion_of
 
-    sound = np.concatenate(heard).astype(np.float32) / 32767
-    motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own, meant)
     busy = ""
     if not report.reproducible:
         used = ", ".join(f"{steps} in {count} frames" for steps, count in sorted(report.steps.items(), reverse=True))

@@ -1,0 +1,106 @@
+"""view: what it refuses, and how it begins and ends."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from avatar3d.head.store import load_head
+from avatar3d.motion import rest_motion, save_motion
+
+pytest.importorskip("viser")
+
+
+@pytest.fixture
+def busy_port():
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_no_such_avatar(refused, tmp_path):
+    refused("view", tmp_path / "nobody.avatar", match=("nobody.avatar", "no such file"))
+
+
+def test_a_port_in_use_is_named_and_another_suggested(refused, small_avatar, busy_port):
+    line = refused("view", small_avatar, "--port", busy_port, match=(str(busy_port), "try --port"))
+    suggested = int(line.rsplit("--port ", 1)[1])
+    assert suggested != busy_port
+    with socket.create_server(("127.0.0.1", suggested)):
+        pass
+
+
+def test_an_address_of_another_machine(refused, small_avatar):
+    refused("view", small_avatar, "--host", "203.0.113.7", "--port", 0, match=("203.0.113.7", "--host"))
+
+
+def test_a_motion_of_another_head(refused, small_avatar, tmp_path):
+    motion = replace(rest_motion(load_head(), 3, Fraction(25)), head_fingerprint="0123456789abcdef")
+    save_motion(motion, tmp_path / "m.npz")
+    refused("view", small_avatar, "--port", 0, "--motion", tmp_path / "m.npz", match=("m.npz", "0123456789abcdef"))
+
+
+def test_a_capture_that_is_none(refused, small_avatar, tmp_path):
+    refused("view", small_avatar, "--port", 0, "--capture", tmp_path, match=(str(tmp_path), "not a capture folder"))
+
+
+def test_without_viser(refused, small_avatar, monkeypatch):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    refused("view", small_avatar, "--port", 0, match=("viser", "pip install"))
+
+
+def test_serves_a_page_on_this_machine_alone_and_ends_by_ctrl_c(small_avatar):
+    command = [sys.executable, "-c", "from avatar3d.cli.main import main; main()", "view", str(small_avatar), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        url = next(word for word in line.split() if word.startswith("http"))
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(url) as page:
+            assert b"<html" in page.read(2000)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert out.strip() == "view: closed" and not err
+
+
+def test_the_performer_asks_for_what_the_page_says(small_avatar, monkeypatch):
+    from avatar3d.avatar_file import load_avatar
+    from avatar3d.cli import talk
+    from avatar3d.cli.view_performer import DriverPerformer
+    from avatar3d.performer import Wish
+
+    person = load_avatar(small_avatar, lambda *_: load_head())
+    performer = DriverPerformer(person, small_avatar)
+    assert "happy" in performer.emotions and not performer.has_own
+    asked = []
+    monkeypatch.setattr(talk, "performance", lambda *given: asked.append(given) or "motion")
+    wish = Wish(text="Hello.", seed=3, emotion={"happy": 0.5, "sad": 0.0}, gaze="5,-3", blink_rate=8, head_amount=0.5, voice="de")
+    assert performer.speak(wish) == "motion"
+    _, path, talking, directing = asked[0]
+    assert path == small_avatar and (talking.text, talking.seed, talking.voice) == ("Hello.", 3, "de")
+    assert directing.emotion == ("happy:0.5",) and directing.gaze == "5,-3"
+    assert (directing.blink_rate, directing.head_amount, directing.mouth_amount) == (8, 0.5, 1.0)
+
+
+def test_live_driving_from_a_file_still_writes_its_motion(run, small_avatar, tmp_path):
+    from avatar3d.motion import load_motion
+    from avatar3d.sound import write_wav
+
+    rng = np.random.default_rng(0)
+    write_wav(tmp_path / "s.wav", 0.1 * rng.normal(size=24000), 16000)
+    outcome = run("drive", small_avatar, "--live", tmp_path / "s.wav", "-o", tmp_path / "m.npz")
+    assert outcome.status == 0, outcome.err
+    motion = load_motion(tmp_path / "m.npz", load_head())
+    assert abs(motion.duration - 1.5) < 0.1 and motion.sound is not None and "frames on time" in outcome.out

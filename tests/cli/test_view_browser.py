@@ -1,0 +1,387 @@
+"""The workbench end to end: a real browser, a real driver, an avatar of three thousand Gaussians."""
+
+import sys
+import threading
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+
+from avatar3d.avatar_file import save_avatar
+from avatar3d.camera import Camera
+from avatar3d.cli.view_performer import DriverPerformer
+from avatar3d.head.store import load_head
+from avatar3d.motion import Motion, load_motion, rest_motion
+from recon.bench import bench_avatar
+from tests.cli.page import FLAGS, PATIENCE, SIZE, Page, alike, require_chromium
+from viewer.cameras import front_camera
+
+GREYS = 25
+
+
+@dataclass
+class Filmed:
+    """A capture of a head that turns, before a grey that tells the frame."""
+
+    motion: Motion
+    camera: Camera
+    name: str = "filmed"
+
+    def image(self, index: int) -> np.ndarray:
+        return np.full((self.camera.height, self.camera.width, 3), 5 * index, np.uint8)
+
+    def landmarks(self, index: int) -> np.ndarray | None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """An open workbench."""
+    pytest.importorskip("viser")
+    require_chromium()
+    from viewer.live.workbench import Workbench, close_server, open_server
+
+    folder = tmp_path_factory.mktemp("view")
+    avatar = bench_avatar(load_head(), 3000)
+    save_avatar(avatar, folder / "me.avatar")
+    rest = avatar.admit(rest_motion(avatar.head, GREYS, shape=avatar.shape.numpy()))
+    turning = replace(rest, neck_pose=rest.neck_pose + np.linspace(0, 0.4, GREYS, dtype=np.float32)[:, None] * np.float32([0, 1, 0]))
+    server = open_server("127.0.0.1", 0, "avatar3d: me")
+    filmed = Filmed(turning, front_camera(avatar, 96))
+    made = Workbench(server, avatar, "me", ("turning.npz", turning), DriverPerformer(avatar, folder / "me.avatar"), filmed, folder)
+    over = threading.Event()
+    running = threading.Thread(target=made.run, args=(over.is_set,))
+    running.start()
+    yield made
+    over.set()
+    running.join()
+    made.close()
+    close_server(server)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with require_chromium().sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(bench, chromium):
+    """A fresh window, everything at rest."""
+    bench.capture.free()
+    bench.player.pause()
+    bench.player.seek(0)
+    bench.face._rest(None)
+    bench.view.drawn.value = bench.view.drawn.options[0]
+    opened = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
+    yield opened
+    opened.page.close()
+    assert not opened.errors
+
+
+def test_the_head_is_there_at_once(page, bench):
+    seen = page.still()
+    background = np.array(bench.stage.look.background)
+    covered = (np.abs(seen - background).max(axis=2) > 30).mean()
+    assert 0.15 < covered < 0.95
+
+
+def test_a_slider_moves_the_face(page, bench):
+    before = page.still()
+    page.tab("Face")
+    page.slide("jaw open", "End")
+    page.changed(before)
+    assert bench.stage.adjustments.jaw[0] > 0.1
+    page.press("Everything back to rest")
+    for _ in range(100):
+        if not bench.stage.adjustments.jaw[0]:
+            break
+        page.page.wait_for_timeout(100)
+    assert not bench.stage.adjustments.jaw[0]
+    page.shows(before)
+
+
+def test_left_and_right_move_together(page, bench):
+    page.tab("Face")
+    page.unfold("Mouth")
+    page.slide("smile left", "End")
+    page.page.wait_for_function("[...document.querySelectorAll('[role=slider]')].filter(each => each.ariaValueNow === '1').length === 2")
+    names = bench.desk.avatar.head.expr_names
+    assert {names[index]: value for index, value in bench.stage.adjustments.expr.items()} == {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
+    assert page.value("smile right") == 1.0
+
+
+def test_splats_show_the_same_head_and_move(page):
+    pictures = page.still()
+    page.tab("View")
+    page.choose("drawn as", "splats (by the browser)")
+    page.shows(pictures)
+    splats = page.still()
+    page.tab("Face")
+    page.slide("head right, °", "End")
+    page.changed(splats)
+
+
+def test_typed_words_are_spoken(page, bench):
+    pytest.importorskip("espeakng_loader")
+    page.tab("Speak")
+    before = page.still()
+    page.press("Speak")
+    page.sounding()
+    page.changed(before, least=25, share=0.0005)
+    sound = page.sound()
+    assert sound["of"] == pytest.approx(bench.player.end, abs=0.1)
+    page.tab("Play")
+    assert "Hello, nice to meet you" in page.page.inner_text("body")
+    bench.play.loop.value = True
+    bench.player.play()
+    page.press("Pause")
+    page.page.wait_for_function("document.querySelector('audio').paused")
+    assert not bench.player.playing
+    bench.play.loop.value = False
+
+
+def test_a_sound_file_is_spoken_and_no_sound_is_refused(page, bench, spoken, tmp_path):
+    page.tab("Speak")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Speak a sound file")
+    chooser.value.set_files(spoken)
+    page.sounding()
+    assert bench.player.motion.sound is not None and np.ptp(bench.player.motion.jaw_pose[:, 0]) > 0.02
+    (tmp_path / "noise.wav").write_bytes(b"no sound at all")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Speak a sound file")
+    chooser.value.set_files(tmp_path / "noise.wav")
+    page.page.get_by_text("noise.wav: is not a sound file").wait_for()
+    page.ready()
+
+
+def test_scrubbing_moves_picture_and_sound(page, bench):
+    sound = np.zeros(16000, np.float32)
+    bench.desk.load(replace(bench.capture.footage.motion, sound=sound, sound_rate=16000))
+    page.tab("Play")
+    bench.capture.free()
+    before = page.still()
+    page.slide("time, s", "End")
+    page.changed(before)
+    assert bench.player.position == pytest.approx(1.0) and not bench.player.playing
+    page.page.wait_for_function("document.querySelector('audio').currentTime > 0.9")
+    page.press("first")
+    page.shows(before)
+    page.page.wait_for_function("document.querySelector('audio').currentTime < 0.1")
+
+
+def test_a_motion_is_opened_from_the_browser(page, bench, tmp_path):
+    from avatar3d.motion import save_motion
+
+    save_motion(bench.capture.footage.motion, tmp_path / "mine.npz")
+    page.tab("Play")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Open a motion (.npz)")
+    chooser.value.set_files(tmp_path / "mine.npz")
+    page.page.get_by_text("mine.npz").wait_for()
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(b"nothing")
+    with page.page.expect_file_chooser() as chooser:
+        page.press("Open a motion (.npz)")
+    chooser.value.set_files(bad)
+    page.page.get_by_text("bad.npz: is not a motion file").wait_for()
+
+
+def test_what_is_seen_is_recorded(page, bench, tmp_path):
+    bench.desk.load(replace(bench.capture.footage.motion, sound=np.full(16000, 0.2, np.float32), sound_rate=16000))
+    bench.capture.free()
+    page.still()
+    page.tab("Record")
+    page.choose("height of the film", "256")
+    page.press("Record")
+    bench.player.play()
+    bench.desk.moved()
+    page.page.wait_for_timeout(1500)
+    page.press("Stop")
+    assert page.save("Save as film (MP4)", tmp_path / "take.mp4").startswith("me-")
+    page.ready()
+    page.save("Save as motion (.npz)", tmp_path / "take.npz")
+    motion = load_motion(tmp_path / "take.npz", bench.desk.avatar.head)
+    assert len(motion) >= 25 and motion.sound is not None
+    assert np.ptp(motion.neck_pose[:, 1]) > 0.3 and motion.sound.max() == pytest.approx(0.2, abs=1e-3)
+    with av.open(str(tmp_path / "take.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+        assert len(container.streams.audio) == 1
+    assert len(frames) == len(motion) and frames[0].shape[0] == 256
+    assert np.abs(frames[0] - frames[-1]).max() > 60
+
+
+def test_two_browsers_look_from_where_they_like(page, bench, chromium):
+    other = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
+    try:
+        first, second = page.still(), other.still()
+        other.shows(first)
+        other.tab("View")
+        other.press("¾ left")
+        other.changed(second)
+        assert not alike(other.still(), second)
+        page.shows(first)
+    finally:
+        other.page.close()
+
+
+def test_a_camera_swings_until_it_is_stopped(page, bench):
+    page.tab("View")
+    before = page.still()
+    page.press("Swing around the head")
+    page.changed(before)
+    page.press("Swing around the head")
+    after = page.still()
+    (browser,) = bench.stage.browsers.values()
+    assert browser.turning is None and not alike(after, before)
+
+
+def test_a_page_that_comes_back_finds_everything(page, bench):
+    page.tab("Face")
+    before = page.still()
+    page.slide("jaw open", "End")
+    page.changed(before)
+    opened = page.still()
+    page.page.reload()
+    page.ready()
+    page.shows(opened)
+    page.changed(before)
+    page.tab("Face")
+    assert page.value("jaw open") == pytest.approx(1.2)
+
+
+def test_nothing_is_kept_of_browsers_that_have_gone(page, bench, chromium):
+    def kept() -> tuple[int, int, int]:
+        return len(bench.stage.browsers), len(bench.desk._sounds), threading.active_count()
+
+    Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
+    page.page.wait_for_timeout(1500)
+    browsers, sounds, threads = kept()
+    for _ in range(3):
+        Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
+    for _ in range(50):
+        page.page.wait_for_timeout(200)
+        if kept()[:2] == (browsers, sounds):
+            break
+    assert kept()[:2] == (browsers, sounds) == (1, 1)
+    # viser's pool grows to as many callbacks as ran at once, not with every browser.
+    assert kept()[2] <= threads + 8
+
+
+def test_a_capture_is_shown_frame_by_frame(page, bench):
+    page.tab("Capture")
+    page.choose("show", "video")
+    page.press("+10")
+    seen = page.still()
+    # The tenth frame is a grey of 50, and the strip beside it one of 40.
+    assert (np.abs(seen - 50).max(axis=2) <= 4).mean() > 0.7
+    assert bench.player.position == pytest.approx(10 / 25)
+    assert page.value("frame") == 10
+    page.slide("frame", "End")
+    page.changed(seen)
+    assert (np.abs(page.still() - 5 * (GREYS - 1)).max(axis=2) <= 4).mean() > 0.7
+    page.choose("show", "avatar over video")
+    page.changed(page.pixels() * 0 + 5 * (GREYS - 1), share=0.05)
+
+
+def test_a_page_outlives_its_server(chromium, tmp_path):
+    from viewer.live.workbench import Workbench, close_server, free_port, open_server
+
+    port = free_port("127.0.0.1", 0)
+    avatar = bench_avatar(load_head(), 500)
+    window = None
+    for _ in range(2):
+        server = open_server("127.0.0.1", port, "avatar3d: me")
+        loading = server.gui.add_markdown("**reading me.avatar …**")
+        if window is None:
+            window = chromium.new_page(viewport=SIZE)
+            window.goto(f"http://127.0.0.1:{port}")
+        window.get_by_text("reading me.avatar").wait_for(timeout=PATIENCE)
+        bench = Workbench(server, avatar, "me", scratch=tmp_path)
+        loading.remove()
+        window.get_by_text("ready", exact=True).wait_for(timeout=PATIENCE)
+        for _ in range(100):
+            if bench.stage.browsers:
+                break
+            window.wait_for_timeout(100)
+        assert len(bench.stage.browsers) == 1
+        bench.close()
+        close_server(server)
+    window.close()
+
+
+class Microphone:
+    """A sounddevice whose microphone hears a hum, and one that is broken."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, works: bool) -> None:
+        self._works = works
+
+    def InputStream(self, samplerate, channels, blocksize, dtype, callback):
+        if not self._works:
+            raise self.PortAudioError("no device")
+        ended = threading.Event()
+
+        def hum() -> None:
+            phase = 0
+            while not ended.wait(blocksize / samplerate):
+                samples = 0.4 * np.sin(2 * np.pi * 140 * (phase + np.arange(blocksize)) / samplerate)
+                phase += blocksize
+                callback(samples[:, None].astype(np.float32), blocksize, None, None)
+
+        class Stream:
+            def __enter__(self):
+                threading.Thread(target=hum, daemon=True).start()
+
+            def __exit__(self, *_):
+                ended.set()
+
+        return Stream()
+
+
+def test_the_microphone_is_followed_live(page, bench, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(True))
+    page.tab("Speak")
+    page.press("Follow the microphone of this machine")
+    page.page.wait_for_timeout(200)
+    for _ in range(200):
+        if bench.stage.live is not None:
+            break
+        page.page.wait_for_timeout(200)
+    assert bench.stage.live is not None
+    page.page.wait_for_timeout(1000)
+    page.press("Stop listening")
+    page.ready()
+    assert bench.stage.live is None
+    page.tab("Play")
+    page.page.get_by_text("what the microphone heard").wait_for()
+    assert bench.player.motion.sound is not None and len(bench.player.motion) > 5
+
+
+def test_no_microphone_is_said_in_one_line(page, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(False))
+    page.tab("Speak")
+    page.press("Follow the microphone of this machine")
+    page.page.get_by_text("microphone: cannot be opened").wait_for()
+    page.ready()
+
+
+def test_no_loudspeaker_is_said_and_the_browser_sounds_on(page, bench, monkeypatch):
+    device = Microphone(True)
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(PortAudioError=device.PortAudioError, query_devices=_none))
+    page.tab("Play")
+    page.unfold("Speed and sound")
+    page.choose("sound from", "this machine")
+    page.page.get_by_text("loudspeaker: this machine has none").wait_for()
+    assert bench.desk.heard_in == "browser"
+
+
+def _none(kind: str):
+    raise ValueError(f"no {kind} device")

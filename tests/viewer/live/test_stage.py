@@ -1,0 +1,143 @@
+"""The stage, with a server that nobody has opened and browsers of our own."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avatar3d.motion import rest_motion
+from tests.avatar3d.tiny import tiny_avatar, tiny_motion
+from viewer.live.browser import Browser, framed
+from viewer.live.player import Player
+
+
+class Client:
+    """What a browser's handle is to the stage."""
+
+    def __init__(self, number: int) -> None:
+        self.client_id = number
+        self.pictures: list[np.ndarray] = []
+        self.scene = SimpleNamespace(set_background_image=lambda image, **_: self.pictures.append(image.copy()))
+        self.camera = SimpleNamespace(
+            wxyz=np.array([0.0, 1.0, 0.0, 0.0]), position=np.array([0.0, 0.0, 1.0]), fov=0.5, image_width=80, image_height=60,
+            on_update=lambda work: work,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def stage():
+    pytest.importorskip("viser")
+    from viewer.live.stage import Stage
+
+    avatar = tiny_avatar(count=300)
+    made = Stage(SimpleNamespace(scene=None), avatar, Player(rest_motion(avatar.head, 10)), threads=1)  # type: ignore[arg-type]
+    yield made
+    assert "stage" not in {thread.name for thread in threading.enumerate()}
+
+
+def settle(stage, ticks: int = 60) -> None:
+    import time
+
+    for _ in range(ticks):
+        if not stage.tick():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the stage does not come to rest")
+
+
+def test_nothing_is_drawn_for_nobody(stage):
+    assert stage.tick() is False and stage._gaussians is None
+
+
+def test_a_browser_gets_a_whole_picture_and_then_rest(stage):
+    client = Client(0)
+    stage.welcome(client)
+    settle(stage)
+    assert client.pictures[-1].shape == (60, 80, 3)
+    count = len(client.pictures)
+    settle(stage)
+    assert len(client.pictures) == count
+
+
+def test_a_slider_changes_the_picture(stage):
+    client = Client(0)
+    stage.welcome(client)
+    settle(stage)
+    before = client.pictures[-1].astype(int)
+    stage.adjust(expr={0: 3.0}, head=(0.0, 0.5, 0.0))
+    settle(stage)
+    assert np.abs(client.pictures[-1].astype(int) - before).max() > 30
+
+
+def test_each_browser_has_its_own_camera(stage):
+    first, second = Client(0), Client(1)
+    second.camera.position = np.array([0.2, 0.0, 1.2])
+    for client in (first, second):
+        stage.welcome(client)
+    settle(stage)
+    assert np.abs(first.pictures[-1].astype(int) - second.pictures[-1]).max() > 30
+    count = len(second.pictures)
+    first.camera.position = np.array([0.0, 0.1, 1.0])
+    settle(stage)
+    assert len(second.pictures) == count
+
+
+def test_who_has_gone_is_forgotten(stage):
+    for number in range(20):
+        client = Client(number)
+        stage.welcome(client)
+        stage.tick()
+        stage.dismiss(client)
+    assert not stage.browsers and stage.tick() is False
+
+
+def test_what_plays_goes_on_without_a_touch(stage):
+    client = Client(0)
+    stage.welcome(client)
+    stage.player.load(tiny_motion(stage.avatar.head, 100))
+    stage.player.play()
+    assert stage.tick() is True
+
+
+def test_a_live_frame_goes_before_what_plays(stage):
+    client = Client(0)
+    stage.welcome(client)
+    stage.show_live(tiny_motion(stage.avatar.head, 1, seed=5))
+    stage.tick()
+    shown = stage.frame.expr.copy()
+    stage.show_live(None)
+    stage.tick()
+    assert np.abs(shown).max() > 0.1 and np.abs(stage.frame.expr).max() == 0
+
+
+def test_a_painter_is_asked_once_for_all(stage):
+    asked = []
+
+    def paint(position, frame, gaussians):
+        asked.append(position)
+        return np.full((30, 30, 3), 77, np.uint8)
+
+    clients = [Client(0), Client(1)]
+    for client in clients:
+        stage.welcome(client)
+    stage.painter = paint
+    stage.player.seek(0.13)
+    stage.refresh()
+    stage.tick()
+    assert asked == [pytest.approx(3 / 25)]
+    for client in clients:
+        assert client.pictures[-1].shape == (30, 40, 3)
+        assert (client.pictures[-1][:, 5:35] == 77).all() and (client.pictures[-1][:, :5] == 40).all()
+
+
+def test_a_picture_of_the_same_shape_has_no_frame():
+    picture = np.zeros((30, 40, 3), np.uint8)
+    assert framed(picture, 4 / 3) is picture
+    assert framed(picture, 1.0).shape == (40, 40, 3)
+
+
+def test_a_browser_without_a_camera_waits(stage):
+    client = Client(0)
+    client.camera.wxyz = np.zeros(4)
+    assert Browser(client, 30.0).camera() is None  # type: ignore[arg-type]

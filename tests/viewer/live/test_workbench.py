@@ -1,0 +1,133 @@
+"""The workbench on its wire, read by a listener of our own: what browsers are sent, and that they may come and go."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from avatar3d.motion import Motion
+from tests.avatar3d.tiny import tiny_avatar, tiny_motion
+from viewer.live.splats import SCALE
+
+viser = pytest.importorskip("viser")
+pytest.importorskip("websockets")
+
+from tests.viewer.live.wire import listen, messages  # noqa: E402
+from viewer.live.workbench import Workbench, close_server, free_port, open_server  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A workbench of a tiny avatar with a motion."""
+    avatar = tiny_avatar(count=400)
+    server = open_server("127.0.0.1", 0, "test")
+    made = Workbench(server, avatar, "tiny", ("m.npz", tiny_motion(avatar.head, 50)), scratch=tmp_path_factory.mktemp("scratch"))
+    yield made
+    made.close()
+    close_server(server)
+
+
+@pytest.fixture
+def socket(bench):
+    """A browser of ours."""
+    bench.stage.draw_by(splats=False)
+    with listen(bench.server.get_port(), viser.__version__) as connection:
+        yield connection
+
+
+def arrived(socket, kind: str, seconds: float = 20.0) -> dict:
+    """The next message of a kind."""
+    return next(message for message in messages(socket, seconds) if message["type"] == kind)
+
+
+def test_a_picture_comes_at_once_and_then_a_whole_one(bench, socket):
+    sizes = []
+    for message in messages(socket, 20.0):
+        # viser begins by taking away what may be there.
+        if message["type"] == "BackgroundImageMessage" and message["rgb_data"] is not None:
+            sizes.append(Image.open(io.BytesIO(message["rgb_data"])).size)
+            if sizes[-1] == (400, 300):
+                break
+    assert sizes and sizes[-1] == (400, 300)
+
+
+def buffers(socket, seconds: float = 20.0):
+    for message in messages(socket, seconds):
+        held = message.get("props", message.get("updates", {}))
+        if message.get("name") == "/avatar" and "buffer" in held:
+            yield held["buffer"].reshape(-1, 8)
+
+
+def test_every_covariance_on_the_wire_is_positive_definite(bench, socket):
+    bench.stage.draw_by(splats=True)
+    bench.player.play()
+    bench.stage.wake()
+    seen = 0
+    for words in buffers(socket):
+        # Words 4 to 6 of eight are six float16 numbers: xx, xy, xz, yy, yz, zz.
+        six = np.ascontiguousarray(words[:, 4:7]).view(np.float16).astype(np.float64)
+        full = six[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
+        assert len(full) == 400 and (np.linalg.eigvalsh(full) > 0).all()
+        seen += 1
+        if seen == 5:
+            break
+    assert seen == 5
+    bench.player.pause()
+
+
+def test_the_wire_holds_the_posed_gaussians(bench, socket):
+    bench.player.seek(0.4)
+    bench.stage.draw_by(splats=True)
+    posed = bench.stage.avatar.pose(bench.player.motion, 0.4)
+    for words in buffers(socket):
+        centers = np.ascontiguousarray(words[:, :3]).view(np.float32) * SCALE
+        if np.abs(centers - posed.position.numpy()).max() < 1e-5:
+            break
+    else:
+        raise AssertionError("the pose of this moment is not on the wire")
+    rgba = np.ascontiguousarray(words[:, 7:]).view(np.uint8).reshape(-1, 4)
+    opacity = 1 / (1 + np.exp(-posed.opacity_logit.numpy()))
+    np.testing.assert_allclose(rgba[:, 3] / 255, opacity, atol=0.503 / 255)
+
+
+def test_browsers_may_come_and_go(bench):
+    bench.stage.draw_by(splats=False)
+
+    def settled(count: int) -> bool:
+        for _ in range(100):
+            if len(bench.stage.browsers) == len(bench.desk._sounds) == count:
+                return True
+            time.sleep(0.1)
+        return False
+
+    assert settled(0)
+    for _ in range(3):
+        sockets = [listen(bench.server.get_port(), viser.__version__) for _ in range(4)]
+        assert settled(4)
+        for socket in sockets:
+            assert arrived(socket, "BackgroundImageMessage")
+            socket.close()
+        assert settled(0)
+
+
+def test_the_sound_of_another_motion_is_sent(bench, socket):
+    from dataclasses import replace
+
+    arrived(socket, "ReplayDoneMessage")
+    motion: Motion = replace(tiny_motion(bench.stage.avatar.head, 25), sound=np.zeros(1600, np.float32), sound_rate=1600)
+    bench.desk.load(motion)
+    contents = []
+    for message in messages(socket, 20.0):
+        content = message.get("updates", message.get("props", {})).get("content", "")
+        contents.append(content)
+        if "data:audio/wav" in content:
+            break
+    assert "data:audio/wav;base64," in contents[-1]
+
+
+def test_a_free_port_is_free_and_next_to_the_wanted_one(bench):
+    taken = bench.server.get_port()
+    found = free_port("127.0.0.1", taken)
+    assert taken < found <= taken + 100

@@ -1,0 +1,162 @@
+"""What all panels of the workbench share: the stage, the line that says what is going on, and jobs that take long."""
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import viser
+
+from avatar3d.avatar import Avatar
+from avatar3d.errors import UserError
+from avatar3d.motion import Motion
+from viewer.live.browser import Browser
+from viewer.live.browser_sound import BrowserSound
+from viewer.live.loudspeaker import Loudspeaker
+from viewer.live.player import Player
+from viewer.live.stage import Stage
+from viewer.live.uploads import kept_upload
+
+HEARD_IN = ("browser", "this machine", "nowhere")
+"""Where the sound may come from."""
+
+DELAY = 0.05
+"""Seconds that a picture is usually under way longer than sound."""
+
+
+class Desk:
+    """The workbench's parts, as its panels reach them.
+
+    Args:
+        server: viser's.
+        stage: what is shown.
+        avatar: who.
+        name: of the avatar, for files.
+        scratch: folder for uploads; removed at the end.
+    """
+
+    def __init__(self, server: viser.ViserServer, stage: Stage, avatar: Avatar, name: str, scratch: Path) -> None:
+        self.server, self.gui, self.stage, self.avatar, self.name, self.scratch = server, server.gui, stage, avatar, name, scratch
+        self.player: Player = stage.player
+        self.status = server.gui.add_markdown("", order=-3.0)
+        self.speaker = Loudspeaker()
+        self.heard_in = HEARD_IN[0]
+        self.delay = DELAY
+        """Seconds by which the browsers' sound comes after the player."""
+        self.on_load: list[Callable[[Motion], None]] = []
+        """Told of another motion."""
+        self._uploads: dict[Path, str] = {}
+        self._sounds: dict[int, BrowserSound] = {}
+        self.busy, self.doing = threading.Lock(), ""
+        """Held by the job that runs, and what it does."""
+        self._lock = threading.RLock()
+
+    def say(self, line: str) -> None:
+        """What is going on, in one line at the top of the panel."""
+        if self.status.content != line:
+            self.status.content = line
+
+    def tell(self, client: viser.ClientHandle | None, title: str, body: str = "", colour: str = "red") -> None:
+        """A note to one browser, or to all where nobody in particular asked."""
+        to = [client] if client is not None else list(self.server.get_clients().values())
+        for each in to:
+            each.add_notification(title, body, color=colour, auto_close_seconds=12.0)  # pyright: ignore[reportArgumentType]
+
+    def guarded(self, work: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A callback whose errors are told to the browser that caused them."""
+
+        def run(event: Any) -> None:
+            try:
+                work(event)
+            except UserError as error:
+                line = str(error)
+                for path, name in self._uploads.items():
+                    line = line.replace(str(path), name)
+                self.tell(event.client, "This cannot be done", line)
+            except Exception as error:
+                traceback.print_exc()
+                self.tell(event.client, "Something went wrong", f"{type(error).__name__}: {error}")
+
+        return run
+
+    def keep(self, upload: Any, suffixes: tuple[str, ...]) -> Path:
+        """The file of an upload button's value; errors about it call it by its own name. Raises UserError as `kept_upload`."""
+        path = kept_upload(upload, self.scratch, suffixes)
+        self._uploads[path] = upload.name
+        return path
+
+    def drop(self, path: Path | None) -> None:
+        """An uploaded file is not needed any more."""
+        if path is not None and self._uploads.pop(path, None) is not None:
+            path.unlink(missing_ok=True)
+
+    def job(self, doing: str) -> "Job":
+        """A long job: one at a time, and the panel says which. Raises UserError while another one runs."""
+        return Job(self, doing)
+
+    # The sound follows the player: every change of it goes through here.
+
+    def load(self, motion: Motion, *, play: bool = False) -> None:
+        """Show another motion."""
+        self.player.load(motion)
+        with self._lock:
+            for sound in self._sounds.values():
+                sound.load(motion)
+        for told in list(self.on_load):
+            told(motion)
+        if play:
+            self.player.play()
+        self.moved()
+
+    def moved(self) -> None:
+        """The player was played, paused, sought or slowed down: sound and pictures go along."""
+        self.conduct()
+        if self.heard_in == HEARD_IN[1]:
+            self.speaker.follow(self.player)
+        else:
+            self.speaker.stop()
+        self.stage.wake()
+
+    def conduct(self) -> None:
+        """Bring every browser's sound to where the player is."""
+        with self._lock:
+            for sound in self._sounds.values():
+                heard = self.player.playing and self.heard_in == HEARD_IN[0]
+                late = self.delay * self.player.speed if heard else 0.0
+                sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
+
+    def welcome(self, client: viser.ClientHandle) -> Browser:
+        """A browser has come: give it a picture and a sound of its own."""
+        browser = self.stage.welcome(client)
+        sound = BrowserSound(client)
+        with self._lock:
+            self._sounds[client.client_id] = sound
+        sound.load(self.player.motion)
+        self.conduct()
+        return browser
+
+    def dismiss(self, client: viser.ClientHandle) -> None:
+        """A browser has gone."""
+        self.stage.dismiss(client)
+        with self._lock:
+            self._sounds.pop(client.client_id, None)
+
+
+class Job:
+    """A context in which a long job runs; what it does is said at the top of the panel."""
+
+    def __init__(self, desk: Desk, doing: str) -> None:
+        self._desk, self._doing = desk, doing
+
+    def __enter__(self) -> Callable[[str], None]:
+        if not self._desk.busy.acquire(blocking=False):
+            raise UserError(f"{self._desk.doing} still; wait for it to end")
+        self._desk.doing = self._doing
+        self._desk.say(f"**{self._doing} …**")
+        return lambda more: self._desk.say(f"**{self._doing} …** {more}")
+
+    def __exit__(self, *_: object) -> None:
+        self._desk.doing = ""
+        self._desk.busy.release()
+        self._desk.say("ready")

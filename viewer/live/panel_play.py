@@ -1,0 +1,115 @@
+"""The panel that plays: load, play, pause, scrub, step, speed, loop, and where the sound comes from."""
+
+import viser
+
+from avatar3d.errors import UserError
+from avatar3d.motion import Motion, load_motion
+from viewer.live.desk import HEARD_IN, Desk
+from viewer.live.loudspeaker import sounddevice
+from viewer.live.player import SPEEDS
+
+STEPS = 1000
+"""Places of the scrubber."""
+
+
+class PlayPanel:
+    """Its controls follow the player.
+
+    Args:
+        desk: of the workbench.
+        title: of what is loaded first.
+    """
+
+    def __init__(self, desk: Desk, title: str) -> None:
+        self.desk = desk
+        gui, guarded = desk.gui, desk.guarded
+        self.title = gui.add_markdown(title)
+        self.play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
+        self.scrubber = gui.add_slider("time, s", 0.0, max(desk.player.end, 0.01), 0.01, 0.0)
+        self.step = gui.add_button_group("go to", ("first", "−1", "+1", "last"))
+        with gui.add_folder("Speed and sound", expand_by_default=False):
+            self.speed = gui.add_dropdown("speed", tuple(f"{speed:g}" for speed in SPEEDS), initial_value="1")
+            self.loop = gui.add_checkbox("again and again", False)
+            self.heard = gui.add_dropdown("sound from", HEARD_IN, initial_value=desk.heard_in)
+            self.delay = gui.add_slider("sound later, s", 0.0, 0.5, 0.01, desk.delay, hint="Until lips and sound go together in this browser.")
+        self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
+        self.play.on_click(guarded(self._toggle))
+        self.scrubber.on_update(guarded(self._scrub))
+        self.step.on_click(guarded(self._step))
+        self.speed.on_update(guarded(self._set_speed))
+        self.loop.on_update(guarded(self._set_loop))
+        self.heard.on_update(guarded(self._hear))
+        self.delay.on_update(guarded(self._set_delay))
+        self.upload.on_upload(guarded(self._open))
+        desk.on_load.append(self._loaded)
+
+    def follow(self) -> None:
+        """Show where the player is; called a few times a second."""
+        player = self.desk.player
+        playing = player.playing
+        label = "Pause" if playing else "Play"
+        if self.play.label != label:
+            self.play.label = label
+            self.play.icon = viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
+        if playing or abs(self.scrubber.value - player.position) > 0.02:
+            self.scrubber.value = min(round(player.position, 2), self.scrubber.max)
+
+    def _loaded(self, motion: Motion) -> None:
+        self.scrubber.max = max(round(motion.duration, 2), 0.01)
+        self.scrubber.value = 0.0
+
+    def _toggle(self, _) -> None:
+        player = self.desk.player
+        (player.pause if player.playing else player.play)()
+        self.desk.moved()
+        self.follow()
+
+    def _scrub(self, event) -> None:
+        # What the panel itself writes into the scrubber has no client.
+        if event.client is not None:
+            self.desk.player.seek(self.scrubber.value)
+            self.desk.moved()
+
+    def _step(self, _) -> None:
+        player = self.desk.player
+        if self.step.value in ("first", "last"):
+            player.seek(0.0 if self.step.value == "first" else player.end)
+        else:
+            player.step(-1 if self.step.value == "−1" else 1)
+        self.desk.moved()
+        self.follow()
+
+    def _set_speed(self, _) -> None:
+        self.desk.player.set_speed(float(self.speed.value))
+        self.desk.moved()
+
+    def _set_loop(self, _) -> None:
+        self.desk.player.set_loop(self.loop.value)
+        self.desk.moved()
+
+    def _hear(self, event) -> None:
+        if self.heard.value == HEARD_IN[1]:
+            try:
+                sounddevice()
+            except UserError:
+                self.heard.value = self.desk.heard_in
+                raise
+        self.desk.heard_in = self.heard.value
+        self.desk.moved()
+
+    def _set_delay(self, _) -> None:
+        self.desk.delay = float(self.delay.value)
+        self.desk.moved()
+
+    def _open(self, _) -> None:
+        path, name = self.desk.keep(self.upload.value, (".npz",)), self.upload.value.name
+        motion = load_motion(path, self.desk.avatar.head)
+        self.desk.drop(path)
+        self.title.content = title_of(name, motion)
+        self.desk.load(motion, play=True)
+
+
+def title_of(name: str, motion: Motion) -> str:
+    """A line about a motion."""
+    sound = "with sound" if motion.sound is not None else "without sound"
+    return f"**{name}**, {motion.duration:.1f} s, {sound}"

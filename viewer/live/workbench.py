@@ -1,0 +1,210 @@
+"""The workbench: a server, its panels, and whoever comes to look."""
+
+import contextlib
+import io
+import socket
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar3d.errors import UserError
+
+if TYPE_CHECKING:
+    import viser
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.footage import Footage
+    from avatar3d.motion import Motion
+    from avatar3d.performer import Performer
+
+FOLLOWING = 0.1
+"""Seconds between two looks at the player by its panel."""
+_BEAT = 0.5
+"""Seconds between two corrections of the browsers' sound."""
+
+
+def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
+    """A page that says that it loads.
+
+    Args:
+        host: address to listen on.
+        port: 0 takes any that is free.
+        label: at the top of the panel.
+
+    Raises:
+        UserError: viser is missing, or the port is in use.
+    """
+    try:
+        import viser
+    except ImportError as error:
+        raise UserError(f"view: viser cannot be loaded ({error}); `pip install viser`") from error
+    if port == 0:
+        port = free_port(host, 0)
+    elif not _is_free(host, port):
+        raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
+    # viser prints a table with addresses; the caller says the one that counts.
+    with contextlib.redirect_stdout(io.StringIO()):
+        server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    # Between a browser's leaving and the news of it, pictures go nowhere.
+    warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
+    server.scene.set_up_direction("+y")
+    server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
+    server.gui.main_panel.dock_right()
+    return server
+
+
+def close_server(server: "viser.ViserServer") -> None:
+    """Close the page."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        server.stop()
+
+
+def free_port(host: str, wanted: int) -> int:
+    """A port that nobody listens on: `wanted` or one of the next hundred, else any."""
+    if wanted:
+        for port in range(wanted, min(wanted + 100, 65536)):
+            if _is_free(host, port):
+                return port
+    try:
+        with socket.create_server((host, 0)) as server:
+            return server.getsockname()[1]
+    except OSError as error:
+        raise UserError(f"{host}: cannot be listened on ({error.strerror}); leave --host out, or give an address of this machine") from error
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except OSError:
+        return False
+
+
+class Workbench:
+    """The panels over a stage, for as long as it is open.
+
+    Args:
+        server: from `open_server`.
+        avatar: who is shown.
+        name: of the avatar.
+        motion: what plays first, with its name.
+        performer: who makes motions of words and sound, if there is somebody.
+        footage: a tracked capture to look at, if there is one.
+        scratch: folder for uploads.
+    """
+
+    def __init__(
+        self,
+        server: "viser.ViserServer",
+        avatar: "Avatar",
+        name: str,
+        motion: "tuple[str, Motion] | None" = None,
+        performer: "Performer | None" = None,
+        footage: "Footage | None" = None,
+        scratch: Path = Path(),
+    ) -> None:
+        from viewer.live.desk import Desk
+        from viewer.live.eyes import front_eye
+        from viewer.live.panel_capture import CapturePanel
+        from viewer.live.panel_face import FacePanel
+        from viewer.live.panel_play import PlayPanel, title_of
+        from viewer.live.panel_record import RecordPanel
+        from viewer.live.panel_speak import SpeakPanel
+        from viewer.live.panel_view import ViewPanel
+        from viewer.live.player import Player
+        from viewer.live.stage import Stage
+
+        rest = avatar.admit(_still(avatar))
+        title = "Nothing plays: open a motion here, or let it speak." if motion is None else title_of(*motion)
+        player = Player(rest if motion is None else motion[1])
+        self.server, self.player, self.stage = server, player, Stage(server, avatar, player)
+        self.desk = Desk(server, self.stage, avatar, name, scratch)
+        tabs = server.gui.add_tab_group()
+        with tabs.add_tab("Play"):
+            self.play = PlayPanel(self.desk, title)
+        with tabs.add_tab("Face"):
+            self.face = FacePanel(self.desk)
+        self.speak = self.capture = None
+        if performer is not None:
+            with tabs.add_tab("Speak"):
+                self.speak = SpeakPanel(self.desk, performer, self.play)
+        with tabs.add_tab("View"):
+            self.view = ViewPanel(self.desk)
+        with tabs.add_tab("Record"):
+            self.record = RecordPanel(self.desk)
+        if footage is not None:
+            with tabs.add_tab("Capture"):
+                self.capture = CapturePanel(self.desk, footage, self.play)
+            if motion is None:
+                self.capture.begin()
+            else:
+                self.capture.free()
+        eye = front_eye(avatar)
+        server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
+        server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
+        # Who came while the avatar was being read has been looking from elsewhere; who comes back keeps their camera.
+        self._early = set(server.get_clients())
+        server.on_client_connect(self._come)
+        server.on_client_disconnect(self.desk.dismiss)
+        self.desk.say("ready")
+        self.stage.start()
+
+    def _come(self, client: "viser.ClientHandle") -> None:
+        from viewer.live.eyes import front_eye
+
+        browser = self.desk.welcome(client)
+        if client.client_id in self._early:
+            browser.look_from(front_eye(self.desk.avatar))
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Keep the panels up to date until Ctrl-C, or until `until` says so."""
+        beat = seen = time.monotonic()
+        while not until():
+            time.sleep(FOLLOWING)
+            now = time.monotonic()
+            self.play.follow()
+            self.record.follow()
+            if self.capture is not None:
+                self.capture.follow()
+            if now - seen >= 1.0:
+                seen = now
+                self.view.follow()
+            if now - beat >= _BEAT and self.desk.player.playing:
+                beat = now
+                self.desk.conduct()
+
+    def close(self) -> None:
+        """Stop showing, listening and sounding; the server is whoever's opened it."""
+        if self.speak is not None:
+            self.speak.close()
+        self.stage.stop()
+        self.desk.speaker.stop()
+
+
+def warm_up(avatar: "Avatar") -> None:
+    """Draw something small in both ways: on a new machine the kernels are compiled now, for half a minute, and not at the first look."""
+    import numpy as np
+
+    from avatar3d.drawing import draw_gaussians
+    from viewer.cameras import front_camera
+    from viewer.live.splats import splats_of
+
+    gaussians = avatar.pose(_still(avatar), 0.0)
+    draw_gaussians(gaussians, front_camera(avatar, 32), np.zeros(3, np.float32), threads=2)
+    splats_of(gaussians)
+
+
+def _still(avatar: "Avatar") -> "Motion":
+    from avatar3d.motion import rest_motion
+
+    return rest_motion(avatar.head, 25, shape=avatar.shape.numpy())
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what browsers send, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="avatar3d-view-") as folder:
+        yield Path(folder)
