@@ -107,13 +107,14 @@ def _open_motion(file: Path, source: Path | None) -> "tuple[Motion, HeadModel]":
     from avatar3d.errors import UserError
     from avatar3d.head.store import find_head
     from avatar3d.motion import load_motion
+    from avatar3d.progress import console
 
     motion = load_motion(file)
     if source is not None:
         ours = open_head(source)
     else:
         try:
-            ours = find_head(motion.head_fingerprint, _detect)
+            ours = find_head(motion.head_fingerprint, _detect, console)
         except UserError as error:
             raise UserError(f"{file}: is of head {motion.head_fingerprint}, which is not among the known heads; give its file with --from") from error
     # Read once more, so that a motion of another head or width is refused by the file's name.

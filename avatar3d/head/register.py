@@ -18,6 +18,7 @@ from avatar3d.head.similarity import fit_similarity
 from avatar3d.render.mesh import vertex_normals
 
 SKIN = ("face", "lips", "nose", "ears", "scalp", "neck", "shoulders", "left_eyelid", "right_eyelid")
+INNER = ("upper_teeth", "lower_teeth", "tongue", "mouth_interior", "eye_sockets")
 STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.5, 0.3)
 """Weight of the Laplacian term in the successive rounds."""
 GUIDE_WEIGHT = 1.0
@@ -67,9 +68,11 @@ def skin_faces(head: HeadModel) -> np.ndarray:
 
 
 def outer_faces(head: HeadModel) -> np.ndarray:
-    """Indices of the faces of a bare FLAME's skin: all but the eyeballs'."""
-    on_eye = (head.skin_weights[:, [LEFT_EYE, RIGHT_EYE]].sum(1) > 0.5).numpy()
-    return np.flatnonzero(~on_eye[head.faces.numpy()].any(axis=1))
+    """Indices of the faces of a bare rig's skin: all but the eyeballs' and those of the inner parts that it names."""
+    inner = (head.skin_weights[:, [LEFT_EYE, RIGHT_EYE]].sum(1) > 0.5).numpy()
+    for name in INNER:
+        inner[head.regions.get(name, np.zeros(0, np.int64))] = True
+    return np.flatnonzero(~inner[head.faces.numpy()].any(axis=1))
 
 
 def rim(faces: np.ndarray) -> np.ndarray:
