@@ -48,13 +48,20 @@ def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray,
     """
     count = min(candidates, len(faces))
     triangles = vertices[faces]
-    _, near = KDTree(triangles.mean(1)).query(points, k=count)
-    near = np.asarray(near).reshape(len(points), count)
-    repeated = np.repeat(points, count, axis=0)
-    on_face = closest_point(triangles[near.ravel()], repeated)
-    best = ((on_face - repeated) ** 2).sum(1).reshape(near.shape).argmin(1)
+    centres = triangles.mean(1)
+    distance, near = KDTree(centres).query(points, k=count)
+    distance, near = (np.asarray(a).reshape(len(points), count) for a in (distance, near))
+    # A face no corner of which reaches as near as the nearest centre lies cannot be the one.
+    reach = np.linalg.norm(triangles - centres[:, None], axis=2).max(1)
+    row, column = np.nonzero(distance - reach[near] <= distance[:, :1])
+    on_face = closest_point(triangles[near[row, column]], points[row])
+    squared = np.full(near.shape, np.inf)
+    squared[row, column] = ((on_face - points[row]) ** 2).sum(1)
+    best = squared.argmin(1)
+    place = np.zeros(near.shape, np.int64)
+    place[row, column] = np.arange(len(row))
     rows = np.arange(len(points))
-    face, nearest = near[rows, best], on_face.reshape(len(points), count, 3)[rows, best]
+    face, nearest = near[rows, best], on_face[place[rows, best]]
     with np.errstate(divide="ignore", invalid="ignore"):  # A triangle without area has no barycentrics; its middle will do.
         bary = points_to_barycentric(triangles[face], nearest)
     bary = np.clip(np.nan_to_num(bary, nan=1 / 3), 0, 1)

@@ -151,8 +151,9 @@ def shade_mesh(
     rgb = np.empty((large.height, large.width, 3), np.float32)
     rgb[:] = np.asarray(background, np.float32)
     rgb[image.mask] = surface[:, 3:] * light[:, None]
-    rgb = rgb.reshape(camera.height, supersample, camera.width, supersample, 3).mean(axis=(1, 3))
-    return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
+    steps = range(supersample)
+    mean = sum(rgb[row::supersample, column::supersample] for row in steps for column in steps) / np.float32(supersample**2)
+    return (np.clip(mean, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _unit(vector: list[float]) -> np.ndarray:
