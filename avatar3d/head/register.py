@@ -35,6 +35,8 @@ class Registration:
     """[3, 3], with `scale` and `translation` the similarity that came first."""
     scale: float
     translation: np.ndarray
+    identity: np.ndarray
+    """[S] coefficients of the source that came next."""
     lip_shift: np.ndarray
     """[3] how far the smooth displacement moved the lips: the inside of the mouth goes with them."""
     residual: float
@@ -97,15 +99,36 @@ def register(source: HeadModel, target: HeadModel, guides: tuple[np.ndarray, np.
         target: the head to meet.
         guides: source face indices [L], barycentrics [L, 3] and the target's points [L, 3] of landmarks known on both.
     """
+    eyes = [head.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy().astype(np.float64) for head in (source, target)]
+    s = float(np.linalg.norm(eyes[1][0] - eyes[1][1]) / np.linalg.norm(eyes[0][0] - eyes[0][1]))
+    vertices, faces = target.template.numpy().astype(np.float64), target.faces.numpy()[outer_faces(target)]
+    return register_surface(source, vertices, faces, (np.eye(3), eyes[1].mean(0) - s * eyes[0].mean(0), s), guides)
+
+
+def register_surface(
+    source: HeadModel,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    start: tuple[np.ndarray, np.ndarray, float],
+    guides: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    hold: float = 1e-6,
+) -> Registration:
+    """Bend `source` onto a surface.
+
+    Args:
+        source: the embedded head.
+        vertices: [W, 3] of the surface.
+        faces: [G, 3], skin alone.
+        start: rotation, translation and scale that bring the source near it.
+        guides: as in `register`.
+        hold: how much a vertex that meets nothing keeps its place; on a surface that lacks the back of a head the bend would run away.
+    """
+    goal = _Surface(vertices, faces)
     faces = source.faces.numpy()[skin_faces(source)]
     skin = np.unique(faces)
-    goal = _Surface(target.template.numpy().astype(np.float64), target.faces.numpy()[outer_faces(target)])
     template, basis = source.template.numpy().astype(np.float64), source.shape_basis.numpy().astype(np.float64)
     corners, bary, points = _guide_rows(source, guides)
-
-    eyes = [source.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy(), target.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy()]
-    s = float(np.linalg.norm(eyes[1][0] - eyes[1][1]) / np.linalg.norm(eyes[0][0] - eyes[0][1]))
-    R, t = np.eye(3), eyes[1].mean(0) - s * eyes[0].mean(0)
+    R, t, s = start
     # The neck and the shoulders of two models end at different heights and stand differently: the skull decides the pose.
     skull = np.intersect1d(skin, np.concatenate([source.regions[name] for name in ("face", "ears", "scalp")]))
     shape, z = template, np.zeros(basis.shape[2])
@@ -118,12 +141,12 @@ def register(source: HeadModel, target: HeadModel, guides: tuple[np.ndarray, np.
         if step >= 8:
             z = _fit_identity(template, basis, skull, (nearest - t) @ R / s, normals @ R, weight, (corners, bary, (points - t) @ R / s))
             shape = template + basis @ z
-    start = s * shape @ R.T + t
-    fitted = _bend(start, faces, skin, goal, (corners, bary, points))
+    before = s * shape @ R.T + t
+    fitted = _bend(before, faces, skin, goal, (corners, bary, points), hold)
     nearest, _, weight = goal.match(fitted, np.intersect1d(skin, source.regions["face"]), faces)
     distance = np.linalg.norm(fitted[np.intersect1d(skin, source.regions["face"])] - nearest, axis=1)
-    lip_shift = (fitted - start)[source.regions["lips"]].mean(0)
-    return Registration(fitted, R, s, t, lip_shift, float(np.median(distance[weight > 0])))
+    lip_shift = (fitted - before)[source.regions["lips"]].mean(0)
+    return Registration(fitted, R, s, t, z, lip_shift, float(np.median(distance[weight > 0])))
 
 
 def _guide_rows(source: HeadModel, guides) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -175,12 +198,12 @@ def _fit_identity(template, basis, rows, goals, normals, weight, guides) -> np.n
     return np.linalg.solve(A.T @ A + len(rows) * 1e-6 * np.eye(A.shape[1]), A.T @ b)
 
 
-def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides) -> np.ndarray:
+def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides, hold: float) -> np.ndarray:
     """Displace the skin smoothly onto the goal; the other vertices keep their place."""
     corners, bary, points = guides
     local = np.full(len(start), -1)
     local[skin] = np.arange(len(skin))
-    laplacian = _uniform_laplacian(local[faces], len(skin))
+    laplacian = uniform_laplacian(local[faces], len(skin))
     smooth = (laplacian.T @ laplacian).tocsc()
     fitted = start.copy()
     known = np.isin(corners, skin).all(axis=1)
@@ -191,13 +214,13 @@ def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface
         for _ in range(3):
             nearest, _, weight = goal.match(fitted, skin, faces)
             guide = GUIDE_WEIGHT * stiffness / STIFFNESS[0]
-            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + 1e-6 * sp.eye(len(skin))
+            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + sp.diags(np.where(weight > 0, 1e-6, hold))
             push = weight[:, None] * (nearest - start[skin]) + guide * (pick.T @ (points - pick @ start[skin]))
             fitted[skin] = start[skin] + splu(system.tocsc()).solve(push)
     return fitted
 
 
-def _uniform_laplacian(faces: np.ndarray, count: int) -> Any:
+def uniform_laplacian(faces: np.ndarray, count: int) -> Any:
     """I minus the mean over a vertex's neighbours."""
     a, b = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     adjacency = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()
