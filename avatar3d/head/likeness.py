@@ -13,13 +13,16 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
 from avatar3d.arkit import EXPR_INDEX
+from avatar3d.head.correspondence import LANDMARK_PAIRS
 from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel
 from avatar3d.head.register import Registration, closest_on_mesh, register_surface, skin_faces, uniform_laplacian
 from avatar3d.head.scan import Placement, Scan
-from avatar3d.head.transfer import close_lid
+from avatar3d.head.transfer import close_lid, under_skin
 
 HOLD = 0.01
 """Of skin that meets nothing of the scan."""
+OPEN_MOUTH = 0.006
+"""Metres between the inner lips' landmarks; detectors see two or three on a closed mouth."""
 MARGIN = 0.06
 """Metres around the placed head within which the scan is looked at."""
 FRAME_RINGS = 6
@@ -63,9 +66,22 @@ def fit_likeness(source: HeadModel, scan: Scan, placement: Placement, per_metre:
     rows = np.array([row[int(index)] for index in placement.index])
     points = (placement.points - placement.translation) @ placement.rotation / per_metre
     guides = (source.landmarks.face[rows], source.landmarks.bary[rows], points)
-    registration = register_surface(source, vertices, faces, (np.eye(3), np.zeros(3), size), guides, HOLD)
+    registration = register_surface(source, vertices, faces, (np.eye(3), np.zeros(3), size), guides, HOLD, _closed_lips(source, placement, points))
     head = _embody(source, registration, name, licence)
     return head, _measure(source, registration, vertices, faces)
+
+
+def _closed_lips(source: HeadModel, placement: Placement, points: np.ndarray) -> np.ndarray | None:
+    """[K, 2] vertices of the lips' inner edges that touch on the embedded head; None where the scan's mouth is open."""
+    at = dict(zip(placement.index.tolist(), points, strict=True))
+    gaps = [np.linalg.norm(at[upper] - at[lower]) for upper, lower in LANDMARK_PAIRS[0] if upper in at and lower in at]
+    if gaps and np.median(gaps) > OPEN_MOUTH:
+        return None
+    upper, lower = source.regions["lip_inner_upper"], source.regions["lip_inner_lower"]
+    template = source.template.numpy()
+    distance, near = KDTree(template[lower]).query(template[upper])
+    touching = (distance < 5e-4) & (upper != lower[near])
+    return np.stack([upper[touching], lower[near[touching]]], axis=1)
 
 
 def _near(vertices: np.ndarray, faces: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -93,7 +109,7 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
     faces = source.faces.numpy()
     skin = np.unique(faces[skin_faces(source)])
     push = after - before
-    eyes = {side: push[source.regions[f"{side}_eyelid"]].mean(0) for side in ("left", "right")}
+    eyes = {side: _eye_shift(source, before, after, side, s) for side in ("left", "right")}
     lips = push[source.regions["lips"]].mean(0)
     goal = np.tile(lips, (len(push), 1))
     for side, shift in eyes.items():
@@ -103,9 +119,13 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
             goal[region] = shift
     rigid = np.unique(np.concatenate([source.regions[part] for part in ("upper_teeth", "lower_teeth", "tongue", "left_eye", "right_eye")]))
     push = _spread(push, goal, faces, skin, rigid)
-    shaped = before + push
-    frames = _frames(template, shaped, faces, s)
+    frames = _frames(template, before + push, faces, s)
+    # What lies under the skin goes where the skin above it goes; alone it would come through in a smile.
+    inner = np.setdiff1d(np.arange(len(push)), np.union1d(skin, rigid))
+    _, above = KDTree(template[skin]).query(template[inner])
+    frames[inner] = frames[skin[above]]
     frames[rigid] = s * np.eye(3)
+    shaped = _tucked(source, before + push, skin)
     turned = {
         part: np.einsum("vij,vjk->vik", frames, getattr(source, part).numpy().astype(np.float64)) for part in ("shape_basis", "expr_basis", "pose_basis")
     }
@@ -130,6 +150,31 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
         joint_shape_basis=tensor(s * source.joint_shape_basis.numpy()),
         fingerprint="",
     )
+
+
+def _eye_shift(source: HeadModel, before: np.ndarray, after: np.ndarray, side: str, scale: float) -> np.ndarray:
+    """[3] an eyeball's displacement: its lids' mean one, and back until the margins lie as far before the ball as the source's do."""
+    margin = np.r_[source.regions[f"{side}_lid_upper"], source.regions[f"{side}_lid_lower"]]
+    template = source.template.numpy().astype(np.float64)
+    joint = source.joint_template[LEFT_EYE if side == "left" else RIGHT_EYE].numpy().astype(np.float64)
+    lid = source.regions[f"{side}_eyelid"]
+    shift = (after - before)[lid].mean(0)
+    home = before[source.regions[f"{side}_eye"]].mean(0) + scale * (joint - template[source.regions[f"{side}_eye"]].mean(0))
+    wanted = scale * np.quantile(np.linalg.norm(template[margin] - joint, axis=1), 0.1)
+    for _ in range(10):
+        lacking = wanted - np.quantile(np.linalg.norm(after[margin] - home - shift, axis=1), 0.1)
+        shift[2] -= np.clip(lacking, -2e-4, 2e-4)
+    return shift
+
+
+def _tucked(source: HeadModel, vertices: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """The vertices with the inside of the mouth under the cheeks."""
+    inner = np.setdiff1d(source.regions["mouth_interior"], skin)
+    lips = vertices[np.r_[source.regions["lip_inner_upper"], source.regions["lip_inner_lower"]]]
+    faces = source.faces.numpy()[skin_faces(source)]
+    tucked = vertices.copy()
+    tucked[inner] = under_skin(vertices[inner], np.ones(len(inner), bool), vertices, faces, lips)
+    return tucked
 
 
 def _spread(push: np.ndarray, goal: np.ndarray, faces: np.ndarray, skin: np.ndarray, rigid: np.ndarray) -> np.ndarray:

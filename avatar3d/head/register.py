@@ -24,6 +24,9 @@ STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.5, 0.3)
 GUIDE_WEIGHT = 1.0
 """Of a landmark against a vertex in the stiffest round; it falls with the stiffness, because detections are good to a millimetre or two."""
 
+TIE = 10.0
+"""Of a tied pair against a vertex."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -112,6 +115,7 @@ def register_surface(
     start: tuple[np.ndarray, np.ndarray, float],
     guides: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     hold: float = 1e-6,
+    ties: np.ndarray | None = None,
 ) -> Registration:
     """Bend `source` onto a surface.
 
@@ -122,6 +126,7 @@ def register_surface(
         start: rotation, translation and scale that bring the source near it.
         guides: as in `register`.
         hold: how much a vertex that meets nothing keeps its place; on a surface that lacks the back of a head the bend would run away.
+        ties: [K, 2] source vertices that come to lie at one place, for instance of closed lips.
     """
     goal = _Surface(vertices, faces)
     faces = source.faces.numpy()[skin_faces(source)]
@@ -142,7 +147,7 @@ def register_surface(
             z = _fit_identity(template, basis, skull, (nearest - t) @ R / s, normals @ R, weight, (corners, bary, (points - t) @ R / s))
             shape = template + basis @ z
     before = s * shape @ R.T + t
-    fitted = _bend(before, faces, skin, goal, (corners, bary, points), hold)
+    fitted = _bend(before, faces, skin, goal, (corners, bary, points), hold, ties)
     nearest, _, weight = goal.match(fitted, np.intersect1d(skin, source.regions["face"]), faces)
     distance = np.linalg.norm(fitted[np.intersect1d(skin, source.regions["face"])] - nearest, axis=1)
     lip_shift = (fitted - before)[source.regions["lips"]].mean(0)
@@ -198,7 +203,7 @@ def _fit_identity(template, basis, rows, goals, normals, weight, guides) -> np.n
     return np.linalg.solve(A.T @ A + len(rows) * 1e-6 * np.eye(A.shape[1]), A.T @ b)
 
 
-def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides, hold: float) -> np.ndarray:
+def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides, hold: float, ties: np.ndarray | None) -> np.ndarray:
     """Displace the skin smoothly onto the goal; the other vertices keep their place."""
     corners, bary, points = guides
     local = np.full(len(start), -1)
@@ -210,14 +215,22 @@ def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface
     corners, bary, points = corners[known], bary[known], points[known]
     rows = np.repeat(np.arange(len(corners)), 3)
     pick = sp.csr_matrix((bary.ravel(), (rows, local[corners].ravel())), (len(corners), len(skin)))
+    apart = _differences(local[ties] if ties is not None else np.zeros((0, 2), np.int64), len(skin))
+    tied = TIE * (apart.T @ apart)
     for stiffness in STIFFNESS:
         for _ in range(3):
             nearest, _, weight = goal.match(fitted, skin, faces)
             guide = GUIDE_WEIGHT * stiffness / STIFFNESS[0]
-            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + sp.diags(np.where(weight > 0, 1e-6, hold))
-            push = weight[:, None] * (nearest - start[skin]) + guide * (pick.T @ (points - pick @ start[skin]))
+            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + tied + sp.diags(np.where(weight > 0, 1e-6, hold))
+            push = weight[:, None] * (nearest - start[skin]) + guide * (pick.T @ (points - pick @ start[skin])) - tied @ start[skin]
             fitted[skin] = start[skin] + splu(system.tocsc()).solve(push)
     return fitted
+
+
+def _differences(pairs: np.ndarray, count: int) -> Any:
+    """[K, count]: the first of each pair [K, 2] minus the second."""
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    return sp.csr_matrix((np.tile([1.0, -1.0], len(pairs)), (rows, pairs.ravel())), (len(pairs), count))
 
 
 def uniform_laplacian(faces: np.ndarray, count: int) -> Any:

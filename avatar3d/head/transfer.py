@@ -332,13 +332,26 @@ def _tuck_in(head: HeadModel, source: HeadModel, registration: Registration, ids
     points = registration.vertices[ids] + registration.lip_shift
     vertices = head.template.numpy().astype(np.float64)
     faces = head.faces.numpy()[outer_faces(head)]
+    lips = vertices[np.r_[head.regions["lip_inner_upper"], head.regions["lip_inner_lower"]]]
+    return under_skin(points, np.isin(ids, source.regions["mouth_interior"]), vertices, faces, lips)
+
+
+def under_skin(points: np.ndarray, inside: np.ndarray, vertices: np.ndarray, faces: np.ndarray, lips: np.ndarray) -> np.ndarray:
+    """The points [N, 3], those that are `inside` [N] the mouth pushed under the skin where they are not.
+
+    Args:
+        points: [N, 3].
+        inside: [N] bool.
+        vertices: [V, 3] of the head.
+        faces: [F, 3] its skin.
+        lips: [M, 3] of the lips' inner edges.
+    """
     normals = vertex_normals(vertices, faces)
     face, bary = closest_on_mesh(points, vertices, faces)
     surface = (vertices[faces[face]] * bary[..., None]).sum(1)
     normal = (normals[faces[face]] * bary[..., None]).sum(1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    outside = np.isin(ids, source.regions["mouth_interior"]) & (((points - surface) * normal).sum(1) > -UNDER_SKIN)
+    outside = inside & (((points - surface) * normal).sum(1) > -UNDER_SKIN)
     # Beside the lips' inner edge there is no inside to be pushed to.
-    lips = KDTree(vertices[np.r_[head.regions["lip_inner_upper"], head.regions["lip_inner_lower"]]])
-    outside &= lips.query(points)[0] > 0.008
+    outside &= KDTree(lips).query(points)[0] > 0.008
     return np.where(outside[:, None], surface - UNDER_SKIN * normal, points)
