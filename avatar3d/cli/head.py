@@ -87,13 +87,14 @@ def _from_scan(file: Path, out: Path, landmarks: Path | None, units: "Unit | Non
     unit = units or unit_of(placement.scale)
     per_metre = placement.scale if unit is None else UNITS[unit]
     size = placement.scale / per_metre
-    if units is not None and unit_of(placement.scale) != units:
+    if units is not None and not 0.4 < size < 2.5:
         raise UserError(f"{file}: in {units} its head would be {size:.2g} times the embedded one's size; give other --units")
     if unit is None:
         say(f"{file}: no unit makes its head a likely size; it is made as large as the embedded head")
     else:
         say(f"{file}: taken to be in {unit}{'' if units else ' by its size'}; the head is {size:.2f} times the embedded one's size")
-    head, fit = fit_likeness(embedded, scan, placement, per_metre, file.stem[:40], f"of the scan {file.name}; mesh and expressions: {embedded.licence}")
+    rights = f"of the scan {file.name}; mesh and expressions: {embedded.licence}"
+    head, fit = fit_likeness(embedded, scan, placement, per_metre, file.stem[:40], rights)
     save_head(head, out)
     save_portrait(picture, head, scan, fit)
     half, most = 1e3 * np.quantile(fit.distance, (0.5, 0.95))

@@ -104,7 +104,13 @@ def embed_with_report(
 
 
 def sight(
-    vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray, carrying: np.ndarray, detect: Detector, target: np.ndarray, yaw: float,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colors: np.ndarray,
+    carrying: np.ndarray,
+    detect: Detector,
+    target: np.ndarray,
+    yaw: float,
     reference: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The face's landmarks as one view sees them: points [468, 3] and weights [468], 0 where a ray misses; None where no face is found.

@@ -126,9 +126,8 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
     frames[inner] = frames[skin[above]]
     frames[rigid] = s * np.eye(3)
     shaped = _tucked(source, before + push, skin)
-    turned = {
-        part: np.einsum("vij,vjk->vik", frames, getattr(source, part).numpy().astype(np.float64)) for part in ("shape_basis", "expr_basis", "pose_basis")
-    }
+    bases = ("shape_basis", "expr_basis", "pose_basis")
+    turned = {part: np.einsum("vij,vjk->vik", frames, getattr(source, part).numpy().astype(np.float64)) for part in bases}
     blinks = turned["expr_basis"]
     for side, column in (("left", EXPR_INDEX["eyeBlinkLeft"]), ("right", EXPR_INDEX["eyeBlinkRight"])):
         lid = np.ascontiguousarray(blinks[:, :, column])

@@ -1,5 +1,6 @@
 """The vertices and polygons of Wavefront OBJ files in the files' own order, which readers made for drawing do not keep."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def obj_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
         for line in lines:
             if line.startswith(b"f "):
                 corners = [int(word.split(b"/", 1)[0]) for word in line.split()[1:]]
-                triangles += [(corners[0], b, c) for b, c in zip(corners[1:], corners[2:], strict=False)]
+                triangles += [(corners[0], b, c) for b, c in itertools.pairwise(corners[1:])]
         faces = np.array(triangles, np.int64).reshape(-1, 3)
     except (ValueError, OverflowError) as error:
         raise UserError(f"{path}: has a face that is not made of numbers; get the file again") from error

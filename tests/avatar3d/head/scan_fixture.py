@@ -67,3 +67,14 @@ def write_scan(path: Path, made: MadeScan) -> Path:
 def _shuffled(vertices: np.ndarray, faces: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     order = random.permutation(len(vertices))
     return vertices[order], np.argsort(order)[faces]
+
+
+def landmarks_of(made: MadeScan, seed: int = 0) -> dict[str, list[float]]:
+    """Every third of MediaPipe's landmarks in the scan's coordinates, a millimetre off, as the JSON file has them."""
+    head = load_head()
+    assert head.landmarks is not None
+    rows = np.flatnonzero((head.landmarks.index < 468) & (head.landmarks.index % 3 == 0))
+    points = (made.truth[head.faces.numpy()[head.landmarks.face[rows]]] * head.landmarks.bary[rows][..., None]).sum(1)
+    points += np.random.default_rng(seed).normal(0, 6e-4, points.shape)
+    points = made.per_metre * points @ made.to_scan.T + made.shift
+    return {str(index): point for index, point in zip(head.landmarks.index[rows].tolist(), points.tolist(), strict=True)}
