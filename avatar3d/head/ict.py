@@ -209,13 +209,13 @@ def _centre(ball: np.ndarray) -> np.ndarray:
     return middle + np.linalg.lstsq(np.c_[2 * spoke, np.ones(len(spoke))], (spoke**2).sum(1), rcond=None)[0][:3]
 
 
-def _regressor(template: np.ndarray, joints: np.ndarray, balls: list[np.ndarray]) -> sp.csr_matrix:
+def _regressor(template: np.ndarray, joints: np.ndarray, balls: list[np.ndarray]) -> np.ndarray:
     """[5, V] weights that give the joints and follow every affine change of the vertices near them: the least-norm ones."""
     tree = KDTree(template[: len(SKIN)])
     rows = [np.sort(tree.query(joint, k=400)[1]) for joint in joints[:3]] + balls
-    regressor = sp.lil_matrix((5, len(template)))
+    regressor = np.zeros((5, len(template)))
     for joint, near in enumerate(rows):
         middle = template[near].mean(0)
         system = np.c_[template[near] - middle, np.full(len(near), 0.1)].T
         regressor[joint, near] = np.linalg.lstsq(system, np.r_[joints[joint] - middle, 0.1], rcond=1e-3)[0]
-    return regressor.tocsr()
+    return regressor

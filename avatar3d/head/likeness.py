@@ -79,7 +79,7 @@ def _closed_lips(source: HeadModel, placement: Placement, points: np.ndarray) ->
         return None
     upper, lower = source.regions["lip_inner_upper"], source.regions["lip_inner_lower"]
     template = source.template.numpy()
-    distance, near = KDTree(template[lower]).query(template[upper])
+    distance, near = (np.asarray(a) for a in KDTree(template[lower]).query(template[upper]))
     touching = (distance < 5e-4) & (upper != lower[near])
     return np.stack([upper[touching], lower[near[touching]]], axis=1)
 
@@ -134,7 +134,7 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
         close_lid(lid, shaped, faces, source.regions, side)
         blinks[:, :, column] = lid
     joints = s * (source.joint_template.numpy() + source.joint_shape_basis.numpy() @ identity)
-    _, near = KDTree(before[skin]).query(joints, k=NEIGHBOURS)
+    near = np.asarray(KDTree(before[skin]).query(joints, k=NEIGHBOURS)[1])
     joints = joints + push[skin][near].mean(1)
     for joint, side in ((LEFT_EYE, "left"), (RIGHT_EYE, "right")):
         joints[joint] += eyes[side] - push[skin][near[joint]].mean(0)

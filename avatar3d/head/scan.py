@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import trimesh
@@ -92,7 +92,7 @@ def read_scan(path: Path) -> Scan:
 
 def _colors(mesh: trimesh.Trimesh) -> np.ndarray | None:
     """[V, 3] the texture at the vertices, or their colours; None where there are neither, or where the picture is missing or broken."""
-    visual = mesh.visual
+    visual: Any = mesh.visual
     try:
         if visual.kind == "texture":
             visual = visual.to_color()
@@ -198,12 +198,15 @@ def _first_sight(scan: Scan, colors: np.ndarray, known: np.ndarray, detect: Dete
     low, high = scan.vertices.min(0), scan.vertices.max(0)
     middle, size = (low + high) / 2, float((high - low).max())
     carrying = np.ones(len(scan.faces), bool)
-    # Upright and forwards as glTF and most scanners have it comes first; then the other axes that may be up and forwards.
-    turns = sorted(Rotation.create_group("O").as_matrix(), key=lambda turn: -np.trace(turn))
+    # Upright and forwards as glTF and most scanners have it comes first; then the other axes that may be up and forwards; then oblique ones.
+    straight, oblique = (sorted(Rotation.create_group(name).as_matrix(), key=lambda turn: -np.trace(turn)) for name in "OI")
     best = None
-    for zoom in (1.0, 2.5):
-        for count, turn in enumerate(turns):
-            progress(count, len(turns))
+    sweeps = ((1.0, straight), (1.0, oblique), (2.5, straight))
+    total, count = sum(len(turns) for _, turns in sweeps), 0
+    for zoom, turns in sweeps:
+        for turn in turns:
+            progress(count, total)
+            count += 1
             viewed = (scan.vertices - middle) @ turn.T * (zoom * VIEWED / size)
             # The head is at the top of a bust or a body.
             target = np.array([0, (viewed[:, 1].max() - 0.15) if zoom > 1 else 0, 0])

@@ -79,10 +79,22 @@ def _complete(bare: HeadModel, source: HeadModel, detect: Detector | None, progr
     if detect is not None:
         # A detector that sees no face in plain renders of this head leaves it with the landmarks carried over.
         with contextlib.suppress(ValueError):
-            found = embed_landmarks(head, detect, IDENTITIES - 1, progress=lambda done, _: progress(STAGE + done, total))
+            found = embed_landmarks(head, detect, IDENTITIES - 1, progress=_shifted(progress, STAGE, total))
             head = _guided(bare, source, head, found)
     progress(total, total)
     return head
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    """Progress of a part of the work, `before` steps into it."""
+
+    whole = total
+
+    def shifted(done: int, total: int, **figures: float) -> None:
+        del total
+        progress(before + done, whole, **figures)
+
+    return shifted
 
 
 def _guided(bare: HeadModel, source: HeadModel, head: HeadModel, found: Landmarks) -> HeadModel:

@@ -147,7 +147,7 @@ def test_formats_give_the_same_surface(tmp_path, suffix):
 
 def test_colours_are_kept(tmp_path):
     ball = trimesh.creation.icosphere(subdivisions=4)
-    ball.visual = trimesh.visual.ColorVisuals(ball, vertex_colors=np.where(ball.vertices[:, :1] > 0, 255, 0) * np.ones((1, 3), int))
+    ball.visual.vertex_colors = np.where(ball.vertices[:, :1] > 0, 255, 0) * np.ones((1, 3), int)
     ball.export(tmp_path / "ball.ply")
     scan = read_scan(tmp_path / "ball.ply")
     assert scan.colors is not None and np.array_equal(scan.colors[:, 0] > 0.5, scan.vertices[:, 0] > 0)
