@@ -32,7 +32,7 @@ def track(
         fps: frames per second of the capture; default the first video's.
         focal: focal length in pixels of the first crop, where it is known; landmarks cannot tell it.
         holdout: share of the frames, at the end, from which identity is not learned.
-        head: a FLAME file of your own instead of the embedded head.
+        head: instead of the embedded head: a FLAME file of your own, ICT-FaceKit's folder, or a head made of a scan (head convert).
     """
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
@@ -81,7 +81,7 @@ def fit(
         driver: also make the speech driver this person's own, for balanced and quality, where the capture has sound (`avatar3d adapt`).
         subject: whose head this is; recorded in the avatar.
         consent: how the person agreed; recorded in the avatar.
-        head: a FLAME file of your own instead of the embedded head.
+        head: instead of the embedded head: a FLAME file of your own, ICT-FaceKit's folder, or a head made of a scan (head convert).
     """
     from avatar3d.errors import UserError
     from avatar3d.files import check_output

@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 def open_head(path: Path | None) -> "HeadModel":
-    """The head model to work with: a file, or the embedded one. A user's FLAME file is registered on first use.
+    """The head model to work with: a file, ICT-FaceKit's folder, or the embedded one. A user's FLAME or ICT-FaceKit is registered on first use.
 
     Raises:
         UserError: not a head model.
     """
     from avatar3d.head.store import load_head
+    from avatar3d.progress import console
 
-    return load_head(path, _detect)
+    return load_head(path, _detect, console)
 
 
 def _detect(image: "np.ndarray") -> "np.ndarray | None":
-    """The landmark detector that a FLAME head is completed with on first use; loaded only then."""
+    """The landmark detector that another head is completed with on first use; loaded only then."""
     return _detector().detect(image)
 
 
@@ -50,6 +51,7 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
     from avatar3d.avatar_file import load_avatar
     from avatar3d.errors import UserError
     from avatar3d.head.store import find_head
+    from avatar3d.progress import console
 
     def find(fingerprint: str, name: str) -> "HeadModel":
         if head is not None:
@@ -58,7 +60,7 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
                 raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint})")
             return given
         try:
-            return find_head(fingerprint, _detect)
+            return find_head(fingerprint, _detect, console)
         except UserError as error:
             raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), which is not here; give its file with --head") from error
 

@@ -1,4 +1,4 @@
-"""head: information about head models, conversion to our format, and motions carried from one head to another."""
+"""head: information about head models, scans and other models made into heads of our format, and motions carried from one head to another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,6 +10,7 @@ from avatar3d.cli.common import open_head, say
 if TYPE_CHECKING:
     from avatar3d.head.model import HeadModel
     from avatar3d.head.retarget import Retarget
+    from avatar3d.head.scan import Unit
     from avatar3d.motion import Motion
 
 
@@ -21,17 +22,23 @@ def head(
     to: Path | None = None,
     source: Annotated[Path | None, arg(name="from")] = None,
     rate: int | None = None,
+    landmarks: Path | None = None,
+    units: Literal["m", "cm", "mm", "inch"] | None = None,
 ) -> None:
-    """Describe a head model, convert one to avatar3d's own format where its licence lets it be copied, or carry a motion to another head.
+    """Describe a head model, make a scan or a model whose licence allows it into a head of our own format, or carry a motion to another head.
 
     Args:
-        action: info, convert, retarget (a motion of one head to another), or arkit (a motion to the CSV of Live Link Face, or back).
-        file: a head model: our .npz, a FLAME .pkl or .npz; default the embedded head. For retarget and arkit the motion or the CSV.
+        action: info, convert (a scan, or a model, to our .npz), retarget (a motion of one head to another), or arkit (a motion to the
+            CSV of Live Link Face, or back).
+        file: a head model: our .npz, a FLAME .pkl or .npz, ICT-FaceKit's folder; default the embedded head. For convert also a scan of a
+            person (.obj, .ply, .glb, .stl). For retarget and arkit the motion or the CSV.
         out: the file to write: .npz; for arkit from a motion .csv.
         to: for retarget, and arkit from a CSV: the head that the motion shall move; default the embedded head.
         source: for retarget, and arkit to a CSV: the head that the motion is of; default the embedded head, or that in
             $AVATAR3D_HEADS which the motion names.
         rate: for arkit from a CSV of less than a second: frames a second that its time codes count in, by default 60.
+        landmarks: for convert from a scan on which no face is found: JSON, {MediaPipe's index: [x, y, z], ...} in the scan's coordinates.
+        units: for convert from a scan: what its numbers are in; by default guessed from the head's size.
     """
     from avatar3d.cli.common import check_range
     from avatar3d.errors import UserError
@@ -41,9 +48,12 @@ def head(
         say(head_info(open_head(file)))
         return
     if file is None or out is None:
-        what = {"convert": "the head model", "retarget": "the motion (.npz)", "arkit": "the motion (.npz) or the CSV"}[action]
+        what = {"convert": "the head model or the scan", "retarget": "the motion (.npz)", "arkit": "the motion (.npz) or the CSV"}[action]
         raise UserError(f"head {action}: give {what} and the output with -o")
     if action == "convert":
+        if file.suffix.lower() in (".obj", ".ply", ".glb", ".stl"):
+            _from_scan(file, out, landmarks, units)
+            return
         convert_head(file, out)
         say(f"{out}: written")
     elif action == "retarget":
@@ -53,6 +63,45 @@ def head(
         _from_arkit(file, out, to, rate)
     else:
         _to_arkit(file, out, source)
+
+
+def _from_scan(file: Path, out: Path, landmarks: Path | None, units: "Unit | None") -> None:
+    import numpy as np
+
+    from avatar3d.cli.common import _detect
+    from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+    from avatar3d.head.likeness import fit_likeness
+    from avatar3d.head.portrait import save_portrait
+    from avatar3d.head.scan import UNITS, place_scan, read_landmarks, read_scan, unit_of
+    from avatar3d.head.store import save_head
+    from avatar3d.progress import console
+
+    _check_suffix(out, ".npz")
+    check_output(out, file, landmarks)
+    picture = check_output(out.with_suffix(".png"), file, landmarks)
+    embedded, scan = open_head(None), read_scan(file)
+    given = None if landmarks is None else read_landmarks(landmarks)
+    with console("finding the face") as progress:
+        placement = place_scan(landmarks or file, scan, embedded, _detect, given, progress)
+    unit = units or unit_of(placement.scale)
+    per_metre = placement.scale if unit is None else UNITS[unit]
+    size = placement.scale / per_metre
+    if units is not None and not 0.4 < size < 2.5:
+        raise UserError(f"{file}: in {units} its head would be {size:.2g} times the embedded one's size; give other --units")
+    if unit is None:
+        say(f"{file}: no unit makes its head a likely size; it is made as large as the embedded head")
+    else:
+        say(f"{file}: taken to be in {unit}{'' if units else ' by its size'}; the head is {size:.2f} times the embedded one's size")
+    rights = f"of the scan {file.name}; mesh and expressions: {embedded.licence}"
+    head, fit = fit_likeness(embedded, scan, placement, per_metre, file.stem[:40], rights)
+    save_head(head, out)
+    save_portrait(picture, head, scan, fit)
+    half, most = 1e3 * np.quantile(fit.distance, (0.5, 0.95))
+    places = f"{len(placement.index)} landmarks " + (f"detected on {placement.views} views" if given is None else "given")
+    say(f"{out}: {places}; the face lies {half:.2f} mm from the scan (median; 95 %: {most:.2f} mm), {fit.missed:.0%} of it meets no surface")
+    say(f"{picture}: the scan and the head at rest, jawOpen, smile, blink: look at it")
+    say(f"next: avatar3d track VIDEO --head {out} or avatar3d head retarget MOTION.npz --to {out} -o OTHER.npz")
 
 
 def _retarget(file: Path, out: Path, source: Path | None, to: Path | None) -> None:
@@ -107,13 +156,14 @@ def _open_motion(file: Path, source: Path | None) -> "tuple[Motion, HeadModel]":
     from avatar3d.errors import UserError
     from avatar3d.head.store import find_head
     from avatar3d.motion import load_motion
+    from avatar3d.progress import console
 
     motion = load_motion(file)
     if source is not None:
         ours = open_head(source)
     else:
         try:
-            ours = find_head(motion.head_fingerprint, _detect)
+            ours = find_head(motion.head_fingerprint, _detect, console)
         except UserError as error:
             raise UserError(f"{file}: is of head {motion.head_fingerprint}, which is not among the known heads; give its file with --from") from error
     # Read once more, so that a motion of another head or width is refused by the file's name.

@@ -14,6 +14,7 @@ from avatar3d.camera import look_at
 from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, Landmarks, head_vertices
 from avatar3d.head.register import closest_on_mesh
 from avatar3d.head.store import Detector
+from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import rasterize_mesh, shade_mesh, to_camera, vertex_normals
 
 NUM_FACE, NUM_ALL = 468, 478
@@ -50,12 +51,14 @@ def tinted(head: HeadModel) -> np.ndarray:
     return colors
 
 
-def embed_landmarks(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0) -> Landmarks:
+def embed_landmarks(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0, progress: Progress = silent) -> Landmarks:
     """The embedding alone; see `embed_with_report`."""
-    return embed_with_report(head, detect, identities, seed)[0]
+    return embed_with_report(head, detect, identities, seed, progress)[0]
 
 
-def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0) -> tuple[Landmarks, EmbeddingReport]:
+def embed_with_report(
+    head: HeadModel, detect: Detector, identities: int = 8, seed: int = 0, progress: Progress = silent
+) -> tuple[Landmarks, EmbeddingReport]:
     """Render identities at several yaws, detect, project back, take robust means, make left and right alike on a symmetric head.
 
     Args:
@@ -63,6 +66,7 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
         detect: the landmark detector.
         identities: random identities besides the mean head.
         seed: of the identities.
+        progress: told of every render.
 
     Raises:
         ValueError: no face was found on any render.
@@ -75,27 +79,18 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
     carrying = np.isin(faces, head.regions["face"]).all(axis=1)
     reference = _posed(head, shapes[0])
     samples, weights = [], []
-    for shape in shapes:
+    for count, shape in enumerate(shapes):
         vertices = _posed(head, shape)
         target = vertices[head.regions["face"]].mean(0) - [0, 0, 0.04]
-        for yaw in YAWS:
-            eye = target + DISTANCE * np.array([np.sin(yaw), 0.05, np.cos(yaw)])
-            camera = look_at(eye, target, focal=FOCAL, size=(SIZE, SIZE))
-            found = detect(shade_mesh(vertices, faces, camera, colors, background=BACKGROUND))
-            if found is None:
-                continue
-            points = to_camera(vertices, camera)
-            normals = vertex_normals(points, faces)
-            hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE, :2])
-            corners = faces[carrying][hit]
-            samples.append((reference[corners] * bary[..., None]).sum(1))
-            facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
-            weights.append(np.where(hit >= 0, np.clip(facing, 0.02, 1) ** 2, 0))
+        for view, yaw in enumerate(YAWS):
+            seen = sight(vertices, faces, colors, carrying, detect, target, yaw, reference)
+            if seen is not None:
+                samples.append(seen[0])
+                weights.append(seen[1])
+            progress(count * len(YAWS) + view + 1, len(shapes) * len(YAWS))
     if not samples:
         raise ValueError("the detector found no face on any render")
-    stack, weight = np.stack(samples), np.stack(weights)
-    centre = _robust_mean(stack, weight)
-    spread = np.median(np.linalg.norm(stack - centre, axis=-1), axis=0)
+    centre, spread = settle(samples, weights)
     partner = mirror_partners(head, detect) if _is_symmetric(head) else None
     if partner is not None:
         centre = np.where(partner[:, None] >= 0, (centre + centre[partner] * [-1.0, 1.0, 1.0]) / 2, centre)
@@ -106,6 +101,48 @@ def embed_with_report(head: HeadModel, detect: Detector, identities: int = 8, se
         np.arange(NUM_ALL), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
     )
     return landmarks, EmbeddingReport(len(samples), spread)
+
+
+def sight(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colors: np.ndarray,
+    carrying: np.ndarray,
+    detect: Detector,
+    target: np.ndarray,
+    yaw: float,
+    reference: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The face's landmarks as one view sees them: points [468, 3] and weights [468], 0 where a ray misses; None where no face is found.
+
+    Args:
+        vertices: [V, 3] metres, upright, facing +z.
+        faces: [F, 3].
+        colors: [V, 3] 0..1.
+        carrying: [F] bool, the faces that landmarks may lie on.
+        detect: the landmark detector.
+        target: [3] what the camera looks at.
+        yaw: of the camera about the head, radians.
+        reference: [V, 3] the mesh on which the points are given back.
+    """
+    eye = target + DISTANCE * np.array([np.sin(yaw), 0.05, np.cos(yaw)])
+    camera = look_at(eye, target, focal=FOCAL, size=(SIZE, SIZE))
+    found = detect(shade_mesh(vertices, faces, camera, colors, background=BACKGROUND))
+    if found is None:
+        return None
+    points = to_camera(vertices, camera)
+    normals = vertex_normals(points, faces)
+    hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE, :2])
+    corners = faces[carrying][hit]
+    facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
+    return (reference[corners] * bary[..., None]).sum(1), np.where(hit >= 0, np.clip(facing, 0.02, 1) ** 2, 0)
+
+
+def settle(samples: list[np.ndarray], weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Where several sights [468, 3] with weights [468] put the landmarks, robustly, and their median distance [468] from there."""
+    stack = np.stack(samples)
+    centre = _robust_mean(stack, np.stack(weights))
+    return centre, np.median(np.linalg.norm(stack - centre, axis=-1), axis=0)
 
 
 def _posed(head: HeadModel, shape: np.ndarray) -> np.ndarray:

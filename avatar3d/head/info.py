@@ -26,7 +26,7 @@ def head_info(head: HeadModel) -> str:
         "jawOpen": f"{np.degrees(head.jaw_open_angle):.1f} degrees of the jaw",
         "landmarks": landmarks,
         "regions": ", ".join(f"{name} {len(ids)}" for name, ids in head.regions.items()) or "none",
-        "licence": head.licence,
+        "licence": head.licence.split("\n", 1)[0],
         "may leave this machine": "yes" if head.redistributable else "no",
     }
     return "\n".join(f"{name + ':':24}{value}" for name, value in lines.items())
@@ -40,5 +40,5 @@ def convert_head(file: Path | str, output: Path | str) -> None:
     """
     head = read_bare_head(Path(file))
     if not head.redistributable:
-        raise UserError(f"{file}: {head.name} may not be passed on ({head.licence}); use the file itself with --head")
+        raise UserError(f"{file}: {head.name} may not be passed on ({head.licence.splitlines()[0]}); use the file itself with --head")
     save_head(head, output)

@@ -18,10 +18,14 @@ from avatar3d.head.similarity import fit_similarity
 from avatar3d.render.mesh import vertex_normals
 
 SKIN = ("face", "lips", "nose", "ears", "scalp", "neck", "shoulders", "left_eyelid", "right_eyelid")
+INNER = ("upper_teeth", "lower_teeth", "tongue", "mouth_interior", "eye_sockets")
 STIFFNESS = (30.0, 10.0, 3.0, 1.0, 0.5, 0.3)
 """Weight of the Laplacian term in the successive rounds."""
 GUIDE_WEIGHT = 1.0
 """Of a landmark against a vertex in the stiffest round; it falls with the stiffness, because detections are good to a millimetre or two."""
+
+TIE = 10.0
+"""Of a tied pair against a vertex."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Registration:
     """[3, 3], with `scale` and `translation` the similarity that came first."""
     scale: float
     translation: np.ndarray
+    identity: np.ndarray
+    """[S] coefficients of the source that came next."""
     lip_shift: np.ndarray
     """[3] how far the smooth displacement moved the lips: the inside of the mouth goes with them."""
     residual: float
@@ -47,13 +53,20 @@ def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray,
     """
     count = min(candidates, len(faces))
     triangles = vertices[faces]
-    _, near = KDTree(triangles.mean(1)).query(points, k=count)
-    near = np.asarray(near).reshape(len(points), count)
-    repeated = np.repeat(points, count, axis=0)
-    on_face = closest_point(triangles[near.ravel()], repeated)
-    best = ((on_face - repeated) ** 2).sum(1).reshape(near.shape).argmin(1)
+    centres = triangles.mean(1)
+    distance, near = KDTree(centres).query(points, k=count)
+    distance, near = (np.asarray(a).reshape(len(points), count) for a in (distance, near))
+    # A face no corner of which reaches as near as the nearest centre lies cannot be the one.
+    reach = np.linalg.norm(triangles - centres[:, None], axis=2).max(1)
+    row, column = np.nonzero(distance - reach[near] <= distance[:, :1])
+    on_face = closest_point(triangles[near[row, column]], points[row])
+    squared = np.full(near.shape, np.inf)
+    squared[row, column] = ((on_face - points[row]) ** 2).sum(1)
+    best = squared.argmin(1)
+    place = np.zeros(near.shape, np.int64)
+    place[row, column] = np.arange(len(row))
     rows = np.arange(len(points))
-    face, nearest = near[rows, best], on_face.reshape(len(points), count, 3)[rows, best]
+    face, nearest = near[rows, best], on_face[place[rows, best]]
     with np.errstate(divide="ignore", invalid="ignore"):  # A triangle without area has no barycentrics; its middle will do.
         bary = points_to_barycentric(triangles[face], nearest)
     bary = np.clip(np.nan_to_num(bary, nan=1 / 3), 0, 1)
@@ -67,9 +80,11 @@ def skin_faces(head: HeadModel) -> np.ndarray:
 
 
 def outer_faces(head: HeadModel) -> np.ndarray:
-    """Indices of the faces of a bare FLAME's skin: all but the eyeballs'."""
-    on_eye = (head.skin_weights[:, [LEFT_EYE, RIGHT_EYE]].sum(1) > 0.5).numpy()
-    return np.flatnonzero(~on_eye[head.faces.numpy()].any(axis=1))
+    """Indices of the faces of a bare rig's skin: all but the eyeballs' and those of the inner parts that it names."""
+    inner = (head.skin_weights[:, [LEFT_EYE, RIGHT_EYE]].sum(1) > 0.5).numpy()
+    for name in INNER:
+        inner[head.regions.get(name, np.zeros(0, np.int64))] = True
+    return np.flatnonzero(~inner[head.faces.numpy()].any(axis=1))
 
 
 def rim(faces: np.ndarray) -> np.ndarray:
@@ -87,15 +102,38 @@ def register(source: HeadModel, target: HeadModel, guides: tuple[np.ndarray, np.
         target: the head to meet.
         guides: source face indices [L], barycentrics [L, 3] and the target's points [L, 3] of landmarks known on both.
     """
+    eyes = [head.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy().astype(np.float64) for head in (source, target)]
+    s = float(np.linalg.norm(eyes[1][0] - eyes[1][1]) / np.linalg.norm(eyes[0][0] - eyes[0][1]))
+    vertices, faces = target.template.numpy().astype(np.float64), target.faces.numpy()[outer_faces(target)]
+    return register_surface(source, vertices, faces, (np.eye(3), eyes[1].mean(0) - s * eyes[0].mean(0), s), guides)
+
+
+def register_surface(
+    source: HeadModel,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    start: tuple[np.ndarray, np.ndarray, float],
+    guides: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    hold: float = 1e-6,
+    ties: np.ndarray | None = None,
+) -> Registration:
+    """Bend `source` onto a surface.
+
+    Args:
+        source: the embedded head.
+        vertices: [W, 3] of the surface.
+        faces: [G, 3], skin alone.
+        start: rotation, translation and scale that bring the source near it.
+        guides: as in `register`.
+        hold: how much a vertex that meets nothing keeps its place; on a surface that lacks the back of a head the bend would run away.
+        ties: [K, 2] source vertices that come to lie at one place, for instance of closed lips.
+    """
+    goal = _Surface(vertices, faces)
     faces = source.faces.numpy()[skin_faces(source)]
     skin = np.unique(faces)
-    goal = _Surface(target.template.numpy().astype(np.float64), target.faces.numpy()[outer_faces(target)])
     template, basis = source.template.numpy().astype(np.float64), source.shape_basis.numpy().astype(np.float64)
     corners, bary, points = _guide_rows(source, guides)
-
-    eyes = [source.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy(), target.joint_template[[LEFT_EYE, RIGHT_EYE]].numpy()]
-    s = float(np.linalg.norm(eyes[1][0] - eyes[1][1]) / np.linalg.norm(eyes[0][0] - eyes[0][1]))
-    R, t = np.eye(3), eyes[1].mean(0) - s * eyes[0].mean(0)
+    R, t, s = start
     # The neck and the shoulders of two models end at different heights and stand differently: the skull decides the pose.
     skull = np.intersect1d(skin, np.concatenate([source.regions[name] for name in ("face", "ears", "scalp")]))
     shape, z = template, np.zeros(basis.shape[2])
@@ -108,12 +146,12 @@ def register(source: HeadModel, target: HeadModel, guides: tuple[np.ndarray, np.
         if step >= 8:
             z = _fit_identity(template, basis, skull, (nearest - t) @ R / s, normals @ R, weight, (corners, bary, (points - t) @ R / s))
             shape = template + basis @ z
-    start = s * shape @ R.T + t
-    fitted = _bend(start, faces, skin, goal, (corners, bary, points))
+    before = s * shape @ R.T + t
+    fitted = _bend(before, faces, skin, goal, (corners, bary, points), hold, ties)
     nearest, _, weight = goal.match(fitted, np.intersect1d(skin, source.regions["face"]), faces)
     distance = np.linalg.norm(fitted[np.intersect1d(skin, source.regions["face"])] - nearest, axis=1)
-    lip_shift = (fitted - start)[source.regions["lips"]].mean(0)
-    return Registration(fitted, R, s, t, lip_shift, float(np.median(distance[weight > 0])))
+    lip_shift = (fitted - before)[source.regions["lips"]].mean(0)
+    return Registration(fitted, R, s, t, z, lip_shift, float(np.median(distance[weight > 0])))
 
 
 def _guide_rows(source: HeadModel, guides) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,29 +203,37 @@ def _fit_identity(template, basis, rows, goals, normals, weight, guides) -> np.n
     return np.linalg.solve(A.T @ A + len(rows) * 1e-6 * np.eye(A.shape[1]), A.T @ b)
 
 
-def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides) -> np.ndarray:
+def _bend(start: np.ndarray, faces: np.ndarray, skin: np.ndarray, goal: _Surface, guides, hold: float, ties: np.ndarray | None) -> np.ndarray:
     """Displace the skin smoothly onto the goal; the other vertices keep their place."""
     corners, bary, points = guides
     local = np.full(len(start), -1)
     local[skin] = np.arange(len(skin))
-    laplacian = _uniform_laplacian(local[faces], len(skin))
+    laplacian = uniform_laplacian(local[faces], len(skin))
     smooth = (laplacian.T @ laplacian).tocsc()
     fitted = start.copy()
     known = np.isin(corners, skin).all(axis=1)
     corners, bary, points = corners[known], bary[known], points[known]
     rows = np.repeat(np.arange(len(corners)), 3)
     pick = sp.csr_matrix((bary.ravel(), (rows, local[corners].ravel())), (len(corners), len(skin)))
+    apart = _differences(local[ties] if ties is not None else np.zeros((0, 2), np.int64), len(skin))
+    tied = TIE * (apart.T @ apart)
     for stiffness in STIFFNESS:
         for _ in range(3):
             nearest, _, weight = goal.match(fitted, skin, faces)
             guide = GUIDE_WEIGHT * stiffness / STIFFNESS[0]
-            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + 1e-6 * sp.eye(len(skin))
-            push = weight[:, None] * (nearest - start[skin]) + guide * (pick.T @ (points - pick @ start[skin]))
+            system = sp.diags(weight) + stiffness * smooth + guide * (pick.T @ pick) + tied + sp.diags(np.where(weight > 0, 1e-6, hold))
+            push = weight[:, None] * (nearest - start[skin]) + guide * (pick.T @ (points - pick @ start[skin])) - tied @ start[skin]
             fitted[skin] = start[skin] + splu(system.tocsc()).solve(push)
     return fitted
 
 
-def _uniform_laplacian(faces: np.ndarray, count: int) -> Any:
+def _differences(pairs: np.ndarray, count: int) -> Any:
+    """[K, count]: the first of each pair [K, 2] minus the second."""
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    return sp.csr_matrix((np.tile([1.0, -1.0], len(pairs)), (rows, pairs.ravel())), (len(pairs), count))
+
+
+def uniform_laplacian(faces: np.ndarray, count: int) -> Any:
     """I minus the mean over a vertex's neighbours."""
     a, b = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     adjacency = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()

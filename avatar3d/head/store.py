@@ -4,6 +4,7 @@ import functools
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from avatar3d.data import data_path
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel, Landmarks
+from avatar3d.progress import Progress
 
 Detector = Callable[[np.ndarray], np.ndarray | None]
 """Picture [H, W, 3] uint8 RGB -> landmarks [478, 2 or more] in pixels, or None where there is no face."""
+Watch = Callable[[str], AbstractContextManager[Progress]]
+"""What a model's first use is shown with, for instance `progress.console`."""
 SCHEMA = 1
 MAX_BYTES = 1 << 30
 """A head file that would unpack to more is refused."""
@@ -23,49 +27,58 @@ _HALF = ("shape_basis", "expr_basis", "pose_basis")
 _FULL = ("template", "skin_weights", "joint_template", "joint_shape_basis")
 
 
-def load_head(path: Path | str | None = None, detect: Detector | None = None) -> HeadModel:
-    """The embedded head, or the head in a file: our own `.npz`, or FLAME as `.pkl` or `.npz`. Loaded once per path and process.
+def load_head(path: Path | str | None = None, detect: Detector | None = None, watch: Watch | None = None) -> HeadModel:
+    """The embedded head, or the head at a path: our own `.npz`, FLAME as `.pkl` or `.npz`, or ICT-FaceKit's folder.
+
+    Loaded once per path and process.
 
     Args:
-        path: the file; None is the embedded head.
-        detect: landmark detector that places MediaPipe's landmarks on a FLAME head the first time it is seen (about half a minute);
+        path: the file or folder; None is the embedded head.
+        detect: landmark detector that places MediaPipe's landmarks on another head the first time it is seen (some ten seconds);
             without one the embedded head's are carried over, less exactly.
+        watch: shows the progress of that first time.
 
     Raises:
         UserError: the file is not a head model, or asks for anything but data.
     """
     if path is None:
-        return _load_cached(data_path("head", "head.npz"), 0, None)
+        return _load_cached(data_path("head", "head.npz"), 0, None, None)
     path = Path(path).resolve()
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give the path of a head model") from error
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give a head model's file (.npz, or FLAME's .pkl)")
-    return _load_cached(path, changed, detect)
+    return _load_cached(path, changed, detect, watch)
 
 
 @functools.lru_cache(maxsize=8)
-def _load_cached(path: Path, changed: int, detect: Detector | None) -> HeadModel:
+def _load_cached(path: Path, changed: int, detect: Detector | None, watch: Watch | None) -> HeadModel:
     """`changed` makes an edited file load anew."""
     del changed
     bare = read_bare_head(path)
-    if bare.regions:
+    from avatar3d.head.register import INNER
+
+    # A bare rig knows its inner parts at most.
+    if set(bare.regions) - set(INNER):
         return bare
     from avatar3d.head.transfer import complete_head
 
-    return complete_head(bare, load_head(), detect)
+    return complete_head(bare, load_head(), detect, watch=watch)
 
 
 def read_bare_head(path: Path) -> HeadModel:
-    """The head in a file as it is there: FLAME stays without regions and all that `transfer.complete_head` adds.
+    """The head at a path as it is there: FLAME and ICT-FaceKit stay without all that `transfer.complete_head` adds.
 
     Raises:
         UserError: as `load_head`.
     """
     from avatar3d.head.flame import is_flame, read_flame
+    from avatar3d.head.ict import is_ict, read_ict
 
+    if path.is_dir():
+        if not is_ict(path):
+            raise UserError(f"{path}: is a folder, and not ICT-FaceKit's; give that, or a head model's file (.npz, or FLAME's .pkl)")
+        return read_ict(path)
     try:
         with path.open("rb") as handle:
             start = handle.read(2)
@@ -190,25 +203,27 @@ def read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: is not {what}; give another file") from error
 
 
-def find_head(fingerprint: str, detect: Detector | None = None) -> HeadModel:
+def find_head(fingerprint: str, detect: Detector | None = None, watch: Watch | None = None) -> HeadModel:
     """The head that a file was made for: the embedded one, or one in `head_folders()`.
 
     Raises:
         UserError: there is none.
     """
+    from avatar3d.head.ict import is_ict
+
     embedded = load_head()
     if embedded.fingerprint == fingerprint:
         return embedded
     for folder in head_folders():
         for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-            if path.suffix not in {".npz", ".pkl"}:
+            if path.suffix not in {".npz", ".pkl"} and not is_ict(path):
                 continue
             try:
                 found = read_bare_head(path).fingerprint
             except UserError:
                 continue
             if found == fingerprint:
-                return load_head(path, detect)
+                return load_head(path, detect, watch)
     raise UserError(f"head {fingerprint}: is not among the known heads; put its file into {head_folders()[-1]} or name it with --head")
 
 

@@ -1,6 +1,6 @@
-"""What FLAME files lack is taken over from the embedded head: texture coordinates, regions, lids, mouth interior, landmarks.
+"""What FLAME and ICT-FaceKit lack is taken over from the embedded head: texture coordinates, regions, lids, mouth interior, landmarks.
 
-Done once per model file (about half a minute with a landmark detector) and kept in the user's cache, under the model's fingerprint.
+Done once per model (some ten seconds with a landmark detector) and kept in the user's cache, under the model's fingerprint.
 """
 
 import contextlib
@@ -15,14 +15,19 @@ from scipy.spatial import KDTree
 from avatar3d.arkit import EXPR_INDEX
 from avatar3d.camera import look_at
 from avatar3d.errors import UserError
-from avatar3d.head.embedding import IRIS_RADIUS, embed_landmarks, iris_landmarks
+from avatar3d.head.embedding import IRIS_RADIUS, YAWS, embed_landmarks, iris_landmarks
 from avatar3d.head.model import JAW, LEFT_EYE, NECK, RIGHT_EYE, HeadModel, Landmarks, axis_angle_to_matrix, head_vertices
-from avatar3d.head.register import Registration, closest_on_mesh, outer_faces, register, rim, skin_faces
-from avatar3d.head.store import Detector, read_head, save_head
+from avatar3d.head.register import INNER, Registration, closest_on_mesh, outer_faces, register, rim, skin_faces
+from avatar3d.head.store import Detector, Watch, read_head, save_head
+from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import rasterize_mesh, to_camera, vertex_normals
 
 VERSION = 1
 """Raised when the transfer changes, so that old cache files are not used."""
+IDENTITIES = 5
+"""On which the landmarks are detected, the mean among them."""
+STAGE = 10
+"""A registration with its transfer takes about as long as this many detections."""
 APART = 0.3
 """Share of jawOpen at which closest points are looked for: with the mouth shut, upper and lower lip coincide."""
 UNDER_SKIN = 0.003
@@ -36,14 +41,17 @@ RINGS = {
 """Ordered rings, and the region that each lies in."""
 
 
-def complete_head(bare: HeadModel, source: HeadModel, detect: Detector | None = None, cache: Path | None = None) -> HeadModel:
-    """A bare FLAME rig with everything that tracking and fitting need; its coefficients and fingerprint stay as they are.
+def complete_head(
+    bare: HeadModel, source: HeadModel, detect: Detector | None = None, cache: Path | None = None, watch: Watch | None = None
+) -> HeadModel:
+    """A bare rig with everything that tracking and fitting need; its coefficients and fingerprint stay as they are.
 
     Args:
-        bare: from `flame.read_flame`.
+        bare: from `flame.read_flame` or `ict.read_ict`.
         source: the embedded head.
         detect: landmark detector; without one the landmarks are the embedded head's, carried over.
         cache: folder for the result, `cache_folder()` by default.
+        watch: shows the progress of a model's first use.
     """
     kind = "detected" if detect is not None else "carried"
     folder = cache_folder() if cache is None else cache
@@ -54,15 +62,39 @@ def complete_head(bare: HeadModel, source: HeadModel, detect: Detector | None = 
                 return replace(read_head(path), fingerprint=bare.fingerprint)
             except UserError:
                 continue
-    head = transfer(bare, source, register(source, bare))
-    if detect is not None:
-        # A detector that sees no face in plain renders of this head leaves it with the landmarks carried over.
-        with contextlib.suppress(ValueError):
-            head = _guided(bare, source, head, embed_landmarks(head, detect, identities=4))
+    with contextlib.nullcontext(silent) if watch is None else watch(f"first use of {bare.name}") as progress:
+        head = _complete(bare, source, detect, progress)
     # A cache that cannot be written costs time at the next start, nothing else.
     with contextlib.suppress(UserError):
         save_head(head, folder / f"{name}-{kind}.npz", half=False)
     return head
+
+
+def _complete(bare: HeadModel, source: HeadModel, detect: Detector | None, progress: Progress) -> HeadModel:
+    views = IDENTITIES * len(YAWS) if detect is not None else 0
+    total = views + 2 * STAGE
+    progress(0, total)
+    head = transfer(bare, source, register(source, bare))
+    progress(STAGE, total)
+    if detect is not None:
+        # A detector that sees no face in plain renders of this head leaves it with the landmarks carried over.
+        with contextlib.suppress(ValueError):
+            found = embed_landmarks(head, detect, IDENTITIES - 1, progress=_shifted(progress, STAGE, total))
+            head = _guided(bare, source, head, found)
+    progress(total, total)
+    return head
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    """Progress of a part of the work, `before` steps into it."""
+
+    whole = total
+
+    def shifted(done: int, total: int, **figures: float) -> None:
+        del total
+        progress(before + done, whole, **figures)
+
+    return shifted
 
 
 def _guided(bare: HeadModel, source: HeadModel, head: HeadModel, found: Landmarks) -> HeadModel:
@@ -117,14 +149,16 @@ def transfer(bare: HeadModel, source: HeadModel, registration: Registration) -> 
 
     regions = _regions(bare, source, match, posed_source, posed_target)
     uv = _texture(bare, source, match, outer, posed_source, posed_target)
-    lids = np.zeros((2, bare.num_vertices, 3))
-    for side, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
-        blink = source.expr_basis[:, :, EXPR_INDEX[name]].numpy().astype(np.float64)
-        lids[side, skin] = s * match.carry(blink) @ R.T
-        _close(lids[side], bare.template.numpy(), bare.faces.numpy(), regions, name.removeprefix("eyeBlink").lower())
-    whole = replace(bare, uv=uv, regions=regions, eyelid_basis=torch.from_numpy(lids.astype(np.float32)), fingerprint=bare.fingerprint)
+    whole = replace(bare, uv=uv, regions=regions, fingerprint=bare.fingerprint)
+    if "eyeBlinkLeft" not in bare.expr_names:
+        lids = np.zeros((2, bare.num_vertices, 3))
+        for side, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
+            blink = source.expr_basis[:, :, EXPR_INDEX[name]].numpy().astype(np.float64)
+            lids[side, skin] = s * match.carry(blink) @ R.T
+            close_lid(lids[side], bare.template.numpy(), bare.faces.numpy(), regions, name.removeprefix("eyeBlink").lower())
+        whole = replace(whole, eyelid_basis=torch.from_numpy(lids.astype(np.float32)))
     whole = replace(whole, landmarks=_carry_landmarks(whole, source, posed_source, posed_target, outer))
-    return _add_interior(whole, source, registration)
+    return _own_interior(whole, bare, source, registration) if "upper_teeth" in bare.regions else _add_interior(whole, source, registration)
 
 
 def _open_source(source: HeadModel, bare: HeadModel, registration: Registration) -> np.ndarray:
@@ -209,7 +243,7 @@ def _fill(uv, target_ids, target_faces, target_points, source: HeadModel, source
     uv[target_ids] = u[:, :1] + local @ np.stack([u[:, 1] - u[:, 0], u[:, 2] - u[:, 0]], axis=1)
 
 
-def _close(lid: np.ndarray, template: np.ndarray, faces: np.ndarray, regions: dict[str, np.ndarray], side: str) -> None:
+def close_lid(lid: np.ndarray, template: np.ndarray, faces: np.ndarray, regions: dict[str, np.ndarray], side: str) -> None:
     """Stretch a lid's displacement [V, 3], in place, until the upper margin meets the lower one: the eye's opening is the model's own."""
     upper, lower = regions[f"{side}_lid_upper"], regions[f"{side}_lid_lower"]
     moving = np.flatnonzero(np.linalg.norm(lid, axis=1) > 0)
@@ -258,6 +292,23 @@ def _carry_landmarks(whole: HeadModel, source: HeadModel, posed_source, posed_ta
     )
 
 
+def _own_interior(head: HeadModel, bare: HeadModel, source: HeadModel, registration: Registration) -> HeadModel:
+    """A rig that has an inside of its own keeps it; the tongue is what lies nearest to the source's, the texture as in `_texture`."""
+    sources = np.unique(np.concatenate([source.regions[name] for name in INTERIOR]))
+    mouth = bare.regions["mouth_interior"]
+    _, near = KDTree(registration.vertices[sources] + registration.lip_shift).query(bare.template.numpy()[mouth].astype(np.float64))
+    on_tongue = np.isin(sources[near], source.regions["tongue"])
+    regions = head.regions | bare.regions | {"tongue": mouth[on_tongue], "mouth_interior": mouth[~on_tongue]}
+    vertices = bare.template.numpy().astype(np.float64)
+    faces, source_faces = bare.faces.numpy(), source.faces.numpy()
+    uv = head.uv.astype(np.float64)
+    for name in INNER:
+        inside = np.isin(faces, regions[name]).any(axis=1)
+        _fill(uv, np.flatnonzero(inside), faces, vertices, source, np.flatnonzero(np.isin(source_faces, source.regions[name]).all(axis=1)),
+              registration.vertices)  # fmt: skip
+    return replace(head, regions=regions, uv=np.clip(uv, 0, 1).astype(np.float32))
+
+
 def _add_interior(head: HeadModel, source: HeadModel, registration: Registration) -> HeadModel:
     """Append teeth, tongue and the inside of the mouth: rigid with neck or jaw, moved with the lips by the identity."""
     ids = np.unique(np.concatenate([source.regions[name] for name in INTERIOR]))
@@ -293,13 +344,26 @@ def _tuck_in(head: HeadModel, source: HeadModel, registration: Registration, ids
     points = registration.vertices[ids] + registration.lip_shift
     vertices = head.template.numpy().astype(np.float64)
     faces = head.faces.numpy()[outer_faces(head)]
+    lips = vertices[np.r_[head.regions["lip_inner_upper"], head.regions["lip_inner_lower"]]]
+    return under_skin(points, np.isin(ids, source.regions["mouth_interior"]), vertices, faces, lips)
+
+
+def under_skin(points: np.ndarray, inside: np.ndarray, vertices: np.ndarray, faces: np.ndarray, lips: np.ndarray) -> np.ndarray:
+    """The points [N, 3], those that are `inside` [N] the mouth pushed under the skin where they are not.
+
+    Args:
+        points: [N, 3].
+        inside: [N] bool.
+        vertices: [V, 3] of the head.
+        faces: [F, 3] its skin.
+        lips: [M, 3] of the lips' inner edges.
+    """
     normals = vertex_normals(vertices, faces)
     face, bary = closest_on_mesh(points, vertices, faces)
     surface = (vertices[faces[face]] * bary[..., None]).sum(1)
     normal = (normals[faces[face]] * bary[..., None]).sum(1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    outside = np.isin(ids, source.regions["mouth_interior"]) & (((points - surface) * normal).sum(1) > -UNDER_SKIN)
+    outside = inside & (((points - surface) * normal).sum(1) > -UNDER_SKIN)
     # Beside the lips' inner edge there is no inside to be pushed to.
-    lips = KDTree(vertices[np.r_[head.regions["lip_inner_upper"], head.regions["lip_inner_lower"]]])
-    outside &= lips.query(points)[0] > 0.008
+    outside &= KDTree(lips).query(points)[0] > 0.008
     return np.where(outside[:, None], surface - UNDER_SKIN * normal, points)

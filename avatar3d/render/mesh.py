@@ -32,8 +32,22 @@ class MeshImage:
 
     def interpolate(self, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Per-vertex `values` [V, C] at every pixel [H, W, C]; zero where there is no mesh."""
-        corners = values[faces[np.maximum(self.face, 0)]]
-        return np.where(self.mask[..., None], np.einsum("hwk,hwkc->hwc", self.bary, corners), 0).astype(np.float32)
+        out = np.zeros((*self.face.shape, values.shape[1]), np.float32)
+        _interpolate(self.face, self.bary, np.ascontiguousarray(faces, np.int64), np.ascontiguousarray(values, np.float32), out)
+        return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate(face, bary, faces, values, out):
+    for row in range(face.shape[0]):
+        for column in range(face.shape[1]):
+            index = face[row, column]
+            if index < 0:
+                continue
+            for corner in range(3):
+                share, vertex = bary[row, column, corner], faces[index, corner]
+                for channel in range(values.shape[1]):
+                    out[row, column, channel] += share * values[vertex, channel]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -128,14 +142,18 @@ def shade_mesh(
     image = rasterize_mesh(points, faces, large)
     albedo = np.broadcast_to(np.asarray(colors, np.float32), (len(points), 3))
     surface = image.interpolate(faces, np.concatenate([vertex_normals(points, faces), albedo], axis=1))
-    normal = surface[..., :3] / np.maximum(np.linalg.norm(surface[..., :3], axis=-1, keepdims=True), 1e-6)
+    surface = surface[image.mask]
+    normal = surface[:, :3] / np.maximum(np.linalg.norm(surface[:, :3], axis=-1, keepdims=True), 1e-6)
     # Faces seen from behind are lit as seen: an inner side of the mouth must not be black by accident.
-    normal = np.where(normal[..., 2:] > 0, -normal, normal)
+    normal = np.where(normal[:, 2:] > 0, -normal, normal)
     key, fill = _unit([-0.4, -0.6, -0.75]), _unit([0.7, -0.1, -0.7])
     light = 0.35 + 0.55 * np.maximum(normal @ key, 0) + 0.2 * np.maximum(normal @ fill, 0)
-    rgb = np.where(image.mask[..., None], surface[..., 3:] * light[..., None], np.asarray(background, np.float32))
-    rgb = rgb.reshape(camera.height, supersample, camera.width, supersample, 3).mean(axis=(1, 3))
-    return (np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8)
+    rgb = np.empty((large.height, large.width, 3), np.float32)
+    rgb[:] = np.asarray(background, np.float32)
+    rgb[image.mask] = surface[:, 3:] * light[:, None]
+    steps = range(supersample)
+    mean = sum(rgb[row::supersample, column::supersample] for row in steps for column in steps) / np.float32(supersample**2)
+    return (np.clip(mean, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _unit(vector: list[float]) -> np.ndarray:

@@ -47,7 +47,7 @@ def make_flame(seed: int = 0) -> tuple[dict[str, np.ndarray | scipy.sparse.spmat
     flat, faces = flat[order], np.argsort(order)[faces]
     blocks = np.split(flat, np.cumsum(widths)[:-1], axis=1)
     # An eyeball stays a ball: it is moved as its centre is.
-    swell = _swelling(random)
+    swell = swelling(random)
     eye = blocks[4][:, 3:].argmax(1) + 3
     anchors = np.where((blocks[4][:, 3:].max(1) > 0.5)[:, None], joints[eye], blocks[0])
     blocks[0], joints = blocks[0] + swell(anchors), joints + swell(joints)
@@ -130,7 +130,7 @@ def _sparse(matrix: scipy.sparse.csc_matrix) -> bytes:
     return _object("scipy.sparse.csc", "csc_matrix", _dict({"_shape": shape, "maxprint": _integer(50), **parts}))
 
 
-def _swelling(random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+def swelling(random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """A smooth field of a few millimetres that no identity mode has."""
     waves = random.normal(0, 25.0, (6, 3))
     phases, pushes = random.uniform(0, 2 * np.pi, 6), random.normal(0, 0.0012, (6, 3))
