@@ -15,6 +15,8 @@ from driver.speech import Speech
 LONGEST = 600.0
 """Seconds that the command may take for one line."""
 _OUT = "{out}"
+_SHELL = frozenset(";&|<>")
+"""What only a shell heeds: here it would be handed to the command as an argument, which may be a file's name to it."""
 
 
 def speak_by(command: str, script: Sequence[Line]) -> Performed:
@@ -33,6 +35,11 @@ def speak_by(command: str, script: Sequence[Line]) -> Performed:
         raise UserError(f"--tts-command {command}: cannot be read ({error}); quote it like in a shell") from error
     if not words or not any(_OUT in word for word in words):
         raise UserError(f"--tts-command {command}: has no {_OUT}; put it where the command is told the file to write")
+    lexed = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexed.whitespace_split = True
+    operators = [word for word in lexed if word and set(word) <= _SHELL]
+    if operators:
+        raise UserError(f"--tts-command {command}: is run without a shell, which {operators[0]} needs; put it into a script, or give sh -c '...'")
     return performed(script, lambda text: _say(words, text))
 
 

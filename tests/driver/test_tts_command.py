@@ -33,6 +33,8 @@ def test_a_command_speaks_the_lines_one_by_one(voice):
     [
         ("say hello", r"has no \{out\}"),
         ("say 'hello {out}", "quote"),
+        ("tee words.txt > {out}", "without a shell, which > needs"),
+        ("tee words.txt; voice {out}", "without a shell, which ; needs"),
         ("/nowhere/voice {out}", "/nowhere/voice cannot be run"),
         (f"{sys.executable} -c \"import sys; sys.exit('no such voice')\" {{out}}", "failed: no such voice"),
         (f"{sys.executable} -c pass {{out}}", "no sound written"),
