@@ -24,8 +24,9 @@ from driver.phones import VISEME_INDEX
 
 FORMAT = "avatar3d web driver"
 OPSET = 18
-_LARGE = 2048
-"""Numbers in a weight from which on it is stored in fewer bits."""
+_LARGE, _HUGE = 2048, 65536
+"""Numbers in a weight from which on it is stored as float16, and in the flow as int8. What every frame's sound goes through and what leaves as motion
+is smaller: rounded to bytes it moves the lips by as much as another seed, the blocks hardly at all."""
 _MOST_FRAMES = 4096
 
 
@@ -58,7 +59,7 @@ def portable(net: DriverNet, head: HeadModel, *, bits: int = 16) -> Portable:
     Args:
         net: the driver.
         head: one with the ARKit expressions.
-        bits: of a large weight: 16, as in the weights file, or 8, with one scale for each of its rows.
+        bits: of the weights in the flow's blocks: 16, as in the weights file, or 8, with one scale for each of their outputs.
 
     Raises:
         UserError: the head cannot be driven, the network hears by an encoder, or the packages that write ONNX are not here.
@@ -72,17 +73,17 @@ def portable(net: DriverNet, head: HeadModel, *, bits: int = 16) -> Portable:
         "channels": list(CHANNELS), "poses": POSES, "regions": {name: rows.tolist() for name, rows in REGIONS.items()},
         "jaw_open_angle": head.jaw_open_angle, "lips_apart": float(net.lips_apart), "flow": net.config.flow,
     }  # fmt: skip
-    hear, flow = (np.frombuffer(graph, np.uint8) for graph in (hear_graph(net, bits), flow_graph(net, bits)))
+    hear, flow = (np.frombuffer(graph, np.uint8) for graph in (hear_graph(net), flow_graph(net, bits)))
     usual = conditions(1, {**USUAL, "style": net.usual_style})[0]
     arrays = {"hear": hear, "flow": flow, "mel_filters": _mel_tables()[1], "gap": lips.gap.numpy(), "asked": usual.numpy()}
     return Portable(header, arrays | {"mean": net.mean.numpy(), "std": net.std.numpy()})
 
 
-def hear_graph(net: DriverNet, bits: int = 16) -> bytes:
+def hear_graph(net: DriverNet) -> bytes:
     """ONNX: features [1, PAST + T + LOOKAHEAD, NUM_FEATURES] -> sound [1, T, d], pbm [1, T]."""
     frames = torch.export.Dim("frames", min=PAST + LOOKAHEAD + 1, max=_MOST_FRAMES)
     inputs = {"features": torch.zeros(1, PAST + LOOKAHEAD + 40, NUM_FEATURES + net.config.codes)}
-    return _graph(_Hear(net).eval(), inputs, ["sound", "pbm"], {"features": {1: frames}}, bits)
+    return _graph(_Hear(net).eval(), inputs, ["sound", "pbm"], {"features": {1: frames}}, 16)
 
 
 def flow_graph(net: DriverNet, bits: int = 16) -> bytes:
@@ -132,7 +133,7 @@ def _bare(model) -> None:
 
 
 def _shrink(model, bits: int) -> None:
-    """Store large weights as float16, or as int8 with a scale for each row; a runtime unfolds them once, when it loads the graph."""
+    """Store large weights as float16, or huge ones as int8 with a scale for each output; a runtime unfolds them once, when it loads them."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -140,7 +141,7 @@ def _shrink(model, bits: int) -> None:
     for weight in [each for each in graph.initializer if each.data_type == 1 and np.prod(each.dims) >= _LARGE]:
         values, name = numpy_helper.to_array(weight), weight.name
         graph.initializer.remove(weight)
-        if bits == 16:
+        if bits == 16 or values.size < _HUGE:
             graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
             made.append(helper.make_node("Cast", [f"{name}.half"], [name], to=1))
             continue

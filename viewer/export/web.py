@@ -101,6 +101,7 @@ def page_parts(avatar: Avatar, motion: Motion | None, *, exact: bool = False) ->
     return {"avatar": packed} | {name: pack_motion(each, exact=exact) for name, each in motions.items()}
 
 
+@functools.cache
 def player_script() -> str:
     """The built player.
 
@@ -110,7 +111,6 @@ def player_script() -> str:
     return _built(_PLAYER).decode()
 
 
-@functools.cache
 def _built(name: str) -> bytes:
     built = WEB / "dist" / name
     try:

@@ -11,6 +11,8 @@ export const FILE = { hop: 64, beyond: 8, planned: 0 };
 const PREFIX = 16;
 /** Frames of a hop up to which frames are made one by one. */
 const SHORT_HOP = 8;
+/** Frames of what is planned that the window of a single mouth goes on to. */
+const GLIMPSE = 6;
 
 /** The codes of a sound, each frame's made once. */
 class Ear {
@@ -136,7 +138,7 @@ export class Stream {
     const taken = before.length / channels;
     const first = this.frames - taken;
     const heard = this.frames + count + this._ahead;
-    const last = heard + this._planned;
+    const last = heard + (this.plans ? this._planned : Math.min(this._planned, GLIMPSE));
     const given = new Float32Array((last - first) * channels);
     const known = new Uint8Array(given.length);
     // A short hop's mouth is settled by the sound alone: what was made of less sound would lead it astray.

@@ -26,11 +26,11 @@ const answers = {
     say("features", job, { rows: new FeatureStream((await network).tables.filters).push(sound) });
   },
 
-  async speak({ job, sound, seed, steps, noise }) {
+  async speak({ job, sound, seed, steps, noise, way = "file" }) {
     const loaded = await network;
     const { channels } = loaded.tables;
     const given = noise && ((first, last) => noise.subarray(first * channels, last * channels));
-    const stream = new Stream(loaded, { ...FILE, seed, steps, noise: given });
+    const stream = new Stream(loaded, { ...(way === "live" ? LIVE : FILE), seed, steps, noise: given });
     const size = FILE.hop * SAMPLES;
     const give = (frames) => say("frames", job, { first: stream.frames - frames.length / channels, frames });
     for (let start = 0; start < sound.length; start += size) {
