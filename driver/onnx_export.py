@@ -87,7 +87,7 @@ def hear_graph(net: DriverNet) -> bytes:
 
 
 def flow_graph(net: DriverNet, bits: int = 16) -> bytes:
-    """ONNX: `DriverNet.forward` of one sample: noisy, known [1, T, NUM_CHANNELS], time [1], sound [1, T, d], asked [1, 1, NUM_CONDITIONS] -> clean."""
+    """ONNX: `DriverNet.forward` of one sample: noisy, known [1, T, NUM_CHANNELS], time [1], sound [1, T, d], asked [1, 1, NUM_CONDITIONS]."""
     frames = torch.export.Dim("frames", min=2, max=_MOST_FRAMES)
     shapes = {"noisy": (1, 40, NUM_CHANNELS), "known": (1, 40, NUM_CHANNELS), "time": (1,), "sound": (1, 40, net.config.width)}
     # Each a tensor of its own: of one that is given twice the graph would have one input.

@@ -48,12 +48,12 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def launched(path: str, *more: str) -> Iterator:
-    """Playwright's browser; `more` are further arguments of the program."""
+def launched(path: str) -> Iterator:
+    """Playwright's browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as machine:
-        started = machine.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more], ignore_default_args=["--headless"])
+        started = machine.chromium.launch(executable_path=path, args=list(ARGUMENTS), ignore_default_args=["--headless"])
         yield started
         started.close()
 
