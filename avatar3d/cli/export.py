@@ -69,5 +69,5 @@ def _packed_driver(person: "Avatar", avatar: Path) -> "Packed":
 
 
 FORMATS: dict[str, Callable[["Avatar", "Motion | None", Path, str, Path | None], str]] = {"web": _web}
-"""Writes a person, perhaps with a motion, to a path before a background; where it shall speak by itself, with the driver of an avatar file. Returns what
+"""Writes a person, perhaps with a motion, to a path before a background; where it shall speak, with the driver of an avatar file. Returns what
 to tell the user."""

@@ -56,6 +56,12 @@ _MICROPHONE = """navigator.mediaDevices.getUserMedia = async () => {
 };"""
 
 
+_RESAMPLED = f"""async ([sound, from, piece]) => {{
+  {_NUMBERS}
+  return text((await driver.ask({{ type: "resample", sound: numbers(sound), from, piece }}, "resampled")).sound);
+}}"""
+
+
 @pytest.fixture(scope="module")
 def net():
     return load_weights()
@@ -128,6 +134,17 @@ def test_a_page_hears_what_python_hears(address, show, recording):
     assert np.quantile(np.abs(seen - expected), 0.999) < 1e-3
     assert np.corrcoef(seen.ravel(), expected.ravel())[0, 1] > 0.99999
     assert np.abs(seen - expected)[:, -2:].mean() < 1e-3
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 8000])
+def test_a_microphone_of_any_rate_is_brought_to_ours(address, show, rate):
+    """A tone of 1 kHz stays as it is, one of 9 kHz is beyond half of our rate and goes."""
+    time, wanted = np.arange(rate) / rate, np.arange(RATE) / RATE
+    tones = np.sin(2 * np.pi * 1000 * time) + (np.sin(2 * np.pi * 9000 * time) if rate > 2 * 9000 else 0)
+    seen = _numbers(_speaking(show(address)).page.evaluate(_RESAMPLED, [_text(tones), rate, 128]), 1)[:, 0]
+    assert RATE - 100 < len(seen) <= RATE
+    middle = slice(200, len(seen) - 200)
+    assert np.abs(seen[middle] - np.sin(2 * np.pi * 1000 * wanted)[: len(seen)][middle]).max() < 0.01
 
 
 def test_a_page_moves_as_python_moves(address, show, recording, net):

@@ -1,6 +1,7 @@
 /** The microphone as pieces of mono sound at 16 kHz. */
 
 import { RATE } from "./features.js";
+import { Resampler } from "./resampler.js";
 
 const PROCESSOR = `registerProcessor("pieces", class extends AudioWorkletProcessor {
   process([input]) {
@@ -25,8 +26,9 @@ export async function openMicrophone(heard) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: wishes }).catch((error) => {
     throw new Error(REASONS[error.name] ?? `the microphone cannot be used (${error.message})`);
   });
-  // A context of the wanted rate brings the sound to it.
-  const context = new AudioContext({ sampleRate: RATE });
+  // Of the microphone's own rate: not every browser brings a microphone to another.
+  const context = new AudioContext();
+  const resampler = new Resampler(context.sampleRate, RATE);
   const end = () => {
     for (const track of stream.getTracks()) track.stop();
     context.close();
@@ -36,12 +38,12 @@ export async function openMicrophone(heard) {
     await context.audioWorklet.addModule(address);
     URL.revokeObjectURL(address);
     const pieces = new AudioWorkletNode(context, "pieces", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
-    pieces.port.onmessage = ({ data }) => heard(data);
+    pieces.port.onmessage = ({ data }) => heard(resampler.push(data));
     context.createMediaStreamSource(stream).connect(pieces);
     await context.resume();
   } catch (error) {
     end();
-    throw new Error(`this browser cannot bring the microphone to ${RATE} Hz (${error.message})`);
+    throw new Error(`the microphone cannot be heard (${error.message})`);
   }
   return end;
 }

@@ -1,8 +1,9 @@
 /** The driver in a thread of its own, so that pictures do not wait for it. Jobs come in and frames go out as messages; a new job ends the one before. */
 
-import { FeatureStream, SAMPLES } from "./features.js";
+import { FeatureStream, RATE, SAMPLES, joined } from "./features.js";
 import { Network } from "./network.js";
 import { Pace } from "./pace.js";
+import { Resampler } from "./resampler.js";
 import { FILE, LIVE, Stream } from "./stream.js";
 
 /** @type {Promise<Network>} */
@@ -24,6 +25,13 @@ const answers = {
 
   async features({ job, sound }) {
     say("features", job, { rows: new FeatureStream((await network).tables.filters).push(sound) });
+  },
+
+  async resample({ job, sound, from, piece }) {
+    const resampler = new Resampler(from, RATE);
+    let out = new Float32Array(0);
+    for (let start = 0; start < sound.length; start += piece) out = joined(out, resampler.push(sound.subarray(start, start + piece)));
+    say("resampled", job, { sound: out });
   },
 
   async speak({ job, sound, seed, steps, noise, way = "file" }) {
