@@ -32,7 +32,7 @@ def export(
         format: web, a page that plays in any browser.
         motion: the motion (.npz) it performs, for instance from drive; without one it idles.
         background: behind the avatar, a code such as #204060 or "transparent".
-        speech: the page itself speaks sound files and what the microphone hears; adds 7 MB to a folder.
+        speech: the page itself speaks sound files and what the microphone hears; adds 9 MB.
         head: file of the avatar's head model where it is not the embedded one.
     """
     from avatar3d.errors import UserError
@@ -62,7 +62,9 @@ def _packed_driver(person: "Avatar", avatar: Path) -> "Packed":
     from avatar3d.cli.common import open_driver
     from driver.onnx_export import portable
     from viewer.export.packed import Packed
+    from viewer.export.web import check_may_speak
 
+    check_may_speak(person)
     note("speech: the driver becomes ONNX, which takes half a minute")
     made = portable(open_driver(avatar)[0], person.head, bits=8)
     return Packed(made.header, dict(made.arrays))

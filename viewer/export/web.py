@@ -57,8 +57,8 @@ def export_web(
     _check_folder(path)
     if background != "transparent" and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
         raise UserError(f"--background {background}: give a code such as #204060, or transparent")
-    if driver is not None and not avatar.head.redistributable:
-        raise UserError(f"speech in a page: needs the rig of head {avatar.head.name} in it, which its licence keeps out; export without --speech")
+    if driver is not None:
+        check_may_speak(avatar)
     scripts = {_PLAYER: player_script()} | ({} if driver is None else {_SPEECH: _built(_SPEECH).decode()})
     parts = page_parts(avatar, motion, exact=exact) | ({} if driver is None else {"driver": driver})
     facts = parts["avatar"].header
@@ -82,6 +82,16 @@ def export_web(
             (folder / name).write_text(script, encoding="utf-8")
         (folder / _INDEX).write_text(page, encoding="utf-8")
     return sizes
+
+
+def check_may_speak(avatar: Avatar) -> None:
+    """Refuse an avatar whose page would lack the rig that speech moves.
+
+    Raises:
+        UserError: the licence of its head keeps the rig out of pages.
+    """
+    if not avatar.head.redistributable:
+        raise UserError(f"speech in a page: needs the rig of head {avatar.head.name} in it, which its licence keeps out; export without --speech")
 
 
 def _check_folder(path: Path) -> None:
