@@ -40,7 +40,8 @@ export async function openMicrophone(heard) {
     const pieces = new AudioWorkletNode(context, "pieces", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     pieces.port.onmessage = ({ data }) => heard(resampler.push(data));
     context.createMediaStreamSource(stream).connect(pieces);
-    await context.resume();
+    // It may wait for a click, or for a device: nobody needs to wait with it.
+    context.resume();
   } catch (error) {
     end();
     throw new Error(`the microphone cannot be heard (${error.message})`);

@@ -120,17 +120,18 @@ class Speech {
       const waiting = [];
       const hear = (sound) => {
         const now = performance.now() / 1000;
+        if (!began) this._say("speak");
         heard += sound.length / RATE;
         // The first piece lasted as long as it is before it was here; one that was held up sets the time anew.
         if (!began || Math.abs(now - began - heard) > OFF) began = now - heard;
         if (job === null) waiting.push(sound);
         else this.driver.tell(job, { type: "sound", sound });
       };
+      this._say("waiting for the microphone");
       const quiet = await openMicrophone(hear);
       if (!wanted()) return quiet();
       this._quiet = quiet;
       this.microphone.setAttribute("aria-pressed", "true");
-      this._say("speak");
       this.live = { made: 0, steps: {}, late: 0 };
       const { player } = this;
       player.clock.pause();
