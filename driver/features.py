@@ -143,7 +143,7 @@ class FeatureStream:
 
 def _mel(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-mel [steps, MELS] and energy [steps], dB, of the 25 ms windows that end at every step of 10 ms."""
-    window, filters = _mel_tables()
+    window, filters = mel_tables()
     windows = sliding_window_view(sound, _WINDOW)[::HOP]
     mel, energy = [], []
     for start in range(0, len(windows), _BLOCK_FRAMES):
@@ -156,7 +156,7 @@ def _mel(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _mel_tables() -> tuple[np.ndarray, np.ndarray]:
+def mel_tables() -> tuple[np.ndarray, np.ndarray]:
     import librosa
 
     filters = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=MELS, fmin=50, fmax=7600, norm=None)

@@ -38,7 +38,8 @@ def main() -> None:
         wheel = next(folder.glob("avatar3d-*.whl"))
         names = zipfile.ZipFile(wheel).namelist()
         assert any(name.endswith("head/head.npz") for name in names), "the head is not in the wheel"
-        assert any(name == "viewer/web/dist/player.js" for name in names), "the web player is not in the wheel"
+        for part in ("player.js", "speech.js", "runtime.wasm.gz"):
+            assert f"viewer/web/dist/{part}" in names, f"the web player's {part} is not in the wheel"
         run(sys.executable, "-m", "venv", folder / "venv")
         python = folder / "venv" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", "torch==2.13.0")

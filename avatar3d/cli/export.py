@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from avatar3d.cli.common import open_avatar, say
+from avatar3d.cli.common import note, open_avatar, say
 
 if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
     from avatar3d.motion import Motion
+    from viewer.export.packed import Packed
 
 
 def export(
@@ -20,6 +21,7 @@ def export(
     format: str = "web",
     motion: Path | None = None,
     background: str = "#d8dce2",
+    speech: bool = False,
     head: Path | None = None,
 ) -> None:
     """Write an avatar, and a motion it performs, for other programs.
@@ -30,6 +32,7 @@ def export(
         format: web, a page that plays in any browser.
         motion: the motion (.npz) it performs, for instance from drive; without one it idles.
         background: behind the avatar, a code such as #204060 or "transparent".
+        speech: the page itself speaks sound files and what the microphone hears; adds 9 MB.
         head: file of the avatar's head model where it is not the embedded one.
     """
     from avatar3d.errors import UserError
@@ -41,18 +44,32 @@ def export(
     check_output(out, avatar, motion)
     person = open_avatar(avatar, head)
     performed = None if motion is None else load_motion(motion, person.head)
-    say(FORMATS[format](person, performed, out, background))
+    say(FORMATS[format](person, performed, out, background, avatar if speech else None))
 
 
-def _web(person: "Avatar", motion: "Motion | None", out: Path, background: str) -> str:
+def _web(person: "Avatar", motion: "Motion | None", out: Path, background: str, speaker: Path | None) -> str:
     from viewer.export.web import export_web
 
-    sizes = export_web(person, motion, out, background=background)
+    sizes = export_web(person, motion, out, background=background, driver=None if speaker is None else _packed_driver(person, speaker))
     parts = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())
     page = out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
     opened = "open it in a browser" if page == out else f"serve the folder, for instance with `python -m http.server --directory {out}`"
     return f"{page}: {parts}\nnext: {opened}"
 
 
-FORMATS: dict[str, Callable[["Avatar", "Motion | None", Path, str], str]] = {"web": _web}
-"""Writes a person, perhaps with a motion, to a path before a background; returns what to tell the user."""
+def _packed_driver(person: "Avatar", avatar: Path) -> "Packed":
+    """The driver that this avatar speaks with, as pages carry it."""
+    from avatar3d.cli.common import open_driver
+    from driver.onnx_export import portable
+    from viewer.export.packed import Packed
+    from viewer.export.web import check_may_speak
+
+    check_may_speak(person)
+    note("speech: the driver becomes ONNX, which takes half a minute")
+    made = portable(open_driver(avatar)[0], person.head, bits=8)
+    return Packed(made.header, dict(made.arrays))
+
+
+FORMATS: dict[str, Callable[["Avatar", "Motion | None", Path, str, Path | None], str]] = {"web": _web}
+"""Writes a person, perhaps with a motion, to a path before a background; where it shall speak, with the driver of an avatar file. Returns what
+to tell the user."""

@@ -1,3 +1,7 @@
+import sys
+
+import pytest
+
 from avatar3d.motion import rest_motion, save_motion
 from tests.avatar3d.tiny import tiny_head
 
@@ -36,3 +40,16 @@ def test_a_file_in_the_folders_place_is_refused(refused, small_avatar, tmp_path)
     (tmp_path / "page").write_text("mine")
     refused("export", small_avatar, "-o", tmp_path / "page", match=("is a file",))
     assert (tmp_path / "page").read_text() == "mine"
+
+
+def test_a_page_that_speaks_by_itself(run, small_avatar, tmp_path):
+    pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
+    outcome = run("export", small_avatar, "-o", tmp_path / "page", "--speech")
+    assert outcome.status == 0 and "driver" in outcome.out and "runtime" in outcome.out
+    assert (tmp_path / "page" / "speech.js").is_file()
+
+
+def test_speech_without_its_packages_is_refused(refused, small_avatar, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    refused("export", small_avatar, "-o", tmp_path / "page", "--speech", match=("avatar3d[onnx]",))
+    assert not list(tmp_path.glob("page*"))

@@ -22,8 +22,10 @@ from viewer.export.vertex_tracks import pack_tracks
 from viewer.export.web_bundle import pack_avatar
 
 WEB = Path(__file__).resolve().parents[1] / "web"
-_NAMES = {"avatar": "avatar.bin", "motion": "motion.bin", "idle": "idle.bin", "sound": "sound.webm"}
-_SCRIPT, _INDEX = "player.js", "index.html"
+_NAMES = {
+    "avatar": "avatar.bin", "motion": "motion.bin", "idle": "idle.bin", "sound": "sound.webm", "driver": "driver.bin", "runtime": "runtime.bin",
+}  # fmt: skip
+_PLAYER, _SPEECH, _RUNTIME, _INDEX = "player.js", "speech.js", "runtime.wasm.gz", "index.html"
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob: data:; style-src 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' data: blob:"
@@ -31,7 +33,9 @@ _POLICY = (
 """What the browser lets the page ask for: nothing but itself."""
 
 
-def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, background: str = "#d8dce2", exact: bool = False) -> dict[str, int]:
+def export_web(
+    avatar: Avatar, motion: Motion | None, path: Path | str, *, background: str = "#d8dce2", exact: bool = False, driver: Packed | None = None
+) -> dict[str, int]:
     """Write a page that shows an avatar.
 
     Args:
@@ -40,42 +44,60 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
         path: a name that ends in .html for one file, else a folder with an index.html.
         background: behind the avatar, a CSS colour as #rrggbb, or "transparent".
         exact: float32 throughout, for checks of the player itself.
+        driver: what lets the page speak any sound by itself (docs/web.md); needs an avatar whose rig the page may carry.
 
     Returns:
         the bytes of each part.
 
     Raises:
-        UserError: the player has not been built, the folder holds other files, or the files cannot be written.
+        UserError: the player has not been built, the folder holds other files, the head's licence keeps speech out of a page, or the files
+            cannot be written.
     """
     path = Path(path)
     _check_folder(path)
     if background != "transparent" and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
         raise UserError(f"--background {background}: give a code such as #204060, or transparent")
-    player = player_script()
-    parts = page_parts(avatar, motion, exact=exact)
+    if driver is not None:
+        check_may_speak(avatar)
+    scripts = {_PLAYER: player_script()} | ({} if driver is None else {_SPEECH: _built(_SPEECH).decode()})
+    parts = page_parts(avatar, motion, exact=exact) | ({} if driver is None else {"driver": driver})
     facts = parts["avatar"].header
     contents = {name: gzip.compress(write_packed(part), 9, mtime=0) for name, part in parts.items()}
     if motion is not None and motion.sound is not None:
         contents["sound"] = pack_sound(_fitted(motion.sound, motion.duration, motion.sound_rate), motion.sound_rate)
-    sizes = {name: len(content) for name, content in contents.items()} | {"player": len(player.encode())}
+    if driver is not None:
+        contents["runtime"] = _built(_RUNTIME)
+    sizes = {name: len(content) for name, content in contents.items()}
+    sizes |= {name.removesuffix(".js"): len(script.encode()) for name, script in scripts.items()}
     if path.suffix.lower() in {".html", ".htm"}:
-        page = _page(facts, background, {}, contents, player)
+        page = _page(facts, background, {}, contents, scripts, inside=True)
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         return sizes
-    page = _page(facts, background, {name: _NAMES[name] for name in contents}, {}, None)
+    page = _page(facts, background, {name: _NAMES[name] for name in contents}, {}, scripts, inside=False)
     with atomic_folder(path) as folder:
         for name, content in contents.items():
             (folder / _NAMES[name]).write_bytes(content)
-        (folder / _SCRIPT).write_text(player, encoding="utf-8")
+        for name, script in scripts.items():
+            (folder / name).write_text(script, encoding="utf-8")
         (folder / _INDEX).write_text(page, encoding="utf-8")
     return sizes
+
+
+def check_may_speak(avatar: Avatar) -> None:
+    """Refuse an avatar whose page would lack the rig that speech moves.
+
+    Raises:
+        UserError: the licence of its head keeps the rig out of pages.
+    """
+    if not avatar.head.redistributable:
+        raise UserError(f"speech in a page: needs the rig of head {avatar.head.name} in it, which its licence keeps out; export without --speech")
 
 
 def _check_folder(path: Path) -> None:
     """A folder is replaced as a whole: refuse one with anything in it that is not an exported page's."""
     if path.is_dir():
-        strange = sorted({entry.name for entry in path.iterdir()} - {*_NAMES.values(), _SCRIPT, _INDEX})
+        strange = sorted({entry.name for entry in path.iterdir()} - {*_NAMES.values(), _PLAYER, _SPEECH, _INDEX})
         if strange:
             raise UserError(f"{path}: holds other files ({strange[0]}), which would be lost; choose a new folder")
 
@@ -96,28 +118,36 @@ def player_script() -> str:
     Raises:
         UserError: it is not there.
     """
-    built = WEB / "dist" / _SCRIPT
+    return _built(_PLAYER).decode()
+
+
+def _built(name: str) -> bytes:
+    built = WEB / "dist" / name
     try:
-        return built.read_text(encoding="utf-8")
+        return built.read_bytes()
     except OSError as error:
         raise UserError(f"{built}: the web player is not built; run `npm ci && npm run build` in {WEB}, or install avatar3d again") from error
 
 
-def _page(facts: dict, background: str, files: dict[str, str], contents: dict[str, bytes], player: str | None) -> str:
+def _page(facts: dict, background: str, files: dict[str, str], contents: dict[str, bytes], scripts: dict[str, str], *, inside: bool) -> str:
     description = f"{facts['synthetic']} Subject: {facts['subject']}. Consent: {facts['consent']}."
     config = json.dumps({"files": files, "background": background}).replace("<", "\\u003c")
     texts = {name: base64.b64encode(content).decode() for name, content in contents.items()}
     data = "\n".join(f'<script id="data-{name}" type="text/plain">{text}</script>' for name, text in texts.items())
-    # Neither of these may stand inside a script; in strings and patterns the backslash changes nothing.
-    inside = None if player is None else player.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    tags = [f"<script>{_harmless(script)}</script>" if inside else f'<script src="{name}"></script>' for name, script in scripts.items()]
     shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}
     # A frame whose colour scheme is not that of the page around it is opaque, whatever its background.
     shown["scheme"] = "normal" if background == "transparent" else "light dark"
     shown |= {"subject": facts["subject"], "consent": facts["consent"], "background": background}
     values = {key: html.escape(text) for key, text in shown.items()}
-    values |= {"config": config, "data": data, "script": f'<script src="{_SCRIPT}"></script>' if inside is None else f"<script>{inside}</script>"}
+    values |= {"config": config, "data": data, "script": "\n".join(tags)}
     template = (WEB / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+
+
+def _harmless(script: str) -> str:
+    """A script without what may not stand inside a page's; in strings and patterns the backslash changes nothing."""
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _version() -> str:

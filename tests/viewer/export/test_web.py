@@ -9,7 +9,7 @@ import pytest
 from avatar3d.errors import UserError
 from tests.avatar3d.tiny import tiny_avatar, tiny_head, tiny_motion
 from viewer.export import web
-from viewer.export.packed import read_packed
+from viewer.export.packed import Packed, read_packed
 from viewer.export.web import export_web
 
 
@@ -31,6 +31,26 @@ def test_a_folder_holds_the_page_and_its_parts(tmp_path):
 def test_without_a_motion_there_is_none(tmp_path):
     export_web(tiny_avatar(), None, tmp_path / "page")
     assert {file.name for file in (tmp_path / "page").iterdir()} == {"index.html", "player.js", "avatar.bin", "idle.bin"}
+
+
+DRIVER = Packed({"format": "some driver"}, {"flow": np.arange(9, dtype=np.uint8)})
+
+
+def test_with_a_driver_the_page_carries_what_it_speaks_with(tmp_path):
+    sizes = export_web(tiny_avatar(), None, tmp_path / "page", driver=DRIVER)
+    names = {file.name for file in (tmp_path / "page").iterdir()}
+    assert names == {"index.html", "player.js", "avatar.bin", "idle.bin", "speech.js", "driver.bin", "runtime.bin"}
+    assert gzip.decompress((tmp_path / "page" / "runtime.bin").read_bytes())[:4] == b"\0asm"
+    assert {"driver", "runtime", "speech"} < set(sizes)
+    # It may be written again in the same place.
+    export_web(tiny_avatar(), None, tmp_path / "page", driver=DRIVER)
+
+
+def test_a_head_that_may_not_be_given_away_does_not_speak_by_itself(tmp_path):
+    closed = replace(tiny_avatar(), head=replace(tiny_head(), redistributable=False))
+    with pytest.raises(UserError, match="without --speech"):
+        export_web(closed, None, tmp_path / "page", driver=DRIVER)
+    assert not (tmp_path / "page").exists()
 
 
 def test_one_file_holds_all(tmp_path):

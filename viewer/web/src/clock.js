@@ -7,6 +7,7 @@ export class Clock extends EventTarget {
    */
   constructor(duration, sound) {
     super();
+    this._ended = () => this._end();
     this.duration = duration;
     this.sound = sound;
     this.playing = false;
@@ -16,7 +17,20 @@ export class Clock extends EventTarget {
     this._rate = 1;
     this._time = 0;
     this._since = 0;
-    sound?.addEventListener("ended", () => this._end());
+    sound?.addEventListener("ended", this._ended);
+  }
+
+  /** Something else to keep the time of, from its beginning. */
+  load(duration, sound) {
+    if (this.playing) this.pause();
+    this.sound?.removeEventListener("ended", this._ended);
+    const muted = this.sound?.muted ?? false;
+    Object.assign(this, { duration, sound, started: false, _time: 0 });
+    if (sound) {
+      Object.assign(sound, { muted, playbackRate: this._rate });
+      sound.addEventListener("ended", this._ended);
+    }
+    this._changed();
   }
 
   /** Seconds, 0 to duration. */

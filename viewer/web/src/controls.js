@@ -29,9 +29,7 @@ const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.floor(time % 6
  * @param {object} options of the page: controls, loop
  */
 export function connectControls({ clock, view, performance, immersion, header }, options) {
-  const playable = performance.motion !== null;
   document.body.classList.toggle("bare", !options.controls);
-  document.body.classList.toggle("still", !playable);
   const toggle = () => (clock.playing ? clock.pause() : clock.play().catch(() => element("start").classList.remove("gone")));
   const show = (id) => {
     for (const panel of ["info", "sliders"]) element(panel).hidden = panel !== id || !element(panel).hidden;
@@ -56,25 +54,26 @@ export function connectControls({ clock, view, performance, immersion, header },
     element("loop").setAttribute("aria-pressed", String(clock.loop));
     element("mute").setAttribute("aria-pressed", String(clock.sound?.muted ?? false));
     element("speed").value = String(clock.rate);
-    element("start").classList.toggle("gone", !playable || clock.started);
+    element("start").classList.toggle("gone", performance.motion === null || clock.started);
+    document.body.classList.toggle("still", performance.motion === null);
+    element("scrub").max = String(clock.duration);
+    element("mute").hidden = clock.sound === null;
     for (const id of ["vr", "ar"]) element(id).setAttribute("aria-pressed", String(immersion.mode === MODES[id]));
   }
 
   element("speed").replaceChildren(...SPEEDS.map((value) => new Option(`${value}×`, String(value))));
   element("speed").addEventListener("change", (event) => (clock.rate = Number(event.target.value)));
-  element("scrub").max = String(clock.duration);
   element("scrub").addEventListener("input", (event) => clock.seek(Number(event.target.value)));
-  element("mute").hidden = clock.sound === null;
   element("full").hidden = !document.fullscreenEnabled;
   const actions = { play: toggle, start: toggle, loop, mute, full, home: () => view.reset() };
   Object.assign(actions, { "sliders-button": () => show("sliders"), "info-button": () => show("info") });
   for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
 
-  const step = performance.motion?.step ?? 0;
+  const step = (frames) => clock.seek(clock.time + frames * (performance.motion?.step ?? 0));
   const keys = {
     " ": toggle, k: toggle, l: loop, m: mute, f: full, i: () => show("info"), s: () => show("sliders"), r: () => view.reset(),
     ArrowLeft: () => clock.seek(clock.time - 1), ArrowRight: () => clock.seek(clock.time + 1),
-    ",": () => clock.seek(clock.time - step), ".": () => clock.seek(clock.time + step),
+    ",": () => step(-1), ".": () => step(1),
     "[": () => speed(-1), "]": () => speed(1), Home: () => clock.seek(0), Escape: () => show(""),
   }; // prettier-ignore
   window.addEventListener("keydown", (event) => {

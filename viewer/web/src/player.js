@@ -4,6 +4,7 @@ import { Clock } from "./clock.js";
 import { connectControls } from "./controls.js";
 import { listenToParent, liveSource } from "./live.js";
 import { inflated, readPacked } from "./packed.js";
+import { bytes, pageConfig } from "./parts.js";
 import { Performance } from "./performance.js";
 import { rigMesh } from "./rig.js";
 import { Splats } from "./splats.js";
@@ -11,31 +12,6 @@ import { trackSource } from "./track.js";
 import { trackMesh } from "./tracks.js";
 import { View } from "./view.js";
 import { Immersion } from "./xr.js";
-
-const FROM_DISK =
-  "a browser does not read files beside a page that was opened from disk: serve this folder by a web server, or export a single .html";
-
-/**
- * The bytes of one of the page's parts: from inside the page, or from a file beside it.
- * @param {string} name avatar, motion, idle or sound
- * @param {Object<string, string>} files
- * @returns {Promise<ArrayBuffer | null>}
- */
-async function bytes(name, files) {
-  const inside = document.getElementById(`data-${name}`);
-  if (inside) {
-    const text = atob(inside.textContent.trim());
-    const out = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
-    inside.remove();
-    return out.buffer;
-  }
-  if (!files[name]) return null;
-  if (location.protocol === "file:") throw new Error(FROM_DISK);
-  const answer = await fetch(files[name]);
-  if (!answer.ok) throw new Error(`${files[name]} could not be read (${answer.status})`);
-  return answer.arrayBuffer();
-}
 
 /** Sound that is ready to seek. */
 async function soundElement(data) {
@@ -57,7 +33,7 @@ function pageOptions(config) {
 }
 
 async function start() {
-  const config = JSON.parse(document.getElementById("config").textContent);
+  const config = pageConfig();
   const options = pageOptions(config);
   const names = ["avatar", "motion", "idle", "sound"];
   const [avatarData, motionData, idleData, soundData] = await Promise.all(names.map((name) => bytes(name, config.files)));
@@ -91,6 +67,16 @@ async function start() {
     },
     /** @returns a live source that moves the head from now on; `performance.live = null` ends it */
     live: () => (performance.live ??= liveSource(idle.at(0))),
+    /**
+     * Performs something else from now on.
+     * @param {import("./track.js").Source} another
+     * @param {HTMLAudioElement | null} itsSound
+     */
+    perform(another, itsSound) {
+      performance.live = null;
+      performance.motion = another;
+      clock.load(another.duration, itsSound);
+    },
     run: () => view.renderer.setAnimationLoop(player.step),
     stop: () => view.renderer.setAnimationLoop(null),
   }; // prettier-ignore
