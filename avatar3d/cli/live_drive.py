@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from avatar3d.cli.common import note, open_driver, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avatar3d.motion import Motion
     from driver.live import LiveReport
     from driver.sources import Source
+    from driver.stream import Stream
 
 _TOLD_EVERY = 25
 """Frames between two lines of progress."""
@@ -46,11 +47,17 @@ def check_live(options: "Talking", directing: "Directing") -> None:
         raise UserError("--mode idle: hears nothing, and --live has only sound to offer; leave one of them out")
 
 
-def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
-    """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
+def open_live(
+    person: "Avatar", avatar: Path, options: "Talking", directing: "Directing"
+) -> "tuple[Source, Stream, Callable[[np.ndarray, np.ndarray], Motion]]":
+    """What a live performance needs.
+
+    Returns:
+        where the sound comes from; the fresh state of the driver; and what makes its frames [T, NUM_CHANNELS] and their sound [samples] the avatar's
+        motion.
 
     Raises:
-        UserError: the source cannot be used or fails; what was made until then is written.
+        UserError: the head is no ARKit one, options contradict each other, or the source cannot be used.
     """
     import numpy as np
     import torch
@@ -62,8 +69,8 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     from driver.direction import slots
     from driver.features import RATE
     from driver.lips import lips_of
-    from driver.live import perform_live
     from driver.manner import mood_face
+    from driver.sample import motion_of
     from driver.sources import open_source
     from driver.stream import Stream
 
@@ -82,22 +89,37 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     def fresh() -> Stream:
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, guidance=options.guidance)
 
+    def admitted(frames: np.ndarray, sound: np.ndarray) -> "Motion":
+        return person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own, meant)
+
     # The first windows are slow: they are made before anybody sends or speaks.
     fresh().push(np.zeros(RATE, np.float32))
     source = open_source(options.live)
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    return source, fresh(), admitted
+
+
+def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
+    """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
+
+    Raises:
+        UserError: the source cannot be used or fails; what was made until then is written.
+    """
+    from driver.live import perform_live
+
+    source, stream, admitted = open_live(person, avatar, options, directing)
     heard: list[np.ndarray] = []
     say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
     try:
-        frames, report = perform_live(_kept(source, heard), fresh(), _tell)
+        frames, report = perform_live(_kept(source, heard), stream, _tell)
     except BaseException as error:
         frames, report = getattr(error, "performed", (None, None))
         if frames is not None and report is not None and heard:
-            _write(person, frames, heard, out, own, meant, report)
+            _write(admitted, frames, heard, out, report)
         if isinstance(error, KeyboardInterrupt) and heard:
             return
         raise
-    _write(person, frames, heard, out, own, meant, report)
+    _write(admitted, frames, heard, out, report)
 
 
 def _kept(source: "Source", heard: "list[np.ndarray]") -> "Iterator[np.ndarray]":
@@ -118,16 +140,13 @@ def _tell(number: int, frame: "np.ndarray") -> None:
 
 
 def _write(
-    person: "Avatar", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, own: bool, meant: "np.ndarray", report: "LiveReport"
+    admitted: "Callable[[np.ndarray, np.ndarray], Motion]", frames: "np.ndarray", heard: "list[np.ndarray]", out: Path, report: "LiveReport"
 ) -> None:
     import numpy as np
 
     from avatar3d.motion import save_motion
-    from driver.features import RATE
-    from driver.sample import motion_of
 
-    sound = np.concatenate(heard).astype(np.float32) / 32767
-    motion: Motion = person.admit(motion_of(frames, person.head, person.shape.numpy(), sound, RATE), own, meant)
+    motion = admitted(frames, np.concatenate(heard).astype(np.float32) / 32767)
     save_motion(motion, out)
     middle, slow, most = report.latency
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")

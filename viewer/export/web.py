@@ -6,6 +6,7 @@ import gzip
 import html
 import json
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -59,11 +60,11 @@ def export_web(avatar: Avatar, motion: Motion | None, path: Path | str, *, backg
         contents["sound"] = pack_sound(_fitted(motion.sound, motion.duration, motion.sound_rate), motion.sound_rate)
     sizes = {name: len(content) for name, content in contents.items()} | {"player": len(player.encode())}
     if path.suffix.lower() in {".html", ".htm"}:
-        page = _page(facts, background, {}, contents, player)
+        page = page_html(facts, background, {}, contents=contents, player=player)
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         return sizes
-    page = _page(facts, background, {name: _NAMES[name] for name in contents}, {}, None)
+    page = page_html(facts, background, {name: _NAMES[name] for name in contents})
     with atomic_folder(path) as folder:
         for name, content in contents.items():
             (folder / _NAMES[name]).write_bytes(content)
@@ -103,10 +104,29 @@ def player_script() -> str:
         raise UserError(f"{built}: the web player is not built; run `npm ci && npm run build` in {WEB}, or install avatar3d again") from error
 
 
-def _page(facts: dict, background: str, files: dict[str, str], contents: dict[str, bytes], player: str | None) -> str:
+def page_html(
+    facts: dict,
+    background: str,
+    files: Mapping[str, str],
+    *,
+    contents: Mapping[str, bytes] | None = None,
+    player: str | None = None,
+    stream: Mapping[str, str] | None = None,
+) -> str:
+    """The page itself.
+
+    Args:
+        facts: header of the packed avatar.
+        background: a CSS colour as #rrggbb, or "transparent".
+        files: names of the parts that lie beside the page.
+        contents: bytes of those that lie inside it.
+        player: the script, where it is to be inside.
+        stream: name of the WebSocket that moves the head ("socket"), and the fingerprint of the avatar that it moves ("avatar").
+    """
     description = f"{facts['synthetic']} Subject: {facts['subject']}. Consent: {facts['consent']}."
-    config = json.dumps({"files": files, "background": background}).replace("<", "\\u003c")
-    texts = {name: base64.b64encode(content).decode() for name, content in contents.items()}
+    settings = {"files": dict(files), "background": background} | ({} if stream is None else {"stream": dict(stream)})
+    config = json.dumps(settings).replace("<", "\\u003c")
+    texts = {name: base64.b64encode(content).decode() for name, content in (contents or {}).items()}
     data = "\n".join(f'<script id="data-{name}" type="text/plain">{text}</script>' for name, text in texts.items())
     # Neither of these may stand inside a script; in strings and patterns the backslash changes nothing.
     inside = None if player is None else player.replace("</script", "<\\/script").replace("<!--", "<\\!--")
