@@ -211,9 +211,7 @@ def _sound(motion: "Motion") -> "tuple[np.ndarray | None, int]":
     return np.asarray(resample_poly(motion.sound, ratio.numerator, ratio.denominator), np.float32), rate
 
 
-def _perform_live(
-    person: "Avatar", avatar: Path, talking: Talking, directing: Directing, background: str, token: str | None, opened: Opened
-) -> None:
+def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: Directing, background: str, token: str | None, opened: Opened) -> None:
     """A motion that is made from sound as it comes in."""
     import numpy as np
 

@@ -10,15 +10,16 @@ import logging
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, NegotiationError
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from avatar3d.errors import UserError
 from viewer.stream.packets import CODECS, OPUS, PCM16, Description, End, Frame, Sound, joined, pack
@@ -26,7 +27,7 @@ from viewer.stream.site import Part
 from viewer.stream.sound_pieces import OPUS_DELAY, SoundPieces
 from viewer.stream.viewers import Mailbox, Viewers
 
-PROTOCOL = "avatar3d.stream.1"
+PROTOCOL = Subprotocol("avatar3d.stream.1")
 SOCKET = "stream"
 """Name of the WebSocket beside the page."""
 MAX_CONNECTIONS = 256
@@ -67,7 +68,15 @@ class StreamServer:
     """A page and its live stream. Use it as a context: it listens inside, and everybody is let go at the end."""
 
     def __init__(
-        self, site: Mapping[str, Part], facts: dict, channels: tuple[tuple[str, int], ...], *, host: str, port: int, rate: int = 0, token: str | None = None
+        self,
+        site: Mapping[str, Part],
+        facts: dict,
+        channels: tuple[tuple[str, int], ...],
+        *,
+        host: str,
+        port: int,
+        rate: int = 0,
+        token: str | None = None,
     ) -> None:
         """Prepare; nothing is listened on yet.
 
@@ -185,13 +194,13 @@ class StreamServer:
     def _answered(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page's files; None where a WebSocket shall be opened."""
         host = request.headers.get("Host", "")
-        if self._open and urlsplit(f"//{host}").hostname not in _LOOPBACK:
+        if self._open and _named(f"//{host}") not in _LOOPBACK:
             # Another name that was made to point here, so that a page of that name could read this one.
             return _refused(HTTPStatus.FORBIDDEN, "this stream is for this machine alone")
-        name = self._name(urlsplit(request.path).path)
+        name = self._name(request.path.partition("?")[0])
         if name == SOCKET:
             origin = request.headers.get("Origin")
-            if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            if origin is not None and origin.lower().partition("://")[2] != host.lower():
                 return _refused(HTTPStatus.FORBIDDEN, "this stream is for its own page alone")
             return None
         if name is None or name not in self._site:
@@ -240,13 +249,19 @@ class StreamServer:
             self._viewers.listen(mailbox, wish)
 
 
-def _chosen(connection: ServerConnection, offered) -> str | None:
+def _chosen(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """The newest protocol that both know. Programs that offer none are taken at their word."""
-    from websockets.exceptions import NegotiationError
-
     if offered and PROTOCOL not in offered:
         raise NegotiationError(f"only {PROTOCOL} is spoken here")
     return PROTOCOL if offered else None
+
+
+def _named(address: str) -> str | None:
+    """The host in an address."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def _wish(message: str | bytes) -> int | None:

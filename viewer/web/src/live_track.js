@@ -58,7 +58,7 @@ export class LiveTrack {
 
   /** Seconds by which what is shown should lie behind this machine's clock, by when frames come; not finite before the first one. */
   get networkLag() {
-    return Math.min(...this._offsets) + (this.voice?.running ? SOUND_DELAY : DELAY);
+    return Math.min(...this._offsets) + (this.voice?.running ? SOUND_DELAY + this.voice.patience : DELAY);
   }
 
   /**

@@ -4,6 +4,9 @@ import { CODECS } from "./packets.js";
 
 const OPUS_RATE = 48_000; // what every decoder of Opus gives
 const MOST_KEPT = 50; // pieces: two seconds
+const LOOSE = 0.12; // seconds by which sound may be off the network's clock before it is laid out anew
+const SPARE = 0.04; // seconds
+const MOST_PATIENCE = 1; // second
 
 /** Browsers decode Opus for pages from this machine or by https; elsewhere sound comes as it is, ten times as large. */
 export const codec = () => ("AudioDecoder" in globalThis ? "opus" : "pcm16");
@@ -26,6 +29,8 @@ export class Voice {
     this._pieces = [];
     this._times = [];
     this._decoder = null;
+    /** Seconds that picture and sound wait longer, since pieces were not there when they were due. */
+    this.patience = 0;
   }
 
   /** Whether it sounds, or would if there were something to hear. */
@@ -62,6 +67,7 @@ export class Voice {
     for (const piece of this._pieces) piece.node?.stop();
     this._pieces = [];
     this._zero = null;
+    this.patience = 0;
   }
 
   close() {
@@ -95,11 +101,15 @@ export class Voice {
     if (this._pieces.length > MOST_KEPT) this._pieces.shift();
     const heard = performance.now() / 1000 - this._lag();
     if (!this.running || !Number.isFinite(heard)) return;
+    const due = this._zero === null ? Infinity : this._zero + time - this.context.currentTime;
+    // A busy machine or a bad line: rather a little later than in shreds.
+    if (due < 0) this.patience = Math.min(this.patience - due + SPARE, MOST_PATIENCE);
     const wanted = this.context.currentTime - this._latency - heard;
     // Clocks of sound cards drift, senders stall: a small difference is left alone, for the picture follows the sound.
-    if (this._zero === null || Math.abs(wanted - this._zero) > 0.12) {
+    if (due < 0 || this._zero === null || Math.abs(wanted - this._zero) > LOOSE) {
       for (const other of this._pieces) other.node?.stop();
-      this._zero = Math.round(wanted * this.context.sampleRate) / this.context.sampleRate;
+      const zero = this.context.currentTime - this._latency - (performance.now() / 1000 - this._lag());
+      this._zero = Math.round(zero * this.context.sampleRate) / this.context.sampleRate;
       for (const other of this._pieces) this._lay(other);
     } else this._lay(piece);
   }
