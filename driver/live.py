@@ -20,6 +20,8 @@ _TOGETHER = 8
 """Hops that are made at once at most by a machine that is behind."""
 _OFF = 0.25
 """Seconds that sound may come too early or too late before the frames' time is set anew."""
+_REMEMBERED = 100_000
+"""Frames, an hour of them, that the report speaks of."""
 _CATCHING_UP = 3
 """Hops that wait from which on one step has to do."""
 
@@ -82,7 +84,7 @@ class _Clock(threading.Thread):
         self._given = 0
         self._more = threading.Condition()
         self._ended = False
-        self.jitter: deque[float] = deque(maxlen=100_000)
+        self.jitter: deque[float] = deque(maxlen=_REMEMBERED)
         self.late = 0
 
     def give(self, frames: np.ndarray) -> None:
@@ -117,7 +119,9 @@ class _Clock(threading.Thread):
             number += 1
 
 
-def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver, hop: int = HOP) -> tuple[np.ndarray, LiveReport]:
+def perform_live(
+    source: Iterable[np.ndarray], stream: Stream, deliver: Deliver, hop: int = HOP, *, keep: bool = True
+) -> tuple[np.ndarray, LiveReport]:
     """Drive live sound until it ends.
 
     Args:
@@ -125,20 +129,22 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         stream: fresh.
         deliver: called from a thread of its own.
         hop: of the stream.
+        keep: whether the frames are returned as well; without, memory does not grow with the performance.
 
     Returns:
-        all frames [T, NUM_CHANNELS], and how it went. Where the source fails or the user interrupts, the error's attribute `performed` holds both.
+        all frames [T, NUM_CHANNELS], or without `keep` the last ones alone, and how it went. Where the source fails or the user interrupts,
+        the error's attribute `performed` holds both.
     """
     pace, most = Pace(stream.steps, hop / FPS), stream.steps
     made: list[np.ndarray] = []
-    latencies: list[float] = []
+    latencies: deque[float] = deque(maxlen=_REMEMBERED)
     used: Counter[int] = Counter()
     began = first = stalled = 0.0
     clock: _Clock | None = None
-    heard = 0
+    heard = given = 0
 
     def make() -> None:
-        nonlocal first
+        nonlocal first, given
         assert clock is not None
         waiting = stream.waiting
         steps = stream.steps = pace.steps(waiting)
@@ -152,7 +158,9 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         used[steps] += hops
         first = first or now - began
         latencies.extend(now - began - (number + index) / FPS for index in range(len(frames)))
-        made.append(frames)
+        given += len(frames)
+        if keep:
+            made.append(frames)
         clock.give(frames)
 
     def outcome() -> tuple[np.ndarray, LiveReport]:
@@ -165,7 +173,7 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
         frames = np.concatenate([*made, rest])
-        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used))
+        return frames, LiveReport(given + len(rest), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used))
 
     try:
         for piece in source:

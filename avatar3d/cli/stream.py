@@ -83,6 +83,8 @@ def stream(
     if motion is not None:
         _check_motion_alone(talking, directing)
     else:
+        if not any((talking.audio, talking.text, talking.video, talking.redo, talking.live)):
+            raise UserError("stream: give what is performed: --motion FILE, --audio FILE, --text WORDS, --video FILE or --live SOURCE")
         check_talk(talking, directing)
     person = open_avatar(avatar, head)
     if talking.live is not None:
@@ -246,9 +248,9 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
             if talking.live is not None and Path(talking.live).is_file():
                 wanted(True)
             note(f"listening to {talking.live}")
-            frames, report = perform_live(heard(), state, deliver)
+            _, report = perform_live(heard(), state, deliver, keep=False)
         except KeyboardInterrupt:
             return
-        outlet.end(len(frames) / FPS)
+        outlet.end(report.frames / FPS)
     middle, slow, most = report.latency
     say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")

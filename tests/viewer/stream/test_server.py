@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import os
 import socket
@@ -152,10 +153,8 @@ def test_who_says_nonsense_is_let_go_and_nobody_else(served, payload, opcode, co
     with Viewer(served.port) as good, Viewer(served.port) as bad:
         good.next(DESCRIPTION)
         bad.next(DESCRIPTION)
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             bad.send(payload, opcode)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         answer = bad.receive()
         # A reset overtakes the close frame where there was more to read.
         assert answer in (code, 1006)
@@ -234,11 +233,18 @@ def test_more_than_can_be_served_are_refused(served, monkeypatch):
     lines = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(3)]
     time.sleep(0.2)
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as one_more:
-        with pytest.raises((ConnectionError, AssertionError)):
-            assert one_more.recv(1)
+        assert _silence(one_more)
     for line in lines:
         line.close()
     _until(lambda: _get_or_none(served.port) == 200)
+
+
+def _silence(line: socket.socket) -> bool:
+    """Whether the other side has hung up without a word."""
+    try:
+        return line.recv(1) == b""
+    except ConnectionError:
+        return True
 
 
 def _get_or_none(port: int) -> int | None:
