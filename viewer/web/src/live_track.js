@@ -29,6 +29,7 @@ export class LiveTrack {
     this._offsets = [];
     this._slow = 0;
     this._lag = null;
+    this._laid = null;
     this._set = 0;
     /** When the last frame came, and whether the sender has said that there will be no more. */
     this.arrived = -Infinity;
@@ -56,6 +57,11 @@ export class LiveTrack {
     this.lag(now);
   }
 
+  /** Time of the newest frame. */
+  get newest() {
+    return this._frames.at(-1)?.time ?? -Infinity;
+  }
+
   /** Seconds by which what is shown should lie behind this machine's clock, by when frames come; not finite before the first one. */
   get networkLag() {
     return Math.min(...this._offsets) + (this.voice?.running ? SOUND_DELAY + this.voice.patience : DELAY);
@@ -68,11 +74,14 @@ export class LiveTrack {
   lag(now) {
     const heard = this.voice?.position ?? null;
     const wanted = heard === null ? this.networkLag : now - heard;
-    if (this._lag === null || Math.abs(wanted - this._lag) > JUMP) this._lag = wanted;
+    // Lips and voice are together at once; what is set by a hair is set unseen.
+    const laid = heard === null ? null : this.voice.laid;
+    if (this._lag === null || Math.abs(wanted - this._lag) > JUMP || (laid !== null && laid !== this._laid)) this._lag = wanted;
     else {
       const most = SLEW * Math.min(Math.max(now - this._set, 0), 1);
       this._lag += Math.min(Math.max(wanted - this._lag, -most), most);
     }
+    if (laid !== null) this._laid = laid;
     this._set = now;
     return this._lag;
   }

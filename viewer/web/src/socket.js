@@ -58,7 +58,7 @@ export class LiveLink extends EventTarget {
   listen(on = this.voice === null) {
     if (on === (this.voice !== null) || (on && !this.audible)) return;
     this.voice?.close();
-    this.voice = this.track.voice = on ? new Voice(this._sound.rate, () => this.track.networkLag) : null;
+    this.voice = this.track.voice = on ? new Voice(this._sound.rate, this.track) : null;
     this._ask();
     this._changed();
   }

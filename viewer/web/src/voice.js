@@ -15,12 +15,12 @@ export class Voice {
   /**
    * Made by a click or a key, else browsers leave it silent.
    * @param {number} rate of the stream's sound, Hz
-   * @param {() => number} lag seconds by which the stream should be shown behind this machine's clock
+   * @param {import("./live_track.js").LiveTrack} track whose sound it is
    */
-  constructor(rate, lag) {
+  constructor(rate, track) {
     this.codec = codec();
     this._rate = rate;
-    this._lag = lag;
+    this._track = track;
     // The rate of the pieces themselves, so that they join without a seam.
     this.context = new AudioContext({ sampleRate: this.codec === "opus" ? OPUS_RATE : rate, latencyHint: "interactive" });
     this.context.resume().catch(() => {});
@@ -31,6 +31,8 @@ export class Voice {
     this._decoder = null;
     /** Seconds that picture and sound wait longer, since pieces were not there when they were due. */
     this.patience = 0;
+    /** How often the sound has been laid out anew. */
+    this.laid = 0;
   }
 
   /** Whether it sounds, or would if there were something to hear. */
@@ -65,6 +67,8 @@ export class Voice {
   /** Another stream begins, or this one stalled: what was laid out is taken back. */
   clear() {
     for (const piece of this._pieces) piece.node?.stop();
+    if (this._decoder && this._decoder.state !== "closed") this._decoder.close();
+    this._decoder = null;
     this._pieces = [];
     this._zero = null;
     this.patience = 0;
@@ -72,7 +76,6 @@ export class Voice {
 
   close() {
     this.clear();
-    if (this._decoder && this._decoder.state !== "closed") this._decoder.close();
     this.context.close().catch(() => {});
   }
 
@@ -99,17 +102,17 @@ export class Voice {
     const piece = { time, end: time + samples.length / rate, samples, rate, node: null };
     this._pieces.push(piece);
     if (this._pieces.length > MOST_KEPT) this._pieces.shift();
-    const heard = performance.now() / 1000 - this._lag();
-    if (!this.running || !Number.isFinite(heard)) return;
-    const due = this._zero === null ? Infinity : this._zero + time - this.context.currentTime;
-    // A busy machine or a bad line: rather a little later than in shreds.
-    if (due < 0) this.patience = Math.min(this.patience - due + SPARE, MOST_PATIENCE);
-    const wanted = this.context.currentTime - this._latency - heard;
-    // Clocks of sound cards drift, senders stall: a small difference is left alone, for the picture follows the sound.
-    if (due < 0 || this._zero === null || Math.abs(wanted - this._zero) > LOOSE) {
+    const { context, _track: track } = this;
+    if (!this.running || !Number.isFinite(track.networkLag)) return;
+    const late = this._zero !== null && this._zero + time < context.currentTime;
+    // Sound that comes after frames of its time: rather all of it a little later than in shreds. Where both stalled, the track sets its clock anew.
+    if (late && time < track.newest) this.patience = Math.min(this.patience + context.currentTime - this._zero - time + SPARE, MOST_PATIENCE);
+    const zero = context.currentTime - this._latency - (performance.now() / 1000 - track.networkLag);
+    // Clocks of sound cards drift: a small difference is left alone, for the picture follows the sound.
+    if (late || this._zero === null || Math.abs(zero - this._zero) > LOOSE) {
       for (const other of this._pieces) other.node?.stop();
-      const zero = this.context.currentTime - this._latency - (performance.now() / 1000 - this._lag());
-      this._zero = Math.round(zero * this.context.sampleRate) / this.context.sampleRate;
+      this._zero = Math.round(zero * context.sampleRate) / context.sampleRate;
+      this.laid += 1;
       for (const other of this._pieces) this._lay(other);
     } else this._lay(piece);
   }
