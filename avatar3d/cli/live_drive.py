@@ -48,13 +48,20 @@ def check_live(options: "Talking", directing: "Directing") -> None:
 
 
 def open_live(
-    person: "Avatar", avatar: Path, options: "Talking", directing: "Directing"
-) -> "tuple[Source, Stream, Callable[[np.ndarray, np.ndarray], Motion]]":
+    person: "Avatar", avatar: Path, options: "Talking", directing: "Directing", for_ever: bool = False
+) -> "tuple[Source, Callable[[], Stream], Callable[[np.ndarray, np.ndarray], Motion]]":
     """What a live performance needs.
 
+    Args:
+        person: who performs.
+        avatar: the person's file.
+        options: with what is listened to, in `live`.
+        directing: how it is performed.
+        for_ever: whether a sender on a socket is waited for as long as it takes.
+
     Returns:
-        where the sound comes from; the fresh state of the driver; and what makes its frames [T, NUM_CHANNELS] and their sound [samples] the avatar's
-        motion.
+        where the sound comes from; what gives a fresh state of the driver; and what makes its frames [T, NUM_CHANNELS] and their sound
+        [samples] the avatar's motion.
 
     Raises:
         UserError: the head is no ARKit one, options contradict each other, or the source cannot be used.
@@ -94,9 +101,9 @@ def open_live(
 
     # The first windows are slow: they are made before anybody sends or speaks.
     fresh().push(np.zeros(RATE, np.float32))
-    source = open_source(options.live)
+    source = open_source(options.live, for_ever)
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
-    return source, fresh(), admitted
+    return source, fresh, admitted
 
 
 def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", directing: "Directing") -> None:
@@ -107,11 +114,11 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     """
     from driver.live import perform_live
 
-    source, stream, admitted = open_live(person, avatar, options, directing)
+    source, fresh, admitted = open_live(person, avatar, options, directing)
     heard: list[np.ndarray] = []
     say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
     try:
-        frames, report = perform_live(_kept(source, heard), stream, _tell)
+        frames, report = perform_live(_kept(source, heard), fresh(), _tell)
     except BaseException as error:
         frames, report = getattr(error, "performed", (None, None))
         if frames is not None and report is not None and heard:

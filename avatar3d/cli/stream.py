@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from avatar3d.avatar import Avatar
     from avatar3d.motion import Motion
+    from driver.live import LiveReport
+    from driver.stream import Stream as DriverStream
     from viewer.export.packed import Packed
     from viewer.stream.playback import Outlet
     from viewer.stream.server import StreamServer
@@ -220,7 +222,7 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
     from avatar3d.errors import UserError
     from avatar3d.motion import rest_motion
     from driver.features import FPS, RATE
-    from driver.live import perform_live
+    from driver.sources import open_source
     from viewer.export.web import page_parts
     from viewer.stream.playback import track_of
 
@@ -229,28 +231,48 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
             f"{avatar}: is on head {person.head.name}, which may not be given away, and then only a motion that is known beforehand can be sent; "
             "give --motion, --audio or --text instead of --live"
         )
-    source, state, admitted = open_live(person, avatar, talking, directing)
+    assert talking.live is not None
+    source, fresh, admitted = open_live(person, avatar, talking, directing, for_ever=True)
     nothing = np.zeros(0, np.float32)
     rest = track_of(rest_motion(person.head, 1), person.head)
     show = Show(person, avatar, rest, page_parts(person, None), Fraction(FPS), RATE, background, token)
-    with opened(show) as (outlet, wanted):
+    with opened(show) as (outlet, wanted), contextlib.suppress(KeyboardInterrupt):
 
         def deliver(number: int, frame: np.ndarray) -> None:
             track = track_of(admitted(frame[None], nothing), person.head)
             outlet.frame(number / FPS, {name: values[0] for name, values in track.items()})
 
-        def heard() -> "Iterator[np.ndarray]":
-            for piece in source:
-                outlet.sound(piece)
-                yield piece
-
-        try:
-            if talking.live is not None and Path(talking.live).is_file():
-                wanted(True)
+        if Path(talking.live).is_file():
+            wanted(True)
+        while True:
             note(f"listening to {talking.live}")
-            _, report = perform_live(heard(), state, deliver, keep=False)
-        except KeyboardInterrupt:
-            return
-        outlet.end(report.frames / FPS)
-    middle, slow, most = report.latency
-    say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")
+            report = _listened(source, fresh(), outlet, deliver, talking.live)
+            outlet.end(report.frames / FPS)
+            middle, slow, most = report.latency
+            say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")
+            if not talking.live.startswith("tcp://"):
+                return
+            # Senders come and go; viewers stay.
+            source = open_source(talking.live, for_ever=True)
+            outlet.begin()
+
+
+def _listened(
+    source: "Iterator[np.ndarray]", state: "DriverStream", outlet: "Outlet", deliver: "Callable[[int, np.ndarray], None]", name: str
+) -> "LiveReport":
+    """Follow a source to its end. A sender on a socket may break off as well: that is an end like any other."""
+    from avatar3d.errors import UserError
+    from driver.live import perform_live
+
+    def heard() -> "Iterator[np.ndarray]":
+        for piece in source:
+            outlet.sound(piece)
+            yield piece
+
+    try:
+        return perform_live(heard(), state, deliver, keep=False)[1]
+    except UserError as error:
+        if not name.startswith("tcp://"):
+            raise
+        note(str(error))
+        return error.performed[1]  # type: ignore[attr-defined]

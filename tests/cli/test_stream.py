@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from avatar3d.cli.stream import address_of
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion, save_motion
+from avatar3d.sound import read_sound
 from tests.avatar3d.tiny import tiny_avatar, tiny_head
 from tests.viewer.stream.reader import Viewer
 
@@ -101,6 +103,37 @@ def test_a_live_sound_moves_the_head(small_avatar, spoken):
                 jaws.append(np.frombuffer(message, "<f4", 1, 24 + 4 * 51)[0])
         assert kinds >= {2, 3} and len(jaws) > 10 and np.ptp(jaws) > 0.02
         assert process.wait(20) == 0
+
+
+def test_senders_come_and_go_and_viewers_stay(small_avatar, spoken):
+    sound = (np.clip(read_sound(spoken)[:16_000], -1, 1) * 32767).astype("<i2").tobytes()
+    sender = _free_port()
+    with (
+        streaming(small_avatar, "--live", f"tcp://127.0.0.1:{sender}", "--to", f"ws://:{_free_port()}") as (process, port, _),
+        Viewer(port) as viewer,
+    ):
+        streams = []
+        for _ in range(2):
+            streams.append(viewer.next(1)["stream"])
+            with _connected(sender) as line:
+                for start in range(0, len(sound), 1280):
+                    line.sendall(sound[start : start + 1280])
+                    time.sleep(0.04)
+            assert viewer.next(2)["number"] == 0
+            viewer.next(4)
+        assert len(set(streams)) == 2 and process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def _connected(port: int) -> socket.socket:
+    """A line to a port on which somebody will soon listen."""
+    for _ in range(500):
+        try:
+            return socket.create_connection(("127.0.0.1", port))
+        except ConnectionRefusedError:
+            time.sleep(0.04)
+    raise AssertionError("nobody listens")
 
 
 def test_a_token_of_ones_own_is_kept(small_avatar, nodding):

@@ -21,6 +21,9 @@ Track = Mapping[str, np.ndarray]
 class Outlet(Protocol):
     """Where a performance goes. Nothing in it waits for a receiver."""
 
+    def begin(self) -> None:
+        """Another performance follows the one that has ended; its time and its sound start from 0 s."""
+
     def frame(self, time: float, values: Mapping[str, np.ndarray]) -> None:
         """Channels [width] at `time` seconds of the performance, when they are due."""
 

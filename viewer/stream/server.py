@@ -93,10 +93,8 @@ class StreamServer:
         self._open = host in _LOOPBACK and token is None
         self.token = None if self._open else token or secrets.token_urlsafe(16)
         self._site, self._facts, self.channels = site, facts, channels
-        self._pieces = SoundPieces(rate) if rate else None
-        self._stream = secrets.randbits(32)
-        self._frames = self._sounds = 0
-        self._lock = threading.Lock()
+        self._rate = rate
+        self._fresh()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._ready: threading.Event = threading.Event()
@@ -132,6 +130,20 @@ class StreamServer:
     def __exit__(self, *_: object) -> None:
         self._call(self._stop.set)
         self._thread.join()
+
+    def begin(self) -> None:
+        """Another performance follows: everybody forgets the last one."""
+        self._fresh()
+        self._call(self._viewers.describe, self._description())
+
+    def _fresh(self) -> None:
+        self._stream = secrets.randbits(32)
+        self._frames = self._sounds = 0
+        self._pieces = SoundPieces(self._rate) if self._rate else None
+
+    def _description(self) -> bytes:
+        sound = {"rate": self._rate, "codecs": list(CODECS)} if self._rate else None
+        return pack(Description(self._stream, self.channels, self._facts | {"sound": sound}))
 
     def frame(self, time: float, values: Mapping[str, np.ndarray]) -> None:
         """The head at `time` seconds of this stream, at the moment at which it is due."""
@@ -175,8 +187,7 @@ class StreamServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        facts = self._facts | {"sound": None if self._pieces is None else {"rate": self._pieces.rate, "codecs": list(CODECS)}}
-        self._viewers.describe(pack(Description(self._stream, self.channels, facts)))
+        self._viewers.describe(self._description())
         try:
             server = await serve(
                 self._watched, self.host, self.port, process_request=self._answered, create_connection=_Connection, compression=None,

@@ -99,6 +99,25 @@ def test_an_end_is_said_and_everybody_is_let_go():
     viewer.close()
 
 
+def test_another_performance_is_described_and_starts_from_nothing(served):
+    with Viewer(served.port) as viewer:
+        first = viewer.next(DESCRIPTION)
+        viewer.send(b'{"sound":"pcm16"}')
+        _until(lambda: any(box.codec for box in served._viewers.mailboxes))
+        served.frame(5.0, _values(1))
+        served.sound(np.zeros(1000, np.float32))
+        served.end(5.0)
+        viewer.next(END)
+        served.begin()
+        second = viewer.next(DESCRIPTION)
+        assert second["stream"] != first["stream"] and second["facts"] == first["facts"]
+        served.frame(0.0, _values(2))
+        served.sound(np.zeros(640, np.float32))
+        frame, sound = viewer.next(FRAME), viewer.next(SOUND)
+        assert (frame["stream"], frame["number"]) == (second["stream"], 0)
+        assert (sound["stream"], sound["number"], sound["time"]) == (second["stream"], 0, 0)
+
+
 def test_the_same_port_is_free_again_at_once():
     with StreamServer(SITE, {}, CHANNELS, host="127.0.0.1", port=0) as server, Viewer(server.port) as viewer:
         viewer.next(DESCRIPTION)
