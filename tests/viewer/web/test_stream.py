@@ -53,7 +53,7 @@ def test_the_head_moves_as_the_frames_say_and_who_comes_late_sees_the_same(perso
         first = show(server.address)
         assert first.evaluate("player.link.notice") == "nothing is performed at the moment"
         _hold(server, first, frame, _whole("expr", frame))
-        assert first.page.inner_text("#stream") == "live"
+        assert first.page.inner_text("#stream") == "live · sound is off"
         late = show(server.address)
         _hold(server, late, frame, f"{_whole('expr', frame)} && {_whole('neck_pose', frame)}")
         server.end(1.0)

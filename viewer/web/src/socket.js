@@ -157,6 +157,7 @@ export class LiveLink extends EventTarget {
 
   /** One line for people. */
   get notice() {
+    if (this.state === "live" && this.audible && !this.voice) return "live · sound is off";
     if (this.state !== "away") return NOTICE[this.state];
     const seconds = Math.max(Math.ceil((this._next - Date.now()) / 1000), 0);
     return `the stream is away; ${this._timer ? `trying again in ${seconds} s` : "trying again"}`;
