@@ -22,6 +22,8 @@ _OFF = 0.25
 """Seconds that sound may come too early or too late before the frames' time is set anew."""
 _CATCHING_UP = 4
 """Frames that wait from which on they are made at once, with one step."""
+_REMEMBERED = 100_000
+"""Frames, an hour of them, that the report speaks of."""
 
 Deliver = Callable[[int, np.ndarray], None]
 """Takes a frame's number and its values [NUM_CHANNELS] when it is due."""
@@ -84,7 +86,7 @@ class _Clock(threading.Thread):
         self._given = 0
         self._more = threading.Condition()
         self._ended = False
-        self.jitter: deque[float] = deque(maxlen=100_000)
+        self.jitter: deque[float] = deque(maxlen=_REMEMBERED)
         self.late = 0
 
     def give(self, frames: np.ndarray) -> None:
@@ -119,7 +121,9 @@ class _Clock(threading.Thread):
             number += 1
 
 
-def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver, hop: int = HOP) -> tuple[np.ndarray, LiveReport]:
+def perform_live(
+    source: Iterable[np.ndarray], stream: Stream, deliver: Deliver, hop: int = HOP, *, keep: bool = True
+) -> tuple[np.ndarray, LiveReport]:
     """Drive live sound until it ends.
 
     Args:
@@ -127,21 +131,23 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         stream: fresh.
         deliver: called from a thread of its own.
         hop: of the stream.
+        keep: whether the frames are returned as well; without, memory does not grow with the performance.
 
     Returns:
-        all frames [T, NUM_CHANNELS], and how it went. Where the source fails or the user interrupts, the error's attribute `performed` holds both.
+        all frames [T, NUM_CHANNELS], or without `keep` the last ones alone, and how it went. Where the source fails or the user interrupts,
+        the error's attribute `performed` holds both.
     """
     pace, most = Pace(stream.steps, hop), stream.steps
     made: list[np.ndarray] = []
-    latencies: list[float] = []
+    latencies: deque[float] = deque(maxlen=_REMEMBERED)
     used: Counter[int] = Counter()
     began = first = stalled = 0.0
     together = 0
     clock: _Clock | None = None
-    heard = 0
+    heard = given = 0
 
     def make() -> None:
-        nonlocal first, together
+        nonlocal first, given, together
         assert clock is not None
         waiting = stream.waiting
         behind = waiting >= _CATCHING_UP
@@ -158,7 +164,9 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         together += len(frames) if count > 1 else 0
         first = first or now - began
         latencies.extend(now - began - (number + index) / FPS for index in range(len(frames)))
-        made.append(frames)
+        given += len(frames)
+        if keep:
+            made.append(frames)
         clock.give(frames)
 
     def outcome() -> tuple[np.ndarray, LiveReport]:
@@ -171,7 +179,7 @@ def perform_live(source: Iterable[np.ndarray], stream: Stream, deliver: Deliver,
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
         frames = np.concatenate([*made, rest])
-        return frames, LiveReport(len(frames), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used), together)
+        return frames, LiveReport(given + len(rest), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used), together)
 
     try:
         for piece in source:

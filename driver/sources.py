@@ -20,12 +20,13 @@ _BYTES = 2
 Source = Generator[np.ndarray, None, None]
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, for_ever: bool = False) -> Source:
     """Pieces [samples] of live sound.
 
     Args:
         name: "mic"; tcp://HOST:PORT, where one sender is waited for that sends 16 kHz mono as 16-bit little-endian numbers; or a
             sound file, played in real time.
+        for_ever: whether a sender on a socket is waited for as long as it takes.
 
     Raises:
         UserError: there is no such source, or it ends before its time; from the iteration too.
@@ -33,7 +34,7 @@ def open_source(name: str) -> Source:
     if name == "mic":
         return microphone()
     if name.startswith("tcp://"):
-        return from_socket(name)
+        return from_socket(name, for_ever)
     return played(Path(name))
 
 
@@ -89,7 +90,7 @@ def _recorded(sounddevice) -> Source:
         raise UserError(f"microphone: delivers no sound for {STALL:g} s; is another program using it?") from error
 
 
-def from_socket(address: str) -> Source:
+def from_socket(address: str, for_ever: bool = False) -> Source:
     """What one sender sends to an address of this machine: raw 16 kHz mono, 16-bit little-endian.
 
     Raises:
@@ -102,12 +103,12 @@ def from_socket(address: str) -> Source:
         server = socket.create_server((host or "127.0.0.1", int(port)))
     except OSError as error:
         raise UserError(f"{address}: cannot be listened on ({error.strerror}); choose another port") from error
-    return _received(server, address)
+    return _received(server, address, for_ever)
 
 
-def _received(server: socket.socket, address: str) -> Source:
+def _received(server: socket.socket, address: str, for_ever: bool) -> Source:
     with closing(server):
-        server.settimeout(STALL)
+        server.settimeout(None if for_ever else STALL)
         try:
             sender, _ = server.accept()
         except TimeoutError as error:

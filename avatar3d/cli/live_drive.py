@@ -46,7 +46,8 @@ class LiveStream:
     """A driver that is ready to hear."""
 
     person: "Avatar"
-    stream: "Stream"
+    fresh: "Callable[[], Stream]"
+    """Gives the state of a new performance."""
     own: bool
     meant: "np.ndarray"
     """[E] what was asked for beyond what was filmed (`Avatar.admit`)."""
@@ -91,7 +92,7 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
     fresh().push(np.zeros(RATE, np.float32))
-    return LiveStream(person, fresh(), own, meant)
+    return LiveStream(person, fresh, own, meant)
 
 
 def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Callable[[Motion], None]") -> "tuple[Motion, LiveReport]":
@@ -113,7 +114,7 @@ def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Call
         return live.motion(frames, np.concatenate(heard).astype(np.float32) / 32767, RATE)
 
     try:
-        frames, report = perform_live(_kept(source, heard), live.stream, lambda _, frame: deliver(live.motion(frame[None], silence, 0)))
+        frames, report = perform_live(_kept(source, heard), live.fresh(), lambda _, frame: deliver(live.motion(frame[None], silence, 0)))
     except BaseException as error:
         frames, report = getattr(error, "performed", (None, None))
         if hasattr(error, "performed"):
@@ -128,7 +129,7 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     """Follow the sound of `options.live` until it ends or Ctrl-C, and write the motion with the sound.
 
     Raises:
-        UserError: the source cannot be used or fails; what was made until then is written.
+        UserError: the head is no ARKit one, options contradict each other, or the source cannot be used.
     """
     import torch
 

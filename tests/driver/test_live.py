@@ -27,6 +27,12 @@ def test_live_motion_is_that_of_the_stream_and_comes_in_order(tiny_net, lips, ba
     assert report.reproducible and report.first > 0 and report.latency[0] <= report.latency[1] <= report.latency[2]
 
 
+def test_frames_that_are_not_kept_are_delivered_and_counted(tiny_net, lips, babble):
+    shown: list[int] = []
+    rest, report = perform_live(in_real_time(babble[:RATE]), Stream(tiny_net, lips, steps=1), lambda number, frame: shown.append(number), keep=False)
+    assert report.frames == num_frames(RATE) == len(shown) + report.late > len(rest)
+
+
 def test_a_slow_machine_takes_fewer_steps(tiny_net, lips, babble, monkeypatch):
     def slow(net, lips, features, noise, given, known, steps, *rest):
         time.sleep(0.05 * steps)

@@ -6,6 +6,7 @@ import gzip
 import html
 import json
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -70,11 +71,11 @@ def export_web(
     sizes = {name: len(content) for name, content in contents.items()}
     sizes |= {name.removesuffix(".js"): len(script.encode()) for name, script in scripts.items()}
     if path.suffix.lower() in {".html", ".htm"}:
-        page = _page(facts, background, {}, contents, scripts, inside=True)
+        page = page_html(facts, background, {}, scripts, contents=contents, inside=True)
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         return sizes
-    page = _page(facts, background, {name: _NAMES[name] for name in contents}, {}, scripts, inside=False)
+    page = page_html(facts, background, {name: _NAMES[name] for name in contents}, scripts)
     with atomic_folder(path) as folder:
         for name, content in contents.items():
             (folder / _NAMES[name]).write_bytes(content)
@@ -129,10 +130,31 @@ def _built(name: str) -> bytes:
         raise UserError(f"{built}: the web player is not built; run `npm ci && npm run build` in {WEB}, or install avatar3d again") from error
 
 
-def _page(facts: dict, background: str, files: dict[str, str], contents: dict[str, bytes], scripts: dict[str, str], *, inside: bool) -> str:
+def page_html(
+    facts: dict,
+    background: str,
+    files: Mapping[str, str],
+    scripts: Mapping[str, str],
+    *,
+    contents: Mapping[str, bytes] | None = None,
+    inside: bool = False,
+    stream: Mapping[str, str] | None = None,
+) -> str:
+    """The page itself.
+
+    Args:
+        facts: header of the packed avatar.
+        background: a CSS colour as #rrggbb, or "transparent".
+        files: names of the parts that lie beside the page.
+        scripts: by name, in the order in which they run.
+        contents: bytes of the parts that lie inside it.
+        inside: whether the scripts do.
+        stream: name of the WebSocket that moves the head ("socket"), and the fingerprint of the avatar that it moves ("avatar").
+    """
     description = f"{facts['synthetic']} Subject: {facts['subject']}. Consent: {facts['consent']}."
-    config = json.dumps({"files": files, "background": background}).replace("<", "\\u003c")
-    texts = {name: base64.b64encode(content).decode() for name, content in contents.items()}
+    settings = {"files": dict(files), "background": background} | ({} if stream is None else {"stream": dict(stream)})
+    config = json.dumps(settings).replace("<", "\\u003c")
+    texts = {name: base64.b64encode(content).decode() for name, content in (contents or {}).items()}
     data = "\n".join(f'<script id="data-{name}" type="text/plain">{text}</script>' for name, text in texts.items())
     tags = [f"<script>{_harmless(script)}</script>" if inside else f'<script src="{name}"></script>' for name, script in scripts.items()]
     shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}

@@ -90,7 +90,7 @@ def _rig(avatar: Avatar, vertices: np.ndarray, small: Small) -> dict:
             arrays |= _sparse(name, basis.numpy()[vertices], small)
     for index, (weight, bias) in enumerate(avatar.layers):
         arrays |= {f"network.{index}.weight": weight.numpy(), f"network.{index}.bias": bias.numpy()}
-    arrays |= {f"statistics.rest.{name}": value for name, value in statistics.rest.items()}
+    arrays |= {f"statistics.rest.{name}": value for name, value in sorted(statistics.rest.items())}
     return arrays
 
 

@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from e1cf77a338e89a2e94c7320671bac282ef13c254bae404fce56880cb1adeddec. With it:
+/*! avatar3d's web player, Apache-2.0, built from c29803a7c5b0cd95bc384736f80ce1a6412f19deb5c495434af0257cdfc230c5. With it:
 
 onnxruntime-web 1.23.2
 

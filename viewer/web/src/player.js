@@ -7,6 +7,7 @@ import { inflated, readPacked } from "./packed.js";
 import { bytes, pageConfig } from "./parts.js";
 import { Performance } from "./performance.js";
 import { rigMesh } from "./rig.js";
+import { connectStream } from "./socket.js";
 import { Splats } from "./splats.js";
 import { trackSource } from "./track.js";
 import { trackMesh } from "./tracks.js";
@@ -81,6 +82,7 @@ async function start() {
     stop: () => view.renderer.setAnimationLoop(null),
   }; // prettier-ignore
   listenToParent(player);
+  if (config.stream) player.link = connectStream(player, idle, config.stream);
   player.run();
   if (Number.isFinite(options.time) && motion) clock.seek(options.time);
   if (options.autoplay && motion) clock.play().catch(() => {});

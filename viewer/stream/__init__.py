@@ -1,0 +1,1 @@
+"""Parameters on the wire: an avatar moves elsewhere while it is driven here."""
