@@ -164,7 +164,7 @@ def test_other_addresses_need_a_token(served):
 @pytest.mark.parametrize(
     ("payload", "opcode", "code"),
     [
-        (b"hello", 1, 1003), (b"[" * 200, 1, 1003), (b'{"sound":["opus"]}', 1, 1003), (b'{"sound":{}}', 1, 1003), (os.urandom(100), 2, 1003),
+        (b"hello", 1, 1003), (b"[" * 200, 1, 1003), (b'{"sound":["opus"]}', 1, 1003), (b'{"sound":{}}', 1, 1003), (bytes(range(150, 250)), 2, 1003),
         (b"\xff\xfe", 1, 1007), (b"x" * 300, 1, 1009), (b"x" * 5_000_000, 2, 1009), (b"", 7, 1002),
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_who_says_too_much_is_let_go(served):
 
 
 def test_garbage_instead_of_http_harms_nobody(served):
-    for data in (os.urandom(5000), b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 500 + b"\r\n", b"GET /" + b"a" * 20_000, b"\0", b"POST / HTTP/1.1\r\n\r\n"):
+    for data in (bytes(5000), b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 500 + b"\r\n", b"GET /" + b"a" * 20_000, b"\0", b"POST / HTTP/1.1\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
             line.sendall(data)
             line.shutdown(socket.SHUT_WR)
