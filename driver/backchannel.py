@@ -85,7 +85,8 @@ def shown(answers: Iterable[Answer], time: np.ndarray) -> np.ndarray:
     for answer in answers:
         since = np.maximum(time - answer.onset, 0)
         # The sine's first crest is at 0.16 s, damped to 0.59 there.
-        added[:, INDEX["neck_pose_0"]] += np.radians(answer.nod / 0.59) * np.exp(-since / 0.3) * np.sin(2 * np.pi * 1.6 * since)
+        nod = np.exp(-since / 0.3) * np.sin(2 * np.pi * 1.6 * since) * np.clip(since / 0.12, 0, 1)
+        added[:, INDEX["neck_pose_0"]] += np.radians(answer.nod / 0.59) * nod
         swell = np.clip(since / 0.3, 0, 1) * np.clip((answer.onset + ANSWER_SECONDS - time) / 0.6, 0, 1)
         if answer.brows:
             added[:, [INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] += 0.3 * swell[:, None]

@@ -1,9 +1,10 @@
 """Driving in real time: sound in, frames out on a steady clock. A machine that is too slow takes fewer steps and stays in time."""
 
+import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,10 @@ _BUSY = 0.6
 """Share of a hop's time that its making may take."""
 _TOGETHER = 24
 """Frames that are made at once at most by a machine that is behind."""
-_OFF = 0.25
-"""Seconds that sound may come too early or too late before the frames' time is set anew."""
+_EARLY, _LATE = 0.25, 0.04
+"""Seconds that sound may come too early or too late before the frames' time is set anew: as long as it stays late, so would every frame be."""
+_QUEUED = 3000
+"""Pieces of sound that may wait to be heard; a source that sends more is not read further."""
 _CATCHING_UP = 4
 """Frames that wait from which on they are made at once, with one step."""
 _REMEMBERED = 100_000
@@ -74,6 +77,39 @@ class Pace:
         each = seconds / steps
         # Slow at once, fast again only gradually: a machine that was busy is soon busy again.
         self._step = max(each, 0.9 * self._step + 0.1 * each)
+
+
+class _Reader(threading.Thread):
+    """Takes pieces of sound in when they arrive, however busy the making is."""
+
+    def __init__(self, source: Iterable[np.ndarray]) -> None:
+        super().__init__(daemon=True)
+        self._source = source
+        self._arrived: queue.Queue[tuple[float, np.ndarray | BaseException | None]] = queue.Queue(_QUEUED)
+
+    def run(self) -> None:
+        end: BaseException | None = None
+        try:
+            for piece in self._source:
+                self._arrived.put((time.monotonic(), piece))
+        except BaseException as error:
+            end = error
+        self._arrived.put((time.monotonic(), end))
+
+    @property
+    def more(self) -> bool:
+        """Whether a piece is here that was not given out yet."""
+        return not self._arrived.empty()
+
+    def pieces(self) -> Iterator[tuple[float, np.ndarray]]:
+        """When each piece arrived, and the piece; raises what the source does."""
+        while True:
+            when, piece = self._arrived.get()
+            if isinstance(piece, BaseException):
+                raise piece
+            if piece is None:
+                return
+            yield when, piece
 
 
 class _Clock(threading.Thread):
@@ -182,21 +218,23 @@ def perform_live(
         return frames, LiveReport(given + len(rest), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used), together)
 
     try:
-        for piece in source:
+        reader = _Reader(source)
+        reader.start()
+        for arrived, piece in reader.pieces():
             if clock is None:
                 # The first piece lasted as long as it is before it was here.
-                began = time.monotonic() - len(piece) / RATE
+                began = arrived - len(piece) / RATE
                 clock = _Clock(began, deliver)
                 clock.start()
             heard += len(piece)
-            off = time.monotonic() - began - heard / RATE
-            if abs(off) > _OFF:
+            off = arrived - began - heard / RATE
+            if not -_EARLY <= off <= _LATE:
                 # A sender that stalled, or sent what it had kept: sound and motion stay together from here on.
                 began += off
                 clock.began = began
                 stalled += max(off, 0.0)
             stream.hear(piece)
-            while stream.waiting:
+            while stream.waiting and not reader.more:
                 make()
     except BaseException as error:
         error.performed = outcome()  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Speech -> motion: the shipped network, window by window, for sound of any length."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from driver.backchannel import answers
 from driver.channels import EXPR, unpack
-from driver.conditions import MODES, USUAL, Asked, conditions
+from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
 from driver.direction import Direction, by_rule, exaggerated, slots
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
@@ -105,7 +106,11 @@ def perform(
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
-    moods = np.asarray(wanted.pop("emotion")) if own and "emotion" in (asked or {}) else None
+    # The network wears one mood for seconds, whatever is asked of it by then: moods that change are added by rule.
+    changing = np.ndim((asked or {}).get("emotion", ())) == 2
+    moods = np.asarray(wanted.pop("emotion")) if "emotion" in (asked or {}) and (own or changing) else None
+    if moods is not None and not own:
+        wanted["emotion"] = [0.0] * len(EMOTIONS)
     if direction.mode == "idle":
         # Who does neither speak nor listen hears nothing.
         sound = np.zeros_like(sound)
@@ -120,8 +125,10 @@ def perform(
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
-    if own:
-        made = by_rule(made, direction, None if moods is None else np.resize(moods, (len(made), moods.shape[-1])), lips)
+    if own or moods is not None:
+        # The default driver was asked for gaze itself.
+        rules = direction if own else replace(direction, gaze=None)
+        made = by_rule(made, rules, None if moods is None else _at(moods, np.arange(len(made))), lips)
     return exaggerated(made, direction)
 
 

@@ -111,7 +111,7 @@ class Stream:
         self._piece = SAMPLES * self._unit
         self._features = FeatureStream()
         self._pending = np.zeros(0, np.float32)
-        self._samples = 0
+        self._samples, self._finished = 0, False
         self._heard, self._first = silence(PAST), -PAST
         self._start = 0
         self._before, self._beyond, self._plan = (np.zeros((0, NUM_CHANNELS), np.float32) for _ in range(3))
@@ -138,9 +138,16 @@ class Stream:
         return _joined(self.make() for _ in range(self.waiting))
 
     def hear(self, sound: np.ndarray) -> None:
-        """Take a piece of 16 kHz sound [samples] in, and make nothing yet."""
+        """Take a piece of 16 kHz sound [samples] in, and make nothing yet.
+
+        Raises:
+            ValueError: the stream has been finished, or the sound is not one row of numbers.
+        """
+        sound = np.asarray(sound, np.float32)
+        if self._finished or sound.ndim != 1 or not np.isfinite(sound).all():
+            raise ValueError("the stream is finished; begin another one" if self._finished else "sound is [samples] of finite numbers")
         self._samples += len(sound)
-        self._pending = np.concatenate([self._pending, np.asarray(sound, np.float32)])
+        self._pending = np.concatenate([self._pending, sound])
 
     def make(self, units: int = 1) -> np.ndarray:
         """The frames [n, NUM_CHANNELS] of the next unit, or of several as one window, which is quicker and another motion; their sound must
@@ -158,6 +165,7 @@ class Stream:
 
     def finish(self) -> np.ndarray:
         """The frames [n, NUM_CHANNELS] that are left once the sound has ended, as if silence followed."""
+        self._finished = True
         total = num_frames(self._samples)
         made = [self.make() for _ in range(self.waiting)]
         rest = np.concatenate([self._pending, np.zeros(-len(self._pending) % SAMPLES, np.float32)])

@@ -1,6 +1,7 @@
 """The options that direct a performance, shared by speak and drive, and what they mean."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -161,7 +162,7 @@ def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Av
     from driver.features import FPS
     from driver.pins import sized, stretch_pins
 
-    first, last = round(begin * FPS), round(end * FPS)
+    first, last = (round(time * FPS) if isfinite(time) else -1 for time in (begin, end))
     if not 0 <= first < last <= frames:
         raise UserError(f"--stretch {begin:g} {end:g}: give two times, in order, within the {frames / FPS:.2f} s of the motion")
     return sized(stretch_pins(_channels(motion, person), first, last), frames)

@@ -1,5 +1,6 @@
 """drive --live: an avatar follows sound as it comes in."""
 
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _TOLD_EVERY = 25
 """Frames between two lines of progress."""
+_STALLED = 0.2
+"""Seconds that are worth a line."""
 
 
 def check_live(options: "Talking", directing: "Directing") -> None:
@@ -104,6 +107,7 @@ def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Call
     """
     import numpy as np
 
+    from avatar3d.errors import UserError
     from driver.features import RATE
     from driver.live import perform_live
 
@@ -122,6 +126,8 @@ def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Call
         if frames is not None and heard:
             error.performed = (whole(frames), report)  # type: ignore[attr-defined]
         raise
+    if not heard:
+        raise UserError("live sound: it ended before anything was heard; nothing is written")
     return whole(frames), report
 
 
@@ -141,6 +147,8 @@ def drive_live(person: "Avatar", avatar: Path, out: Path, options: "Talking", di
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
     say(f"listening to {options.live}; Ctrl-C ends it and writes {out}")
     told = _Teller(person.head.jaw_open_angle)
+    # Who is told to end by a service manager ends as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         motion, report = live_motion(live, source, told)
     except BaseException as error:
@@ -189,7 +197,7 @@ def _write(motion: "Motion", report: "LiveReport", out: Path) -> None:
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}")
     say(f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late")
-    if report.stalled:
+    if report.stalled >= _STALLED:
         say(f"the sound stalled for {report.stalled:.1f} s; the motion waited for it")
     if busy:
         say(busy)

@@ -95,6 +95,13 @@ def check_talk(options: Talking, directing: "Directing") -> None:
     taken = (options.seed, options.steps, options.guidance) != (usual.seed, usual.steps, usual.guidance)
     if options.video is not None and (taken or directing != type(directing)()):
         raise UserError("--video: takes the motion over as it is; leave --seed, --steps, --guidance and the options that direct it out")
+    if directing.loop:
+        ends = {"--keep": directing.keep, "--head-pose": directing.head_pose, "--redo": options.redo, "--listen-to": options.listen_to}
+        for name, value in ends.items():
+            if value:
+                raise UserError(f"{name}: says what the end is, and --loop leads it back to the beginning; leave one of them out")
+        if directing.mode == "listen":
+            raise UserError("--mode listen: answers the sound to its end; leave it or --loop out")
     if options.listen_to is not None and directing.mode != "speak":
         raise UserError(f"--mode {directing.mode}: contradicts --listen-to, which says when the avatar speaks, listens and idles")
     check_range("--seed", options.seed, 0, 2**31 - 1)
@@ -177,7 +184,7 @@ def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion 
     rate = 16000
     if options.audio is not None:
         sound, name = read_sound(options.audio, rate), options.audio
-        if mode == "speak":
+        if mode == "speak" and options.listen_to is None:
             check_speech(sound, rate, name)
     else:
         assert former is not None and options.redo is not None

@@ -47,6 +47,14 @@ def test_a_kept_region_has_its_very_values(driven, tmp_path):
     assert np.abs(channels(kept)[:, REGIONS["mouth"]] - channels(plain)[:, REGIONS["mouth"]]).mean() < 0.02
 
 
+def test_moods_in_a_text_are_worn_while_their_words_are_said(driven):
+    motion = driven("--text", f"{TEXT}. [pause 0.5] [happy 1] {TEXT}. [pause 0.5] [neutral] {TEXT}.")
+    smile = motion.expr[:, INDEX["mouthSmileLeft"]]
+    third = len(smile) // 3
+    before, within, after = (smile[start : start + third - 20].mean() for start in (0, third + 10, 2 * third + 20))
+    assert within > 2 * max(before, after)
+
+
 def test_keyframes_are_met_exactly(driven, tmp_path):
     pinned = {"keyframes": [{"time": 1.0, "expr": {"browInnerUp": 0.7}}, {"frame": 40, "neck_pose": [0.1, -0.2, 0.05], "jaw_pose": [0.2, 0, 0]}]}
     (tmp_path / "k.json").write_text(json.dumps(pinned))
@@ -121,6 +129,8 @@ CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("--keep", "head", "none.npz"), ("none.npz", "no such file")),
     (("--stretch", 1, 2), ("--redo", "--stretch")),
     (("--tts-command", "voice"), ("{out}",)),
+    (("--keep", "head", "M", "--loop"), ("--keep", "--loop")),
+    (("--mode", "listen", "--loop"), ("--mode listen", "--loop")),
     (("--audio", "a.wav"), ("--audio and --text", "contradict")),
     (("--redo", "M", "--stretch", 1, 2), ("--text and --redo", "contradict")),
     (("--style", "V"), ("stripes", "face")),
@@ -138,8 +148,9 @@ def test_what_contradicts_or_is_unknown_is_one_clear_line(refused, driven, small
 
 def test_stretches_outside_of_the_motion_are_refused(refused, driven, small_avatar, tmp_path):
     driven("--text", "hello", name="kept.npz")
-    words = ("--redo", tmp_path / "kept.npz", "--stretch", 1.5, 90)
-    refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=("--stretch 1.5 90", "within"))
+    for times, said in (((1.5, 90), "--stretch 1.5 90"), (("nan", 2), "--stretch nan 2"), (("-inf", "inf"), "--stretch -inf inf")):
+        words = ("--redo", tmp_path / "kept.npz", "--stretch", *times)
+        refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=(said, "within"))
 
 
 def test_reenacting_takes_no_direction(refused, small_avatar, faceless_video, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from driver.channels import NUM_CHANNELS
 from driver.features import RATE, num_frames
-from driver.live import Pace, perform_live
+from driver.live import Pace, _Reader, perform_live
 from driver.stream import Stream
 
 
@@ -16,7 +16,9 @@ def in_real_time(sound: np.ndarray, piece: int = 640):
         yield sound[start : start + piece]
 
 
-def test_live_motion_is_that_of_the_stream_and_comes_in_order(tiny_net, lips, babble):
+def test_live_motion_is_that_of_the_stream_and_comes_in_order(tiny_net, lips, babble, monkeypatch):
+    # However busy the machine that tests is, it does not hurry.
+    monkeypatch.setattr("driver.live._CATCHING_UP", 10_000)
     sound = babble[:RATE]
     shown: list[int] = []
     frames, report = perform_live(in_real_time(sound), Stream(tiny_net, lips, steps=1), lambda number, frame: shown.append(number))
@@ -78,3 +80,24 @@ def test_a_stall_is_waited_for_and_what_follows_is_in_time(tiny_net, lips, babbl
     # How late frames are is the machine's affair; that they go on being shown, and not all of them late, is ours.
     assert report.stalled > 0.3 and len(frames) == 50
     assert sum(number > 30 for number in shown) > 5
+
+
+def test_after_a_hiccup_frames_are_on_time_again(tiny_net, lips, babble, monkeypatch):
+    monkeypatch.setattr("driver.stream.sample_window", lambda net, lips, features, noise, *rest: np.zeros(noise.shape, np.float32))
+
+    def hiccup():
+        yield from in_real_time(babble[:RATE])
+        time.sleep(0.15)
+        yield from in_real_time(np.tile(babble, 2)[: 2 * RATE])
+
+    _, report = perform_live(hiccup(), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
+    assert 0.1 < report.stalled < 1.0 and report.late < report.frames / 3
+
+
+def test_pieces_are_stamped_when_they_arrive_and_not_when_they_are_asked_for(babble):
+    reader = _Reader(in_real_time(babble[: RATE // 2]))
+    reader.start()
+    reader.join()
+    assert reader.more
+    times = [when for when, _ in reader.pieces()]
+    assert times[-1] - times[0] > 0.3 and not reader.more

@@ -142,3 +142,13 @@ def test_noise_belongs_to_the_frame():
     # Another seed moves the head in another way, and says the same.
     np.testing.assert_array_equal(whole[:, mouth], other[:, mouth])
     assert abs(np.corrcoef(whole[:, rest].ravel(), other[:, rest].ravel())[0, 1]) < 0.05
+
+
+def test_what_is_no_sound_and_what_comes_after_the_end_is_refused(tiny_net, lips):
+    stream = Stream(tiny_net, lips, steps=1)
+    for sound in (np.array([0.0, np.nan]), np.zeros((2, 2))):
+        with pytest.raises(ValueError, match="finite numbers"):
+            stream.push(sound)
+    stream.finish()
+    with pytest.raises(ValueError, match="finished"):
+        stream.push(np.zeros(10))
