@@ -143,13 +143,13 @@ class _Clock(threading.Thread):
                 self._more.wait_for(lambda: self._frames or self._ended)
                 if not self._frames:
                     return
-                frame = self._frames.popleft()
+                frame, newest = self._frames.popleft(), not self._frames
             due = self.began + DELAY + number / FPS
             ahead = due - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
-            if ahead < -1 / FPS:
-                # It would be seen after the next one is due: sound and motion stay together, and one frame is not shown.
+            if ahead < -1 / FPS and not newest:
+                # The next one is due as well: sound and motion stay together, and one frame is not shown.
                 self.late += 1
             else:
                 self.jitter.append(abs(time.monotonic() - due))
