@@ -147,6 +147,11 @@ def led_to(frames: np.ndarray, pins: Pins) -> np.ndarray:
                     if not 0 <= frame < T or known[frame]:
                         break
                     made[frame, channel] += apart * 0.5 * (1 + np.cos(np.pi * away / (_LEAD + 1)))
+        # Between two that are close there is no room for ways to and fro: one leads to the other.
+        for last, first in zip(edges[1:-1:2] - 1, edges[2::2], strict=True):
+            if first - last <= 2 * _LEAD:
+                share = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, first - last) / (first - last))
+                made[last + 1 : first, channel] = (1 - share) * made[last, channel] + share * made[first, channel]
     return made
 
 

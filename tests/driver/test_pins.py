@@ -102,3 +102,13 @@ def test_a_motion_that_passes_through_its_keyframe_is_left_alone():
     pins = no_pins(40)
     pins.known[20], pins.values[20] = True, frames[20]
     np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
+
+
+def test_between_two_close_pins_nothing_goes_beyond_them():
+    frames = np.random.default_rng(0).normal(0, 0.3, (60, NUM_CHANNELS)).astype(np.float32)
+    pins = no_pins(60)
+    channel = INDEX["neck_pose_1"]
+    for frame, value in ((20, 0.2), (26, -0.2)):
+        pins.values[frame, channel], pins.known[frame, channel] = value, True
+    made = led_to(frames, pins)[20:27, channel]
+    assert made[0] == np.float32(0.2) and made[-1] == np.float32(-0.2) and (np.diff(made) <= 0).all()
