@@ -123,7 +123,7 @@ def fit(
         "preset": asdict(preset),
         "seed": seed,
         "holdout": holdout,
-        "trained_frames": _ranges(split.train),
+        "trained_frames": ranges(split.train),
         "frames": len(capture),
         "train_psnr": round(average_psnr, 3),
         "seconds": round(time.monotonic() - start, 1),
@@ -188,7 +188,7 @@ def _restore(trainer: Trainer, path: Path, identity: str) -> float:
         raise UserError(f"{path}: is not a usable checkpoint; run without --resume to start over") from error
 
 
-def _ranges(frames: np.ndarray) -> list[list[int]]:
+def ranges(frames: np.ndarray) -> list[list[int]]:
     """[first, last] of every run of consecutive frames."""
     breaks = np.flatnonzero(np.diff(frames) > 1)
     firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(frames) - 1]])

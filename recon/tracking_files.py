@@ -8,6 +8,7 @@ flame_param/, canonical_flame_param.npz, transforms*.json: the same in VHAP's la
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def track_capture(
         progress=lambda done, total, **_: progress(done, 4 * total),
     )
     posed = time.perf_counter()
-    motion, lost = _with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(2 * T + done, 4 * T))
+    motion, lost = with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(2 * T + done, 4 * T))
     motion = replace(motion, sound=capture.sound, sound_rate=capture.sound_rate)
     done = time.perf_counter()
     report = {
@@ -153,8 +154,19 @@ def load_tracking(folder: Path | str, head: HeadModel | None = None) -> TrackedC
     return TrackedCapture(motion, camera, report | {"learned_before": learned_before})
 
 
-def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadModel, shared: np.ndarray, tell) -> tuple[Motion, np.ndarray]:
-    """The same motion with the shoulders on their own, and the frames in which they could not be followed."""
+def with_torso(
+    capture: Capture, motion: Motion, camera: Camera, head: HeadModel, shared: np.ndarray, tell: Callable[[int], None] = lambda done: None
+) -> tuple[Motion, np.ndarray]:
+    """The same motion with the shoulders on their own, and the frames in which they could not be followed.
+
+    Args:
+        capture: frames and mattes.
+        motion: of its heads; the necks are straight.
+        camera: of the capture.
+        head: the rig.
+        shared: [T] bool, the frames from which may be learned how the shoulders rest.
+        tell: told how many frames are done.
+    """
     joints = head.joints(torch.from_numpy(motion.shape)).double().numpy()
     head_R, head_t, _, _ = decompose(motion.rotation, motion.translation, motion.neck_pose, motion.neck_translation, joints)
     learn = capture.valid & shared
