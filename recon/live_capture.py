@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 import numpy as np
 
+from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from recon.capture import MIN_FACES, SOUND_RATE, Capture, load_capture, source_record, write_record
@@ -38,7 +40,7 @@ ROOM = 1.1
 def live_crop(person: Person, source: LiveSource, size: int) -> Crop:
     """The window for somebody who was seen for a moment only."""
     near = choose_crop(person.landmarks, source.width, source.height, size)
-    return choose_crop(person.landmarks, source.width, source.height, size, min(2 * round(ROOM * near.side / 2), min(source.width, source.height)))
+    return choose_crop(person.landmarks, source.width, source.height, size, min(2 * round(ROOM * near.side / 2), source.width, source.height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +163,6 @@ class LiveCapture(contextlib.AbstractContextManager):
         Raises:
             UserError: too few frames with a face.
         """
-        from avatar3d.errors import UserError
-
         T = self.recorded
         landmarks, valid, cuts = np.zeros((T, COUNT, 3), np.float32), np.zeros(T, bool), CutDetector()
         with LandmarkDetector(several=self._several > 1, home=self._home) as detector:
@@ -186,8 +186,7 @@ class LiveCapture(contextlib.AbstractContextManager):
         shots = self._shots(cuts.found())
         write_record(self.folder, fps, shots, landmarks, valid, record, sound, self.focal)
         capture = load_capture(self.folder)
-        borders = [*(shot.first for shot in shots.shots), T]
-        clean_mattes(capture, list(zip(borders[:-1], borders[1:], strict=True)))
+        clean_mattes(capture, list(pairwise([*(shot.first for shot in shots.shots), T])))
         return capture
 
     def _shots(self, cuts: list[int]) -> Shots:

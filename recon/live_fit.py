@@ -7,19 +7,24 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
 from avatar3d.avatar import Avatar
-from avatar3d.camera import Camera
+from avatar3d.camera import Camera, look_at
 from avatar3d.head.model import HeadModel
-from avatar3d.motion import Motion
+from avatar3d.motion import Motion, rest_motion
 from avatar3d.threads import one_torch_thread
 from recon.capture import Capture
 from recon.fit import Split, make_trainer, ranges
+from recon.landmarks import COUNT
 from recon.presets import FitPreset
 from recon.seeding import Seeds
+from recon.shots import Shots
 from recon.skull_flow import steady_head
 from recon.tracker import track
 from recon.tracking_files import with_torso
@@ -30,6 +35,8 @@ LIVE = FitPreset(gaussians=10000, loose=1500, bases=9, steps=1000, half_share=0.
 """How large a live fit is; its steps are as many as there is time for."""
 PACE = 0.9
 """Memory of the mean time of a step."""
+START_VIEWS = 4
+"""Frames that the first Gaussians are read off: more would take longer and look the same after a second of film."""
 
 
 def track_pool(capture: Capture, head: HeadModel, *, thorough: bool) -> tuple[Motion, Camera]:
@@ -92,7 +99,9 @@ class LiveFit:
         """
         self._store, self._frames, self._capture = FrameStore(capture), frames, capture
         if self.trainer is None:
-            self.trainer = make_trainer(capture, motion, camera, self.head, self.preset, Split(frames, frames[:0]), self._store, self.seed)
+            self.trainer = make_trainer(
+                capture, motion, camera, self.head, self.preset, Split(frames, frames[:0]), self._store, self.seed, START_VIEWS
+            )
         else:
             self.trainer = carried_over(self.trainer, motion, camera)
         self._probabilities = draw_weights(motion, frames)
@@ -115,13 +124,14 @@ class LiveFit:
         self.psnr = 0.95 * self.psnr + 0.05 * psnr if self.psnr else psnr
         return psnr
 
-    def avatar(self, metadata: dict) -> Avatar:
-        """The avatar as it stands, with the record of a fit."""
+    def avatar(self, metadata: dict, holdout: float = 0.0) -> Avatar:
+        """The avatar as it stands, with the record of a fit that kept out that share of the frames."""
         trainer = self.trainer
         assert trainer is not None
         record = {
             "preset": asdict(trainer.preset) | {"steps": trainer.step},
             "seed": self.seed,
+            "holdout": holdout,
             "trained_frames": ranges(self._frames),
             "frames": len(self._capture),
             "train_psnr": round(self.psnr, 3),
@@ -133,6 +143,28 @@ class LiveFit:
         motion = trainer.motion
         about = {"fit": record, "camera": trainer.camera.to_json(), "fps": [motion.fps.numerator, motion.fps.denominator]}
         return trainer.avatar(metadata | about, self._frames)
+
+
+def warm_up(head: HeadModel, size: int = 96) -> None:
+    """Take some steps on a grey head: kernels are compiled, or read from where they are kept, before anybody waits for them."""
+    motion = rest_motion(head, 4)
+    camera = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), focal=2.0 * size, size=(size, size))
+    landmarks = np.random.default_rng(0).uniform(0.3 * size, 0.7 * size, (4, COUNT, 3)).astype(np.float32)
+    grey = Grey(Path(), Fraction(25), size, landmarks, np.ones(4, bool), np.zeros(0, np.int64), Shots(()), {}, None, None, 0, None)
+    fit = LiveFit(head, replace(LIVE, gaussians=500, loose=100, steps=4, half_share=0.5, free_share=0.0, refined_from=0.5), threads=1)
+    fit.renew(grey, motion, camera, np.arange(4))
+    for _ in range(4):
+        fit.advance()
+    fit.close()
+
+
+class Grey(Capture):
+    """Grey pictures, half of each the person's."""
+
+    def _picture(self, kind: str, index: int, suffix: str, flags: int) -> np.ndarray:
+        picture = np.full((self.size, self.size, 3), 128, np.uint8)
+        picture[:, : self.size // 4] = 0
+        return picture if kind == "images" and flags != cv2.IMREAD_GRAYSCALE else picture[..., 0].copy() * 2
 
 
 def carried_over(old: Trainer, motion: Motion, camera: Camera) -> Trainer:

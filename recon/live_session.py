@@ -21,16 +21,21 @@ from avatar3d.motion import Motion
 from recon.capture import check_folder, load_capture
 from recon.coaching import Goal, Seen, goals
 from recon.fit import Split, split_frames
+from recon.landmarks import LandmarkDetector
 from recon.live_capture import LiveCapture, live_crop
 from recon.live_fit import LiveFit, track_pool
 from recon.live_pose import Alignment, aligned, alignment
 from recon.live_source import LiveSource
+from recon.matte import Matter
 from recon.occlusion import find_occlusions, save_occlusions
 from recon.person import Person, find_person
 from recon.tracking_files import TrackedCapture, first_held_out, load_tracking, track_capture
 
-FIRST_FACES, FIRST_SECONDS, FEWEST_FACES = 40, 3.0, 12
+FIRST_FACES, FIRST_SECONDS, FEWEST_FACES = 30, 3.0, 12
 """A first fit begins after so many faces, or so many seconds with so few."""
+LOOKS, FEWER_LOOKS = 12.0, 3.0
+"""Pictures that are looked at a second at most: once there is an avatar to see moving, and while the first one is being made and nothing
+else should take its time. Before, there is nothing else to do."""
 GROWTH = 1.7
 """The footage is tracked anew when so many times as many frames have been looked at."""
 POOL = 240
@@ -134,6 +139,9 @@ class LiveSession:
                 with LiveCapture(folder, self.source, person, crop, self.head, self.focal) as capture:
                     fitting = self._start(lambda: self._fit(capture), "fit")
                     self._film(capture, early)
+                    # Who has waited for the first picture should not wait for everything else as well.
+                    while "fit" in self.times and self.avatar is None and not self._errors:
+                        time.sleep(0.05)
                     self.doing = "looking at what was passed over"
                     whole = capture.finish()
                 self.doing = "tracking everything"
@@ -208,12 +216,16 @@ class LiveSession:
                 newest, self._newest = self._newest, None
             if newest is None:
                 return
+            began = time.monotonic()
             motion = capture.look(*newest)
             self.counts["looked"] = capture.looked
             if motion is not None:
                 self._reel.append((newest[0], cv2.resize(newest[1], (REEL_SIZE, REEL_SIZE), interpolation=cv2.INTER_AREA), motion))
             if time.monotonic() - coached > 0.5:
                 self.goals, coached = goals(capture.seen()), time.monotonic()
+            if "fit" in self.times and self.filming:
+                rate = FEWER_LOOKS if self.avatar is None else LOOKS
+                self._filmed.wait(max(began + 1 / rate - time.monotonic(), 0.0))
 
     def _fit(self, capture: LiveCapture) -> None:
         """Learn from the growing footage until all of it has been tracked."""
@@ -231,8 +243,8 @@ class LiveSession:
                 first, tracked = tracked == 0, capture.looked
                 self._renew(capture, before, thorough=not first)
             if self.fit.step % PLANNED_EVERY == 0:
-                left = self.settle + (max(0.0, SUPPOSED - self._seconds()) if expected is None else max(0.0, expected / float(self.source.fps) - self._seconds()))
-                self.fit.plan(max(left, 1.0))
+                length = SUPPOSED if expected is None else expected / float(self.source.fps)
+                self.fit.plan(max(self.settle + max(length - self._seconds(), 0.0), 1.0))
             self.fit.advance()
             if time.monotonic() - shown > SHOWN_EVERY:
                 self._show()
@@ -295,3 +307,12 @@ class LiveSession:
     def _check(self) -> None:
         if self._errors:
             raise self._errors[0]
+
+
+def warm_eyes() -> None:
+    """Load the networks, before anybody waits for them."""
+    blank = np.full((256, 256, 3), 128, np.uint8)
+    find_person([blank])
+    with Matter() as matter, LandmarkDetector() as detector:
+        matter.matte(blank)
+        detector.detect(blank)
