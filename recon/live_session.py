@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
@@ -20,6 +21,7 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from recon.capture import check_folder, load_capture
 from recon.coaching import Goal, Seen, goals
+from recon.filming import single_threaded_opencv
 from recon.fit import Split, split_frames
 from recon.landmarks import LandmarkDetector
 from recon.live_capture import LiveCapture, live_crop
@@ -132,8 +134,9 @@ class LiveSession:
             UserError: no face, too few frames, or a folder that cannot be written.
         """
         fitting = None
+        torch.set_num_threads(1)
         try:
-            with atomic_folder(self.out) as folder:
+            with single_threaded_opencv(), atomic_folder(self.out) as folder:
                 person, early = self._meet()
                 crop = live_crop(person, self.source, self.size)
                 with LiveCapture(folder, self.source, person, crop, self.head, self.focal) as capture:
@@ -158,6 +161,7 @@ class LiveSession:
             self._fitted.set()
             if fitting is not None:
                 fitting.join()
+            self.source.close()
             self.fit.close()
 
     def _meet(self) -> tuple[Person, list[np.ndarray]]:
@@ -194,10 +198,7 @@ class LiveSession:
             with self._fresh:
                 self._fresh.notify()
             looking.join()
-            # A camera is let go by its generator's end.
-            close = getattr(self.source.frames, "close", None)
-            if close is not None:
-                close()
+            self.source.close()
         self._check()
 
     def _keep(self, capture: LiveCapture, rgb: np.ndarray) -> None:
@@ -294,6 +295,8 @@ class LiveSession:
 
     def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
         def guarded() -> None:
+            # Each thread has a number of its own: three of them that share out small pieces would mostly wait for one another.
+            torch.set_num_threads(1)
             try:
                 work()
             except BaseException as error:

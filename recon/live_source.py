@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,10 +32,14 @@ class LiveSource:
     width: int
     height: int
     fps: Fraction
-    frames: Iterator[np.ndarray]
+    frames: Generator[np.ndarray, None, None]
     """[height, width, 3] uint8 sRGB; picture i belongs to i / fps."""
     info: VideoInfo | None
     """Of a file; None for a camera."""
+
+    def close(self) -> None:
+        """Let the camera or the file go."""
+        self.frames.close()
 
     @property
     def expected(self) -> int | None:
@@ -63,12 +68,13 @@ def open_source(given: str, fps: Fraction | None = None) -> LiveSource:
 
 
 def in_real_time(
-    frames: Iterator[np.ndarray], fps: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[np.ndarray]:
+    frames: Iterable[np.ndarray], fps: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> Generator[np.ndarray, None, None]:
     """The same frames, none before it is due; they come late where decoding takes longer."""
-    began = None
+    began = clock()
     for index, frame in enumerate(frames):
-        began = clock() if began is None else began
+        # Opening takes a while; the clock starts with the first picture.
+        began = began if index else clock()
         early = began + index / fps - clock()
         if early > 0:
             sleep(early)
@@ -76,15 +82,15 @@ def in_real_time(
 
 
 def on_a_grid(
-    pictures: Iterator[np.ndarray], fps: float, clock: Callable[[], float] = time.monotonic, began: float | None = None
-) -> Iterator[np.ndarray]:
+    pictures: Generator[np.ndarray, None, None], fps: float, clock: Callable[[], float] = time.monotonic
+) -> Generator[np.ndarray, None, None]:
     """A camera's pictures at a constant rate: the one that is newest when each moment of the grid passes, so that one may come twice or never."""
-    began = clock() if began is None else began
-    index = 0
-    for picture in pictures:
-        while began + index / fps <= clock():
-            yield picture
-            index += 1
+    began, index = clock(), 0
+    with closing(pictures):
+        for picture in pictures:
+            while began + index / fps <= clock():
+                yield picture
+                index += 1
 
 
 def _camera(device: int | str, name: str, fps: Fraction | None) -> LiveSource:
@@ -104,7 +110,7 @@ def _camera(device: int | str, name: str, fps: Fraction | None) -> LiveSource:
     measured = MEASURED / max(time.monotonic() - began, 1e-3)
     rate = fps if fps is not None else Fraction(min(_RATES, key=lambda each: abs(each - measured)))
 
-    def pictures() -> Iterator[np.ndarray]:
+    def pictures() -> Generator[np.ndarray, None, None]:
         try:
             while (picture := _read(camera)) is not None:
                 yield picture

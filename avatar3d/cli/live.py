@@ -66,11 +66,14 @@ def live(
     if out.suffix != ".avatar" or out.is_dir():
         raise UserError(f"{out}: cannot be an avatar file; give a name that ends in .avatar")
     check_output(out, Path(source))
+    import torch
+
     from recon.capture import load_capture
     from recon.live_fit import LiveFit, warm_up
     from recon.live_session import LiveSession, warm_eyes
     from recon.live_source import open_source
 
+    torch.set_num_threads(1)
     server = _open(host, port, out.stem) if page else None
     try:
         opened = open_source(source, None if fps is None else Fraction(fps).limit_denominator(1001))

@@ -13,10 +13,11 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from avatar3d.avatar import Avatar
 from avatar3d.bench import machine
@@ -34,7 +35,7 @@ ASKED = (30, 60, 120)
 """Seconds."""
 
 
-def bench(video: Positional[Path], /, out: Path = Path("live_capture.png"), settle: float = 100.0, seed: int = 0) -> None:
+def bench(video: Positional[Path], /, out: Annotated[Path, arg(aliases=["-o"])] = Path("live_capture.png"), settle: float = 100.0, seed: int = 0) -> None:
     """Film a video as if it were the camera, and measure the head on the way.
 
     Args:

@@ -11,7 +11,6 @@ from viewer.live.eyes import turned_eye
 from viewer.live.player import Player
 from viewer.live.stage import Stage
 
-
 SEEN = 1.35
 """How much of the scene is seen against the workbench's usual: the shoulders as well, as in the camera's picture."""
 
