@@ -31,7 +31,9 @@ from recon.tracking_files import with_torso
 from recon.trainer import Trainer
 from recon.training_frames import FrameStore, draw_weights
 
-LIVE = FitPreset(gaussians=10000, loose=1500, bases=9, steps=1000, half_share=0.25, input_noise=0.2)
+NEVER = 2.0
+"""A share of the steps that is not reached."""
+LIVE = FitPreset(gaussians=10000, loose=1500, bases=9, steps=1000, half_share=0.25, refined_from=NEVER, input_noise=0.2)
 """How large a live fit is; its steps are as many as there is time for."""
 PACE = 0.9
 """Memory of the mean time of a step."""
@@ -39,23 +41,17 @@ START_VIEWS = 4
 """Frames that the first Gaussians are read off: more would take longer and look the same after a second of film."""
 
 
-def track_pool(capture: Capture, head: HeadModel, *, thorough: bool) -> tuple[Motion, Camera]:
-    """Motion and camera of a capture that still grows.
-
-    Args:
-        capture: the frames so far.
-        head: a head with a landmark embedding.
-        thorough: also steady the head by optical flow, and track the shoulders.
+def track_pool(capture: Capture, head: HeadModel) -> tuple[Motion, Camera]:
+    """Motion and camera of a capture that still grows, heads steadied and shoulders tracked as in any other: a fit without would be blurred.
 
     Raises:
         UserError: no frame has a face.
     """
-    steady = None
-    if thorough:
-        steady = lambda motion, camera: steady_head(motion, capture.grey, camera, head, capture.valid, ())  # noqa: E731
+
+    def steady(motion: Motion, camera: Camera) -> Motion:
+        return steady_head(motion, capture.grey, camera, head, capture.valid, ())
+
     found = track(capture.landmarks, capture.valid, capture.size, capture.fps, head, focal=capture.focal, steady=steady)
-    if not thorough:
-        return found.motion, found.camera
     return with_torso(capture, found.motion, found.camera, head, capture.valid)[0], found.camera
 
 
@@ -106,11 +102,16 @@ class LiveFit:
             self.trainer = carried_over(self.trainer, motion, camera)
         self._probabilities = draw_weights(motion, frames)
 
-    def plan(self, seconds: float) -> None:
-        """The fit is over in so many seconds: the schedule of rates and resolutions is stretched to what can be done until then."""
+    def plan(self, seconds: float, refine: bool = False) -> None:
+        """The fit is over in so many seconds: the schedule of rates and resolutions is stretched to what can be done until then.
+
+        Args:
+            seconds: left.
+            refine: also correct the motion from now on. Gaussians that have not settled on a tracking would bend it to their own faults.
+        """
         assert self.trainer is not None
         more = max(1, round(seconds / self._pace)) if self._pace else self.preset.steps
-        self.trainer.preset = replace(self.trainer.preset, steps=self.trainer.step + more)
+        self.trainer.preset = replace(self.trainer.preset, steps=self.trainer.step + more, refined_from=0.0 if refine else NEVER)
 
     def advance(self) -> float:
         """One step; returns the PSNR of its frames."""

@@ -50,6 +50,8 @@ SUPPOSED = 60.0
 """Seconds for which people are supposed to talk when there is no telling: the schedule of a fit needs an end."""
 SHOWN_EVERY, PLANNED_EVERY = 1.5, 20
 """Seconds between two avatars that are shown, and steps between two plans."""
+REFINED_FROM = 0.35
+"""Share of settling from which on the motion is corrected along."""
 REEL, REEL_SIZE = 400, 256
 """Frames, and pixels of their sides, that are kept in memory to be shown again."""
 
@@ -241,8 +243,8 @@ class LiveSession:
                     continue
                 self._note("fit")
             if tracked == 0 or (self.filming and capture.looked > GROWTH * tracked):
-                first, tracked = tracked == 0, capture.looked
-                self._renew(capture, before, thorough=not first)
+                tracked = capture.looked
+                self._renew(capture, before)
             if self.fit.step % PLANNED_EVERY == 0:
                 length = SUPPOSED if expected is None else expected / float(self.source.fps)
                 self.fit.plan(max(self.settle + max(length - self._seconds(), 0.0), 1.0))
@@ -251,9 +253,9 @@ class LiveSession:
                 self._show()
                 shown = time.monotonic()
 
-    def _renew(self, capture: LiveCapture, before: int | None, thorough: bool) -> None:
+    def _renew(self, capture: LiveCapture, before: int | None) -> None:
         pool = capture.pool(POOL, before)
-        motion, camera = track_pool(pool, self.head, thorough=thorough)
+        motion, camera = track_pool(pool, self.head)
         self.fit.renew(pool, motion, camera, np.flatnonzero(pool.valid))
         self._alignment = alignment(capture.head_poses(pool.numbers), pool.numbers, motion, self.head)
 
@@ -269,7 +271,8 @@ class LiveSession:
         taken = 0
         while not self._fitted.is_set() and time.monotonic() < end:
             if taken % PLANNED_EVERY == 0:
-                self.fit.plan(max(end - time.monotonic(), 0.1))
+                left = max(end - time.monotonic(), 0.1)
+                self.fit.plan(left, refine=left < (1 - REFINED_FROM) * self.settle)
             self.fit.advance()
             taken += 1
             if time.monotonic() - shown > SHOWN_EVERY:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from avatar3d.basis_network import basis_weights
+from recon.evaluation import evaluate
 from recon.live_fit import LIVE, LiveFit, carried_over, warm_up
 from tests.avatar3d.tiny import tiny_head
 from tests.recon.memory_capture import small_scene
@@ -34,18 +35,24 @@ def _half(scene):
 
 def test_it_learns_and_goes_on_learning_from_more(scene, fit):
     capture, motion, camera, _ = scene
+
+    def quality() -> float:
+        return evaluate(fit.avatar({}), capture, motion, camera, np.arange(16)).psnr_full
+
     fit.renew(*_half(scene), np.arange(8))
-    first = fit.advance()
-    for _ in range(40):
+    fit.advance()
+    first = quality()
+    for _ in range(60):
         fit.advance()
+    half = quality()
     fit.renew(capture, motion, camera, np.arange(16))
-    assert fit.step == 41
-    for _ in range(20):
+    assert fit.step == 61 and abs(quality() - half) < 0.5
+    for _ in range(60):
         fit.advance()
-    assert fit.step == 61 and fit.psnr > first + 2
+    assert half > first + 1 and quality() > half
     record = fit.avatar({"subject": "she"}, holdout=0.25).metadata
     assert record["subject"] == "she" and record["fit"]["holdout"] == 0.25
-    assert record["fit"]["trained_frames"] == [[0, 15]] and record["fit"]["preset"]["steps"] == 61
+    assert record["fit"]["trained_frames"] == [[0, 15]] and record["fit"]["preset"]["steps"] == 121
 
 
 def test_gaussians_keep_their_places_when_identity_changes(scene, fit):
@@ -84,6 +91,19 @@ def test_the_schedule_follows_the_time_that_is_left(scene, fit):
     long = fit.trainer.preset.steps
     fit.plan(0.001)
     assert fit.trainer.preset.steps == 4 < long
+
+
+def test_the_motion_is_corrected_only_when_asked(scene, fit):
+    capture, motion, camera, _ = scene
+    fit.renew(capture, motion, camera, np.arange(16))
+    for _ in range(3):
+        fit.advance()
+        fit.plan(0.001)
+    assert fit.trainer.refiner is None and "pose_bias" not in fit.avatar({}).metadata["fit"]
+    fit.plan(10.0, refine=True)
+    for _ in range(9):
+        fit.advance()
+    assert fit.trainer.refiner is not None and "pose_bias" in fit.avatar({}).metadata["fit"]
 
 
 def test_warming_up_needs_no_footage():
