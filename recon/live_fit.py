@@ -143,7 +143,9 @@ class LiveFit:
             record["pose_bias"] = bias.to_json()
         motion = trainer.motion
         about = {"fit": record, "camera": trainer.camera.to_json(), "fps": [motion.fps.numerator, motion.fps.denominator]}
-        return trainer.avatar(metadata | about, self._frames)
+        avatar = trainer.avatar(metadata | about, self._frames)
+        # The trainer moves Gaussians to other triangles in place.
+        return replace(avatar, face=avatar.face.copy(), bary=avatar.bary.copy())
 
 
 def warm_up(head: HeadModel, size: int = 96) -> None:

@@ -74,16 +74,15 @@ def live(
     from recon.live_source import open_source
 
     torch.set_num_threads(1)
-    server = _open(host, port, out.stem) if page else None
+    opened = open_source(source, None if fps is None else Fraction(fps).limit_denominator(1001))
+    if holdout and opened.expected is None:
+        raise UserError(f"--holdout {holdout}: a camera's film has no known end; hold out frames of a video")
+    server, shown = _open(host, port, out.stem) if page else None, None
     try:
-        opened = open_source(source, None if fps is None else Fraction(fps).limit_denominator(1001))
-        if holdout and opened.expected is None:
-            raise UserError(f"--holdout {holdout}: a camera's film has no known end; hold out frames of a video")
         rig = open_head(head)
         session = LiveSession(
             opened, out.with_suffix(".capture"), rig, LiveFit(rig, seed=seed), size=size, focal=focal, holdout=holdout, settle=settle
         )
-        shown = None
         if server is not None:
             from viewer.live.filming_page import FilmingPage
 
@@ -105,8 +104,10 @@ def live(
                 give_own_driver(out, session.out, head, holdout, seed)
         if shown is not None:
             shown.say(f"{out.name} is written")
-            shown.close()
     finally:
+        opened.close()
+        if shown is not None:
+            shown.close()
         if server is not None:
             from viewer.live.workbench import close_server
 

@@ -83,6 +83,20 @@ def test_what_the_network_makes_of_a_pose_survives_another_normalisation(scene, 
     assert before.abs().max() > 0
 
 
+def test_an_avatar_that_is_shown_does_not_change_any_more(scene, fit):
+    capture, motion, camera, _ = scene
+    fit.renew(capture, motion, camera, np.arange(16))
+    fit.advance()
+    avatar = fit.avatar({})
+    kept = {name: np.array(getattr(avatar, name)) for name in ("face", "bary", "position", "colour", "log_scale", "colour_basis", "input_mean")}
+    # Long enough for Gaussians to be moved to other triangles.
+    for _ in range(59):
+        fit.advance()
+    assert not np.array_equal(fit.avatar({}).face, avatar.face)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(np.array(getattr(avatar, name)), value)
+
+
 def test_the_schedule_follows_the_time_that_is_left(scene, fit):
     fit.renew(*_half(scene), np.arange(8))
     for _ in range(3):
