@@ -92,7 +92,7 @@ class LiveSession:
         self.avatar: Avatar | None = None
         """The newest."""
         self.times: dict[str, float] = {}
-        """Seconds from the first picture to: face, fit, avatar, film over, tracked, done."""
+        """Seconds from the first picture to: face, fit, avatar, film over, looked at, tracked, done."""
         self.counts = {"recorded": 0, "looked": 0}
         """Pictures kept, and of those the ones that were looked at while they were new."""
         self._began = 0.0
@@ -149,9 +149,10 @@ class LiveSession:
                         time.sleep(0.05)
                     self.doing = "looking at what was passed over"
                     whole = capture.finish()
+                self._note("looked at")
                 self.doing = "tracking everything"
                 save_occlusions(find_occlusions(whole), folder)
-                track_capture(folder, self.head, focal=self.focal, holdout=self.holdout)
+                track_capture(folder, self.head, focal=self.focal, holdout=self.holdout, overlay=False)
                 self._fitted.set()
                 fitting.join()
                 self._fitted.clear()
@@ -248,10 +249,14 @@ class LiveSession:
             if self.fit.step % PLANNED_EVERY == 0:
                 length = SUPPOSED if expected is None else expected / float(self.source.fps)
                 self.fit.plan(max(self.settle + max(length - self._seconds(), 0.0), 1.0))
+            began = time.monotonic()
             self.fit.advance()
             if time.monotonic() - shown > SHOWN_EVERY:
                 self._show()
                 shown = time.monotonic()
+            if not self.filming:
+                # Tracking all of the film helps more now than learning its beginning by heart.
+                self._fitted.wait(time.monotonic() - began)
 
     def _renew(self, capture: LiveCapture, before: int | None) -> None:
         pool = capture.pool(POOL, before)

@@ -55,7 +55,13 @@ def first_held_out(frames: int, holdout: float) -> int:
 
 
 def track_capture(
-    folder: Path | str, head: HeadModel, *, focal: float | None = None, holdout: float = 0.0, progress: Progress = silent
+    folder: Path | str,
+    head: HeadModel,
+    *,
+    focal: float | None = None,
+    holdout: float = 0.0,
+    overlay: bool = True,
+    progress: Progress = silent,
 ) -> TrackedCapture:
     """Track head and shoulders through a capture and write what was found into its folder.
 
@@ -64,6 +70,7 @@ def track_capture(
         head: a head with a landmark embedding.
         focal: focal length in pixels of the crop, where it is known; by default what the capture was made with.
         holdout: share of the frames, at the end, from which identity, camera and landmark offsets are not learned.
+        overlay: also write `overlay.mp4`; who is in a hurry does so later (`write_tracked_overlay`).
         progress: told how many frames are done, of four rounds: poses, flow, shoulders, overlay.
 
     Raises:
@@ -125,11 +132,16 @@ def track_capture(
         },
     }
     _write(folder, motion, tracking.camera, head, report)
-    pictures = (image for image, _ in iterate(capture))
-    write_overlay(
-        _counted(pictures, lambda index: progress(3 * T + index, 4 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
-    )
-    return TrackedCapture(motion, tracking.camera, report)
+    found = TrackedCapture(motion, tracking.camera, report)
+    if overlay:
+        write_tracked_overlay(capture, found, head, lambda index: progress(3 * T + index, 4 * T))
+    return found
+
+
+def write_tracked_overlay(capture: Capture, tracked: TrackedCapture, head: HeadModel, tell: Callable[[int], None] = lambda done: None) -> None:
+    """Write `overlay.mp4` into a tracked capture's folder; `tell` is told how many frames are done."""
+    pictures = _counted((image for image, _ in iterate(capture)), tell)
+    write_overlay(pictures, tracked.motion, tracked.camera, head, Path(capture.path) / "overlay.mp4", capture.landmarks)
 
 
 def load_tracking(folder: Path | str, head: HeadModel | None = None) -> TrackedCapture | None:

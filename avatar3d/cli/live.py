@@ -11,6 +11,7 @@ from avatar3d.cli.personal import give_own_driver
 
 if TYPE_CHECKING:
     from recon.live_session import LiveSession
+    from recon.tracking_files import TrackedCapture
     from viewer.live.filming_page import FilmingPage
 
 _LOOKING = 1 / 10
@@ -90,7 +91,7 @@ def live(
         warm_up(rig)
         warm_eyes()
         tracking, split = _follow(session, shown)
-        _report(session)
+        _report(session, tracking)
         if preset == "live":
             rights = "the rights of the person filmed and of who filmed them apply"
             metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": rights, "preset": "live"}
@@ -172,12 +173,12 @@ def _show(session: "LiveSession", page: "FilmingPage") -> None:
         page.show(moment[0], session.avatar, moment[1])
 
 
-def _report(session: "LiveSession") -> None:
+def _report(session: "LiveSession", tracking: "TrackedCapture") -> None:
     from recon.capture import load_capture
     from recon.coaching import next_advice
     from recon.occlusion import load_occlusions
     from recon.report_card import write_report_card
-    from recon.tracking_files import load_tracking
+    from recon.tracking_files import write_tracked_overlay
 
     times, counts = session.times, session.counts
     if "avatar" in times:
@@ -185,8 +186,8 @@ def _report(session: "LiveSession") -> None:
             f"live: head shown {times['avatar']:.1f} s after the first picture; {counts['looked']} of {counts['recorded']} pictures "
             f"were looked at while new; film over at {times['film over']:.0f} s, tracked at {times['tracked']:.0f} s, done at {times['done']:.0f} s"
         )
-    capture, tracking = load_capture(session.out), load_tracking(session.out, session.head)
-    assert tracking is not None
+    capture = load_capture(session.out)
+    write_tracked_overlay(capture, tracking, session.head)
     occluded = load_occlusions(session.out, len(capture)).flagged(len(capture))
     for line in write_report_card(capture, tracking.motion, tracking.camera, occluded=occluded).lines():
         say(line)

@@ -73,7 +73,7 @@ def test_from_a_film_to_an_avatar(run, film, tmp_path):
     assert avatar.metadata["subject"] == "nobody" and max(last for _, last in record["trained_frames"]) == 59
     assert record["quality_train"]["psnr_full"] > 20 and record["quality_held_out"]["frames"] == 15
     assert np.isfinite(avatar.position.numpy()).all()
-    assert (tmp_path / "me.capture" / "report_card.png").is_file() and (tmp_path / "me.capture" / "motion.npz").is_file()
+    assert all((tmp_path / "me.capture" / name).is_file() for name in ("report_card.png", "motion.npz", "overlay.mp4"))
     assert (tmp_path / "me.comparison.png").is_file()
     assert "live: head shown" in outcome.out and "not seen while filming" in outcome.out and "next: avatar3d" in outcome.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me.avatar", "me.capture", "me.comparison.png"]
