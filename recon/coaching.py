@@ -16,6 +16,24 @@ BLINKS = 2
 TALK = 20.0
 """Seconds of the face: most sounds of a language come in as many."""
 
+ADVICE = {
+    "lips closed": "close your lips and look into the camera",
+    "head left": "turn your head slowly to your left",
+    "head right": "turn your head slowly to your right",
+    "chin up": "raise your chin",
+    "chin down": "lower your chin",
+    "mouth open": "open your mouth wide, say “aah”",
+    "“ooh”": "say “ooh”",
+    "“eee”": "smile and say “eee”",
+    "blink": "blink twice",
+    "eyes left": "look to your left with the eyes alone",
+    "eyes right": "look to your right with the eyes alone",
+    "talk": "talk on, about anything",
+}
+"""What to say to somebody whose avatar lacks it, by the name of the goal."""
+SHAPES = {"lips closed": "closed", "mouth open": "open", "“ooh”": "round", "“eee”": "wide"}
+"""Goals that are shapes of the mouth, as `recon.face_coverage` calls them."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -56,35 +74,18 @@ def goals(seen: Seen) -> tuple[Goal, ...]:
         return tuple(Goal(name, advice, 0.0) for name, advice in ADVICE.items())
     pitch, gaze = seen.pitch - np.median(seen.pitch), seen.gaze - np.median(seen.gaze)
     found = {
-        "left": (seen.yaw > TURN).sum() / fps / HELD,
-        "right": (seen.yaw < -TURN).sum() / fps / HELD,
-        "up": (pitch > NOD).sum() / fps / HELD,
-        "down": (pitch < -NOD).sum() / fps / HELD,
-        "gaze left": (gaze > GLANCE).sum() / fps / HELD,
-        "gaze right": (gaze < -GLANCE).sum() / fps / HELD,
+        "head left": (seen.yaw > TURN).sum() / fps / HELD,
+        "head right": (seen.yaw < -TURN).sum() / fps / HELD,
+        "chin up": (pitch > NOD).sum() / fps / HELD,
+        "chin down": (pitch < -NOD).sum() / fps / HELD,
+        "eyes left": (gaze > GLANCE).sum() / fps / HELD,
+        "eyes right": (gaze < -GLANCE).sum() / fps / HELD,
         "blink": len(find_blinks(eye_aperture(seen.landmarks).mean(axis=1), fps)) / BLINKS,
         "talk": T / fps / TALK,
     }
     shapes = mouth_shapes(seen.landmarks, mouth_opening(seen.landmarks), seen.yaw, fps, np.zeros(0), 1.0)
-    found |= {name: shapes[name] / HELD for name in ("open", "wide", "round", "closed")}
+    found |= {name: shapes[shape] / HELD for name, shape in SHAPES.items()}
     return tuple(Goal(name, advice, min(float(found[name]), 1.0)) for name, advice in ADVICE.items())
-
-
-ADVICE = {
-    "closed": "close your lips and look into the camera",
-    "left": "turn your head slowly to your left",
-    "right": "turn your head slowly to your right",
-    "up": "raise your chin",
-    "down": "lower your chin",
-    "open": "open your mouth wide, say “aah”",
-    "round": "say “ooh”",
-    "wide": "smile and say “eee”",
-    "blink": "blink twice",
-    "gaze left": "look to your left with the eyes alone",
-    "gaze right": "look to your right with the eyes alone",
-    "talk": "talk on, about anything",
-}
-"""What to say to somebody whose avatar lacks it, by the name of the goal."""
 
 
 def next_advice(wanted: tuple[Goal, ...]) -> str:

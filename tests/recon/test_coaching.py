@@ -1,5 +1,7 @@
 """What is ticked off, and what is asked for next."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,9 +22,9 @@ def _faces(T: int) -> np.ndarray:
     return points
 
 
-def _seen(T: int = 100, **given) -> Seen:
-    still = {name: np.zeros(T) for name in ("yaw", "pitch", "gaze")}
-    return Seen(**({"landmarks": _faces(T), "fps": FPS} | still | given))
+def _seen(T: int = 100, landmarks: np.ndarray | None = None, fps: float = FPS, **angles: np.ndarray) -> Seen:
+    still = {name: np.zeros(T) for name in ("yaw", "pitch", "gaze")} | angles
+    return Seen(_faces(T) if landmarks is None else landmarks, **still, fps=fps)
 
 
 def _done(seen: Seen) -> set[str]:
@@ -41,28 +43,29 @@ def test_a_still_face_ticks_off_nothing():
 
 
 @pytest.mark.parametrize(("channel", "angle", "name"), [
-    ("yaw", 25, "left"), ("yaw", -25, "right"), ("pitch", 12, "up"), ("pitch", -12, "down"), ("gaze", 12, "gaze left"), ("gaze", -12, "gaze right"),
+    ("yaw", 25, "head left"), ("yaw", -25, "head right"), ("pitch", 12, "chin up"), ("pitch", -12, "chin down"),
+    ("gaze", 12, "eyes left"), ("gaze", -12, "eyes right"),
 ])  # fmt: skip
 def test_each_turn_ticks_off_its_own_goal(channel, angle, name):
     angles = np.zeros(100)
     angles[40:46] = angle
-    assert _done(_seen(**{channel: angles})) == {name}
+    assert _done(replace(_seen(), **{channel: angles})) == {name}
 
 
 def test_a_passing_twitch_is_not_enough():
     yaw = np.zeros(100)
     yaw[40:42] = 30
     wanted = {goal.name: goal for goal in goals(_seen(yaw=yaw))}
-    assert 0 < wanted["left"].progress < 1
+    assert 0 < wanted["head left"].progress < 1
 
 
 def test_frames_count_by_the_rate_at_which_they_were_looked_at():
     yaw = np.zeros(100)
     yaw[40:42] = 30
-    assert "left" in _done(_seen(yaw=yaw, fps=10.0))
+    assert "head left" in _done(_seen(yaw=yaw, fps=10.0))
 
 
-@pytest.mark.parametrize(("name", "gap", "width"), [("open", 20, 60), ("closed", 2, 60), ("wide", 8, 66), ("round", 8, 50)])
+@pytest.mark.parametrize(("name", "gap", "width"), [("mouth open", 20, 60), ("lips closed", 2, 60), ("“eee”", 8, 66), ("“ooh”", 8, 50)])
 def test_each_shape_of_the_mouth_ticks_off_its_own_goal(name, gap, width):
     points = _faces(100)
     points[40:46, LOWER_LIP, 1] = 40 + gap

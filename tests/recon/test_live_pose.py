@@ -22,7 +22,7 @@ def live() -> Motion:
     """Heads that turn, necks straight."""
     still = rest_motion(HEAD, T, Fraction(25))
     turns = np.linspace(-0.3, 0.3, T)[:, None] * np.array([[0.1, 1.0, 0.0]])
-    return replace(still, rotation=turns.astype(np.float32), translation=np.float32([[0.01 * i, 0, 0] for i in range(T)]))
+    return replace(still, rotation=turns.astype(np.float32), translation=np.array([[0.01 * i, 0, 0] for i in range(T)], np.float32))
 
 
 def _heads(motion: Motion) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,9 @@ def test_a_film_that_is_stopped_becomes_an_avatar(tmp_path):
     assert shown and all(count <= 660 for _, count in shown)
     times = [session.times[name] for name in ("face", "fit", "avatar", "film over", "tracked", "done")]
     assert times == sorted(times)
-    picture, motion = session.moment()
+    moment = session.moment()
+    assert moment is not None
+    picture, motion = moment
     assert picture.shape == (256, 256, 3) and motion is not None and len(motion) == 1
     assert session.avatar is not None and session.goals[-1].name == "talk" and session.goals[-1].progress > 0
     assert not {thread.name for thread in threading.enumerate()} & {"fit", "look"}

@@ -51,9 +51,9 @@ def test_a_camera_is_put_on_a_grid(spacing, expected):
         for index in range(4):
             if index:
                 clock.sleep(spacing)
-            yield index
+            yield np.array(index)
 
-    assert list(on_a_grid(pictures(), 8.0, clock)) == expected
+    assert [int(picture) for picture in on_a_grid(pictures(), 8.0, clock)] == expected
 
 
 def test_a_video_keeps_its_frames_and_rate(tmp_path):
