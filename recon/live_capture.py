@@ -3,9 +3,9 @@
 On a slow machine not every picture is looked at while it is new; `finish` makes up for the others.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -27,9 +27,10 @@ from recon.filming import write_image, write_matte
 from recon.landmarks import COUNT, LandmarkDetector, box_of
 from recon.live_source import LiveSource
 from recon.live_tracker import start_tracking, track_frame
-from recon.matte import Matter
+from recon.matte import Matter, composed
 from recon.matte_agreement import clean_mattes
 from recon.person import Person
+from recon.prefetch import prefetch
 from recon.shots import Shot, Shots
 from recon.sound_track import joined_sound
 
@@ -54,7 +55,7 @@ class Pool(Capture):
         return super()._picture(kind, int(self.numbers[index]), suffix, flags)
 
 
-class LiveCapture(contextlib.AbstractContextManager):
+class LiveCapture(AbstractContextManager):
     """The growing folder. `record` and `look` may run in threads of their own, each in one.
 
     Args:
@@ -165,15 +166,20 @@ class LiveCapture(contextlib.AbstractContextManager):
         """
         T = self.recorded
         landmarks, valid, cuts = np.zeros((T, COUNT, 3), np.float32), np.zeros(T, bool), CutDetector()
-        with LandmarkDetector(several=self._several > 1, home=self._home) as detector:
-            for index in range(T):
-                crop = cv2.cvtColor(cv2.imread(str(self.folder / "images" / f"{index:05d}.jpg")), cv2.COLOR_BGR2RGB)
-                if index in self._looked:
+        # Reading, mattes and landmarks run side by side; the threads end before the networks they use are closed.
+        with (
+            LandmarkDetector(several=self._several > 1, home=self._home) as detector,
+            closing(prefetch((i, self._read(i)) for i in range(T))) as crops,
+            closing(prefetch((i, rgb, None if i in self._looked else self._matter.look(rgb, self._home)) for i, rgb in crops)) as seen,
+            closing(prefetch((i, rgb, None if look is None else composed(rgb, look)) for i, rgb, look in seen)) as matted,
+        ):
+            for index, rgb, matte in matted:
+                if matte is None:
                     points = self._looked[index]
                 else:
-                    write_matte(self.folder, index, self._matter.matte(crop, self._home))
-                    points = detector.detect(crop)
-                cuts.see(crop, points)
+                    write_matte(self.folder, index, matte)
+                    points = detector.detect(rgb)
+                cuts.see(rgb, points)
                 if points is not None:
                     landmarks[index], valid[index] = points, True
                 tell(index + 1, T)
@@ -188,6 +194,10 @@ class LiveCapture(contextlib.AbstractContextManager):
         capture = load_capture(self.folder)
         clean_mattes(capture, list(pairwise([*(shot.first for shot in shots.shots), T])))
         return capture
+
+    def _read(self, index: int) -> np.ndarray:
+        path = self.folder / "images" / f"{index:05d}.jpg"
+        return cv2.cvtColor(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
     def _shots(self, cuts: list[int]) -> Shots:
         return Shots(tuple(Shot(first, 0, self.crop) for first in [0, *cuts]))

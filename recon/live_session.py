@@ -148,7 +148,7 @@ class LiveSession:
                     while "fit" in self.times and self.avatar is None and not self._errors:
                         time.sleep(0.05)
                     self.doing = "looking at what was passed over"
-                    whole = capture.finish()
+                    whole = capture.finish(self._count)
                 self._note("looked at")
                 self.doing = "tracking everything"
                 save_occlusions(find_occlusions(whole), folder)
@@ -210,6 +210,9 @@ class LiveSession:
         with self._fresh:
             self._newest = newest
             self._fresh.notify()
+
+    def _count(self, done: int, total: int) -> None:
+        self.doing = f"looking at what was passed over, {100 * done // max(total, 1) // 10 * 10} %"
 
     def _look(self, capture: LiveCapture) -> None:
         coached = 0.0

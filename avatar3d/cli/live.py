@@ -113,6 +113,8 @@ def live(
             from viewer.live.workbench import close_server
 
             close_server(server)
+    if preset == "live":
+        say(f"a larger and longer fit of the same film: avatar3d fit {session.out} -o {out}")
     say(f'next: avatar3d view {out}, or avatar3d speak {out} --text "Hello, this is me." -o {out.with_suffix(".mp4")}')
 
 
