@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -39,7 +39,9 @@ class LiveSource:
 
     def close(self) -> None:
         """Let the camera or the file go."""
-        self.frames.close()
+        # Where another thread still waits for a picture, the end of the program does it.
+        with suppress(ValueError):
+            self.frames.close()
 
     @property
     def expected(self) -> int | None:

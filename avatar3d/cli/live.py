@@ -41,7 +41,7 @@ def live(
     Args:
         source: `camera`, `camera:1`, a device as /dev/video0, or a video, which is played at its own speed as if it were a camera.
         out: the .avatar file to write; the capture is kept beside it as NAME.capture.
-        settle: seconds for which the fit goes on once the film is over and tracked; ends filming and settling: the page's button, or Ctrl-C.
+        settle: seconds for which the fit goes on once the film is over and tracked; the page's button or Ctrl-C ends the film, then settling.
         preset: live keeps what was learned while filming; the others then fit the capture anew, as `avatar3d fit` does.
         holdout: share of a video's frames, at its end, that are kept out to measure on.
         size: side of the square crop, pixels.
@@ -137,18 +137,21 @@ def _follow(session: "LiveSession", page: "FilmingPage | None"):
             found.append(session.run())
         except BaseException as error:
             failed.append(error)
+        finally:
+            over.set()
 
-    worker = threading.Thread(target=work, name="session", daemon=True)
-    worker.start()
+    # Not the thread itself is waited for: a join that Ctrl-C breaks off takes it for ended.
+    over = threading.Event()
+    threading.Thread(target=work, name="session", daemon=True).start()
     doing, pressed = "", 0
-    while worker.is_alive():
+    while not over.is_set():
         try:
             if session.doing != doing:
                 doing = session.doing
                 say(f"live: {doing}")
             if page is not None:
                 _show(session, page)
-            worker.join(_LOOKING)
+            over.wait(_LOOKING)
         except KeyboardInterrupt:
             pressed += 1
             if pressed > 2:

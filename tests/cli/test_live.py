@@ -1,7 +1,11 @@
 """live: what it refuses, and from a short film to an avatar."""
 
 import itertools
+import signal
 import socket
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from avatar3d.avatar_file import load_avatar
 from avatar3d.data import data_path
 from avatar3d.head.store import load_head
 from avatar3d.mp4 import VideoWriter
+from recon.capture import load_capture
 from recon.video import read_frames
 
 
@@ -77,3 +82,19 @@ def test_from_a_film_to_an_avatar(run, film, tmp_path):
     assert (tmp_path / "me.comparison.png").is_file()
     assert "live: head shown" in outcome.out and "not seen while filming" in outcome.out and "next: avatar3d" in outcome.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["me.avatar", "me.capture", "me.comparison.png"]
+
+
+def test_ctrl_c_ends_the_film_and_then_settling(film, tmp_path):
+    command = [sys.executable, "-c", "from avatar3d.cli.main import main; main()", "live", str(film), "-o", str(tmp_path / "me.avatar")]
+    lines = []
+    with subprocess.Popen([*command, "--size", "160", "--settle", "3000", "--no-page"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(("live: filming", "live: settling")):
+                time.sleep(1.0)
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 0, lines
+    # The film has 3 seconds, of which a part was taken.
+    assert 10 <= len(load_capture(tmp_path / "me.capture")) < 75
+    assert (tmp_path / "me.avatar").is_file()
