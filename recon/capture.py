@@ -151,7 +151,8 @@ def make_capture(
         if not all(valid):
             warnings.warn(f"{out}: no face was seen in {len(valid) - sum(valid)} of {len(valid)} frames; they will be bridged", stacklevel=2)
         several = max(person.faces for person in people)
-        _write_rest(folder, infos, lengths, rate, Shots(tuple(shots)), np.stack(landmarks), np.array(valid), several, focal)
+        sound = joined_sound([info.path for info in infos], lengths, rate, SOUND_RATE)
+        write_record(folder, rate, Shots(tuple(shots)), np.stack(landmarks), np.array(valid), source_record(infos, several), sound, focal)
         clean_mattes(load_capture(folder), list(pairwise([*(shot.first for shot in shots), len(valid)])))
     return load_capture(out)
 
@@ -222,23 +223,22 @@ def check_folder(out: Path | str) -> Path:
     return out
 
 
-def _write_rest(
+def write_record(
     folder: Path,
-    infos: Sequence[VideoInfo],
-    lengths: Sequence[int],
     fps: Fraction,
     shots: Shots,
     landmarks: np.ndarray,
     valid: np.ndarray,
-    faces: int,
+    source: dict,
+    sound: np.ndarray | None,
     focal: float | None,
 ) -> None:
+    """Write what a capture folder holds beside its pictures; `capture.json` comes last and makes it a capture."""
     np.savez_compressed(folder / "landmarks.npz", landmarks=landmarks, valid=valid)
-    sound, lag = joined_sound([info.path for info in infos], lengths, fps, SOUND_RATE), None
+    lag = None
     if sound is not None:
         write_wav(folder / "sound.wav", sound, SOUND_RATE)
         lag = estimate_lag(landmarks, valid, fps, sound, SOUND_RATE)
-    first = infos[0]
     record = {
         "schema": SCHEMA,
         "fps": [fps.numerator, fps.denominator],
@@ -249,18 +249,24 @@ def _write_rest(
         "crop": shots.shots[0].crop.to_json(),
         "shots": shots.to_json(),
         "focal": focal,
-        "source": {
-            "name": " + ".join(info.path.name for info in infos),
-            "names": [info.path.name for info in infos],
-            "width": first.width,
-            "height": first.height,
-            "fps": [first.fps.numerator, first.fps.denominator],
-            "faces": faces,
-            "sound_offset": float(first.sound_offset),
-            "matrix": first.matrix,
-            "full_range": first.full_range,
-        },
+        "source": source,
         "lag": None if lag is None else round(lag[0], 3),
         "lag_correlation": None if lag is None else round(lag[1], 3),
     }
     (folder / "capture.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def source_record(infos: Sequence[VideoInfo], faces: int) -> dict:
+    """What a capture says of the videos that it was made of."""
+    first = infos[0]
+    return {
+        "name": " + ".join(info.path.name for info in infos),
+        "names": [info.path.name for info in infos],
+        "width": first.width,
+        "height": first.height,
+        "fps": [first.fps.numerator, first.fps.denominator],
+        "faces": faces,
+        "sound_offset": float(first.sound_offset),
+        "matrix": first.matrix,
+        "full_range": first.full_range,
+    }

@@ -105,10 +105,19 @@ def single_threaded_opencv() -> Iterator[None]:
 
 def write_frame(folder: Path, index: int, rgb: np.ndarray, matte: np.ndarray) -> None:
     """Write a frame's picture [size, size, 3] and matte [size, size], both uint8, into a capture folder."""
+    write_image(folder, index, rgb)
+    write_matte(folder, index, matte)
+
+
+def write_image(folder: Path, index: int, rgb: np.ndarray) -> None:
+    """Write a frame's picture [size, size, 3] uint8 into a capture folder."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     # Encoded in memory and written by Python: OpenCV's own writer does not say why it failed.
     image = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1]
     (folder / "images" / f"{index:05d}.jpg").write_bytes(image.tobytes())
-    (folder / "mattes" / f"{index:05d}.png").write_bytes(
-        cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])[1].tobytes()
-    )
+
+
+def write_matte(folder: Path, index: int, matte: np.ndarray) -> None:
+    """Write a frame's matte [size, size] uint8 into a capture folder."""
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    (folder / "mattes" / f"{index:05d}.png").write_bytes(cv2.imencode(".png", matte, options)[1].tobytes())

@@ -35,7 +35,7 @@ from recon.training_frames import FrameStore, draw_weights
 
 CHECKPOINT_INTERVAL = 30.0
 """Seconds between checkpoints."""
-_START_VIEWS = 12
+START_VIEWS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def fit(
         "preset": asdict(preset),
         "seed": seed,
         "holdout": holdout,
-        "trained_frames": _ranges(split.train),
+        "trained_frames": ranges(split.train),
         "frames": len(capture),
         "train_psnr": round(average_psnr, 3),
         "seconds": round(time.monotonic() - start, 1),
@@ -138,12 +138,20 @@ def fit(
 
 
 def make_trainer(
-    capture: Capture, motion: Motion, camera: Camera, head: HeadModel, preset: FitPreset, split: Split, store: FrameStore, seed: int
+    capture: Capture,
+    motion: Motion,
+    camera: Camera,
+    head: HeadModel,
+    preset: FitPreset,
+    split: Split,
+    store: FrameStore,
+    seed: int,
+    start_views: int = START_VIEWS,
 ) -> Trainer:
-    """The trainer of a fit, on the CPU, before its first step."""
+    """The trainer of a fit, on the CPU, before its first step; where and how its Gaussians start is read off `start_views` frames."""
     rig = with_carriers(head)
     rest = np.ascontiguousarray(rig.shaped(torch.from_numpy(motion.shape)).numpy())
-    views = split.train[np.linspace(0, len(split.train) - 1, min(_START_VIEWS, len(split.train))).astype(int)]
+    views = split.train[np.linspace(0, len(split.train) - 1, min(start_views, len(split.train))).astype(int)]
     posed = pose_frames(rig, motion, views)
     pictures = [(capture.image(int(i)), capture.matte(int(i))) for i in views]
     faces = head.faces.numpy()
@@ -188,7 +196,7 @@ def _restore(trainer: Trainer, path: Path, identity: str) -> float:
         raise UserError(f"{path}: is not a usable checkpoint; run without --resume to start over") from error
 
 
-def _ranges(frames: np.ndarray) -> list[list[int]]:
+def ranges(frames: np.ndarray) -> list[list[int]]:
     """[first, last] of every run of consecutive frames."""
     breaks = np.flatnonzero(np.diff(frames) > 1)
     firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(frames) - 1]])

@@ -8,6 +8,7 @@ flame_param/, canonical_flame_param.npz, transforms*.json: the same in VHAP's la
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +55,13 @@ def first_held_out(frames: int, holdout: float) -> int:
 
 
 def track_capture(
-    folder: Path | str, head: HeadModel, *, focal: float | None = None, holdout: float = 0.0, progress: Progress = silent
+    folder: Path | str,
+    head: HeadModel,
+    *,
+    focal: float | None = None,
+    holdout: float = 0.0,
+    overlay: bool = True,
+    progress: Progress = silent,
 ) -> TrackedCapture:
     """Track head and shoulders through a capture and write what was found into its folder.
 
@@ -63,6 +70,7 @@ def track_capture(
         head: a head with a landmark embedding.
         focal: focal length in pixels of the crop, where it is known; by default what the capture was made with.
         holdout: share of the frames, at the end, from which identity, camera and landmark offsets are not learned.
+        overlay: also write `overlay.mp4`; who is in a hurry does so later (`write_tracked_overlay`).
         progress: told how many frames are done, of four rounds: poses, flow, shoulders, overlay.
 
     Raises:
@@ -101,7 +109,7 @@ def track_capture(
         progress=lambda done, total, **_: progress(done, 4 * total),
     )
     posed = time.perf_counter()
-    motion, lost = _with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(2 * T + done, 4 * T))
+    motion, lost = with_torso(capture, tracking.motion, tracking.camera, head, shared, lambda done: progress(2 * T + done, 4 * T))
     motion = replace(motion, sound=capture.sound, sound_rate=capture.sound_rate)
     done = time.perf_counter()
     report = {
@@ -124,11 +132,16 @@ def track_capture(
         },
     }
     _write(folder, motion, tracking.camera, head, report)
-    pictures = (image for image, _ in iterate(capture))
-    write_overlay(
-        _counted(pictures, lambda index: progress(3 * T + index, 4 * T)), motion, tracking.camera, head, folder / "overlay.mp4", capture.landmarks
-    )
-    return TrackedCapture(motion, tracking.camera, report)
+    found = TrackedCapture(motion, tracking.camera, report)
+    if overlay:
+        write_tracked_overlay(capture, found, head, lambda index: progress(3 * T + index, 4 * T))
+    return found
+
+
+def write_tracked_overlay(capture: Capture, tracked: TrackedCapture, head: HeadModel, tell: Callable[[int], None] = lambda done: None) -> None:
+    """Write `overlay.mp4` into a tracked capture's folder; `tell` is told how many frames are done."""
+    pictures = _counted((image for image, _ in iterate(capture)), tell)
+    write_overlay(pictures, tracked.motion, tracked.camera, head, Path(capture.path) / "overlay.mp4", capture.landmarks)
 
 
 def load_tracking(folder: Path | str, head: HeadModel | None = None) -> TrackedCapture | None:
@@ -153,8 +166,19 @@ def load_tracking(folder: Path | str, head: HeadModel | None = None) -> TrackedC
     return TrackedCapture(motion, camera, report | {"learned_before": learned_before})
 
 
-def _with_torso(capture: Capture, motion: Motion, camera: Camera, head: HeadModel, shared: np.ndarray, tell) -> tuple[Motion, np.ndarray]:
-    """The same motion with the shoulders on their own, and the frames in which they could not be followed."""
+def with_torso(
+    capture: Capture, motion: Motion, camera: Camera, head: HeadModel, shared: np.ndarray, tell: Callable[[int], None] = lambda done: None
+) -> tuple[Motion, np.ndarray]:
+    """The same motion with the shoulders on their own, and the frames in which they could not be followed.
+
+    Args:
+        capture: frames and mattes.
+        motion: of its heads; the necks are straight.
+        camera: of the capture.
+        head: the rig.
+        shared: [T] bool, the frames from which may be learned how the shoulders rest.
+        tell: told how many frames are done.
+    """
     joints = head.joints(torch.from_numpy(motion.shape)).double().numpy()
     head_R, head_t, _, _ = decompose(motion.rotation, motion.translation, motion.neck_pose, motion.neck_translation, joints)
     learn = capture.valid & shared

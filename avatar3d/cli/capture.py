@@ -9,8 +9,12 @@ from avatar3d.cli.common import check_range, open_head, say
 from avatar3d.cli.personal import give_own_driver
 
 if TYPE_CHECKING:
+    from avatar3d.avatar import Avatar
+    from avatar3d.camera import Camera
     from avatar3d.head.model import HeadModel
     from avatar3d.motion import Motion
+    from recon.capture import Capture
+    from recon.fit import Split
 
 
 def track(
@@ -40,7 +44,7 @@ def track(
     _check_sources(videos)
     for video in videos:
         check_output(out, video)
-    _check_options(size, fps, focal, holdout, seed=0)
+    check_options(size, fps, focal, holdout, seed=0)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; give the name of a folder")
     tracking = _track(videos, out, size, fps, focal, holdout, head)
@@ -86,7 +90,7 @@ def fit(
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
 
-    _check_options(size, fps, focal, holdout, seed)
+    check_options(size, fps, focal, holdout, seed)
     if device == "cuda":
         from avatar3d.render.cuda import require_cuda
 
@@ -125,16 +129,10 @@ def fit_capture(
     consent: str = "",
 ) -> dict:
     """Fit a tracked capture, write the avatar and its comparison picture, and return the record of the fit."""
-    import numpy as np
-
-    from avatar3d.avatar_file import save_avatar
     from avatar3d.progress import console
     from recon.capture import load_capture
-    from recon.comparison import comparison, write_picture
-    from recon.evaluation import evaluate
     from recon.fit import fit as fit_gaussians
     from recon.fit import split_frames
-    from recon.pose_bias import as_fitted
     from recon.presets import PRESETS
     from recon.tracking_files import load_tracking, track_capture
 
@@ -155,7 +153,30 @@ def fit_capture(
             holdout=holdout, seed=seed, metadata=metadata | {"preset": preset}, checkpoint=checkpoint, resume=resume, device=device,
             progress=progress,
         )  # fmt: skip
-    split = split_frames(capture, motion, holdout)
+    return keep_fit(avatar, capture, motion, camera, split_frames(capture, motion, holdout), out, checkpoint)
+
+
+def keep_fit(
+    avatar: "Avatar", capture: "Capture", motion: "Motion", camera: "Camera", split: "Split", out: Path, checkpoint: Path | None = None
+) -> dict:
+    """Measure a fitted avatar, write it with its comparison picture, and return the record of the fit.
+
+    Args:
+        avatar: whose metadata has the record.
+        capture: that it was fitted to.
+        motion: as tracked.
+        camera: of the capture.
+        split: what it learned from.
+        out: the file.
+        checkpoint: removed once the avatar is safe.
+    """
+    import numpy as np
+
+    from avatar3d.avatar_file import save_avatar
+    from recon.comparison import comparison, write_picture
+    from recon.evaluation import evaluate
+    from recon.pose_bias import as_fitted
+
     record = avatar.metadata["fit"]
     motion = as_fitted(motion, record)
     sample = split.train[np.linspace(0, len(split.train) - 1, min(60, len(split.train))).astype(int)]
@@ -166,7 +187,8 @@ def fit_capture(
     picture = comparison(avatar, capture, motion, camera, shown, labels)
     save_avatar(avatar, out, preview=picture[: capture.size, capture.size : 2 * capture.size])
     # Only now: a full disk must not cost the finished fit.
-    checkpoint.unlink(missing_ok=True)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     beside = out.with_suffix(".comparison.png")
     write_picture(picture, beside)
     for name in ("quality_train", "quality_held_out"):
@@ -180,7 +202,7 @@ def fit_capture(
     return record
 
 
-def _check_options(size: int, fps: float | None, focal: float | None, holdout: float, seed: int) -> None:
+def check_options(size: int, fps: float | None, focal: float | None, holdout: float, seed: int) -> None:
     check_range("--size", size, 128, 2048)
     check_range("--fps", fps, 1, 240)
     check_range("--focal", focal, 50, 100000)

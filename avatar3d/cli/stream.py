@@ -193,7 +193,8 @@ def _perform(person: "Avatar", avatar: Path, motion: "Motion", loop: bool, backg
         track = {name: parts["motion"].values(name) for name in parts["motion"].arrays}
     sound, rate = _sound(motion)
     show = Show(person, avatar, track, parts, motion.fps, rate, background, token)
-    with opened(show) as (outlet, wanted):
+    # Whenever it comes after the address was said, Ctrl-C is the usual end.
+    with contextlib.suppress(KeyboardInterrupt), opened(show) as (outlet, wanted):
         try:
             if not loop:
                 wanted(True)
@@ -239,7 +240,7 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
     nothing = np.zeros(0, np.float32)
     rest = track_of(rest_motion(person.head, 1), person.head)
     show = Show(person, avatar, rest, page_parts(person, None), Fraction(FPS), RATE, background, token)
-    with opened(show) as (outlet, wanted), contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), opened(show) as (outlet, wanted):
 
         def deliver(number: int, frame: np.ndarray) -> None:
             track = track_of(live.motion(frame[None], nothing, 0), person.head)

@@ -93,6 +93,12 @@ class Stage:
             self.adjustments = replace(self.adjustments, **changes)
         self.wake()
 
+    def recast(self, avatar: Avatar) -> None:
+        """Show another avatar of the same head, or the same one as it has become."""
+        with self._lock:
+            self._original, self.avatar = avatar, with_identity(avatar, self.adjustments.shape)
+        self.wake()
+
     def relight(self, **changes) -> None:
         """Replace fields of the look."""
         with self._lock:

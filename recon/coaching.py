@@ -1,0 +1,93 @@
+"""What a person who is being filmed should do next: what an avatar needs to have seen, ticked off as it is seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon.face_coverage import find_blinks, mouth_shapes
+from recon.face_regions import eye_aperture
+from recon.lag import mouth_opening
+
+TURN, NOD, GLANCE = 20.0, 8.0, 8.0
+"""Degrees by which the head must turn and nod, and the eyes in it, to either side."""
+HELD = 0.2
+"""Seconds for which something must be seen, about the length of one sound."""
+BLINKS = 2
+TALK = 20.0
+"""Seconds of the face: most sounds of a language come in as many."""
+
+ADVICE = {
+    "lips closed": "close your lips and look into the camera",
+    "head left": "turn your head slowly to your left",
+    "head right": "turn your head slowly to your right",
+    "chin up": "raise your chin",
+    "chin down": "lower your chin",
+    "mouth open": "open your mouth wide, say “aah”",
+    "“ooh”": "say “ooh”",
+    "“eee”": "smile and say “eee”",
+    "blink": "blink twice",
+    "eyes left": "look to your left with the eyes alone",
+    "eyes right": "look to your right with the eyes alone",
+    "talk": "talk on, about anything",
+}
+"""What to say to somebody whose avatar lacks it, by the name of the goal."""
+SHAPES = {"lips closed": "closed", "mouth open": "open", "“ooh”": "round", "“eee”": "wide"}
+"""Goals that are shapes of the mouth, as `recon.face_coverage` calls them."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One thing to be seen."""
+
+    name: str
+    advice: str
+    """What the person should do."""
+    progress: float
+    """0..1; 1 where it was seen."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it was seen."""
+        return self.progress >= 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of a person so far, T frames with a face."""
+
+    landmarks: np.ndarray
+    """[T, 478, 3]."""
+    yaw: np.ndarray
+    """[T] degrees of the head from the camera, positive to the subject's left."""
+    pitch: np.ndarray
+    """[T] degrees, positive upwards."""
+    gaze: np.ndarray
+    """[T] degrees by which the eyes are turned in the head, positive to the subject's left."""
+    fps: float
+    """Frames that were looked at a second."""
+
+
+def goals(seen: Seen) -> tuple[Goal, ...]:
+    """All goals in the order in which they are asked for."""
+    fps, T = seen.fps, len(seen.yaw)
+    if T == 0:
+        return tuple(Goal(name, advice, 0.0) for name, advice in ADVICE.items())
+    pitch, gaze = seen.pitch - np.median(seen.pitch), seen.gaze - np.median(seen.gaze)
+    found = {
+        "head left": (seen.yaw > TURN).sum() / fps / HELD,
+        "head right": (seen.yaw < -TURN).sum() / fps / HELD,
+        "chin up": (pitch > NOD).sum() / fps / HELD,
+        "chin down": (pitch < -NOD).sum() / fps / HELD,
+        "eyes left": (gaze > GLANCE).sum() / fps / HELD,
+        "eyes right": (gaze < -GLANCE).sum() / fps / HELD,
+        "blink": len(find_blinks(eye_aperture(seen.landmarks).mean(axis=1), fps)) / BLINKS,
+        "talk": T / fps / TALK,
+    }
+    shapes = mouth_shapes(seen.landmarks, mouth_opening(seen.landmarks), seen.yaw, fps, np.zeros(0), 1.0)
+    found |= {name: shapes[shape] / HELD for name, shape in SHAPES.items()}
+    return tuple(Goal(name, advice, min(float(found[name]), 1.0)) for name, advice in ADVICE.items())
+
+
+def next_advice(wanted: tuple[Goal, ...]) -> str:
+    """The one thing to ask for now."""
+    return next((goal.advice for goal in wanted if not goal.done), "everything was seen; talk on, or stop")

@@ -1,0 +1,63 @@
+"""The page of a film in a real browser: picture, advice, the head as it appears, and the button."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avatar3d.head.store import load_head
+from avatar3d.motion import rest_motion
+from recon.bench import bench_avatar
+from tests.cli.page import CHROMIUM, FLAGS, Page, require_chromium
+
+SIZE = {"width": 760, "height": 480}
+
+
+class Filming(Page):
+    """A window whose page says what is going on instead of `ready`."""
+
+    def ready(self) -> None:
+        self.page.get_by_text("getting ready").wait_for()
+
+
+@pytest.fixture
+def shown():
+    """An open page, and whether its button was pressed."""
+    pytest.importorskip("viser")
+    require_chromium()
+    from viewer.live.filming_page import FilmingPage
+    from viewer.live.workbench import close_server, open_server
+
+    pressed = threading.Event()
+    server = open_server("127.0.0.1", 0, "avatar3d: me")
+    page = FilmingPage(server, pressed.set)
+    yield page, pressed, f"http://127.0.0.1:{server.get_port()}"
+    page.close()
+    close_server(server)
+
+
+def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown):
+    page, pressed, url = shown
+    avatar = bench_avatar(load_head(), 3000)
+    frame = rest_motion(avatar.head, 1, shape=avatar.shape.numpy())
+    with require_chromium().sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        window = Filming(browser, url, SIZE)
+        page.show(np.full((64, 64, 3), (200, 30, 30), np.uint8), None, None)
+        page.say("filming", "blink twice")
+        page.tick_off([("left", 1.0), ("blink", 0.5), ("talk", 0.0)])
+        window.page.get_by_text("blink twice").wait_for()
+        window.page.get_by_text("blink (50 %), talk").wait_for()
+        before = window.pixels()
+        page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), avatar, frame)
+        head = window.changed(before)
+        # Another avatar takes the first one's place.
+        page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), replace(avatar, colour=1 - avatar.colour), frame)
+        window.changed(head)
+        window.press("Stop and make the avatar")
+        assert pressed.wait(60)
+        page.say("settling", "", "Enough, write the avatar")
+        window.page.get_by_role("button", name="Enough, write the avatar").wait_for()
+        assert window.errors == []
+        browser.close()

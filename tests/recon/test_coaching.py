@@ -1,0 +1,86 @@
+"""What is ticked off, and what is asked for next."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recon.coaching import ADVICE, Goal, Seen, goals, next_advice
+from recon.landmarks import CHIN, COUNT, FOREHEAD, LOWER_LIP, UPPER_LIP
+
+FPS = 25.0
+MOUTH, EYES = (61, 291), (33, 263)
+
+
+def _faces(T: int) -> np.ndarray:
+    """[T, 478, 3] of a face 200 pixels high, mouth 60 wide and a little open, eyes 100 apart and open."""
+    points = np.zeros((T, COUNT, 3), np.float32)
+    points[:, FOREHEAD, 1], points[:, CHIN, 1] = -100, 100
+    points[:, UPPER_LIP, 1], points[:, LOWER_LIP, 1] = 40, 48
+    points[:, MOUTH[0], 0], points[:, MOUTH[1], 0] = -30, 30
+    points[:, EYES[0], 0], points[:, EYES[1], 0] = -50, 50
+    return points
+
+
+def _seen(T: int = 100, landmarks: np.ndarray | None = None, fps: float = FPS, **angles: np.ndarray) -> Seen:
+    still = {name: np.zeros(T) for name in ("yaw", "pitch", "gaze")} | angles
+    return Seen(_faces(T) if landmarks is None else landmarks, **still, fps=fps)
+
+
+def _done(seen: Seen) -> set[str]:
+    return {goal.name for goal in goals(seen) if goal.done}
+
+
+def test_nothing_was_seen_before_the_first_face():
+    empty = np.zeros(0)
+    wanted = goals(Seen(np.zeros((0, COUNT, 3), np.float32), empty, empty, empty, FPS))
+    assert [goal.name for goal in wanted] == list(ADVICE)
+    assert all(goal.progress == 0 for goal in wanted)
+
+
+def test_a_still_face_ticks_off_nothing():
+    assert _done(_seen()) == set()
+
+
+@pytest.mark.parametrize(("channel", "angle", "name"), [
+    ("yaw", 25, "head left"), ("yaw", -25, "head right"), ("pitch", 12, "chin up"), ("pitch", -12, "chin down"),
+    ("gaze", 12, "eyes left"), ("gaze", -12, "eyes right"),
+])  # fmt: skip
+def test_each_turn_ticks_off_its_own_goal(channel, angle, name):
+    angles = np.zeros(100)
+    angles[40:46] = angle
+    assert _done(replace(_seen(), **{channel: angles})) == {name}
+
+
+def test_a_passing_twitch_is_not_enough():
+    yaw = np.zeros(100)
+    yaw[40:42] = 30
+    wanted = {goal.name: goal for goal in goals(_seen(yaw=yaw))}
+    assert 0 < wanted["head left"].progress < 1
+
+
+def test_frames_count_by_the_rate_at_which_they_were_looked_at():
+    yaw = np.zeros(100)
+    yaw[40:42] = 30
+    assert "head left" in _done(_seen(yaw=yaw, fps=10.0))
+
+
+@pytest.mark.parametrize(("name", "gap", "width"), [("mouth open", 20, 60), ("lips closed", 2, 60), ("“eee”", 8, 66), ("“ooh”", 8, 50)])
+def test_each_shape_of_the_mouth_ticks_off_its_own_goal(name, gap, width):
+    points = _faces(100)
+    points[40:46, LOWER_LIP, 1] = 40 + gap
+    points[40:46, MOUTH[0], 0], points[40:46, MOUTH[1], 0] = -width / 2, width / 2
+    assert _done(_seen(landmarks=points)) == {name}
+
+
+def test_twenty_seconds_are_enough_talk():
+    assert "talk" in _done(_seen(T=500))
+
+
+def test_the_first_goal_not_done_is_asked_for():
+    wanted = (Goal("a", "do a", 1.0), Goal("b", "do b", 0.4), Goal("c", "do c", 0.0))
+    assert next_advice(wanted) == "do b"
+
+
+def test_who_has_done_everything_is_told_so():
+    assert "everything" in next_advice((Goal("a", "do a", 1.0),))

@@ -1,0 +1,82 @@
+"""Filming, tracking and fitting at once."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from avatar3d.data import data_path
+from avatar3d.errors import UserError
+from avatar3d.head.store import load_head
+from recon.capture import load_capture
+from recon.live_fit import LIVE, LiveFit
+from recon.live_session import LiveSession
+from recon.live_source import LiveSource, in_real_time
+from recon.video import read_frames
+
+SMALL = replace(LIVE, gaussians=600, loose=60, bases=2, torso_bases=1, batch=2)
+SIZE = 160
+
+
+def _session(folder, frames: Iterator[np.ndarray], **options) -> LiveSession:
+    head = load_head()
+    source = LiveSource("camera 0", 512, 512, Fraction(25), in_real_time(frames, 25.0), None)
+    return LiveSession(source, folder / "me.capture", head, LiveFit(head, SMALL, threads=1), size=SIZE, **options)
+
+
+def _endless() -> Iterator[np.ndarray]:
+    """The head turns and turns back."""
+    pictures = list(itertools.islice(read_frames(data_path("demo", "demo.mp4")), 60, 135))
+    return itertools.cycle([*pictures, *pictures[::-1]])
+
+
+def test_a_film_that_is_stopped_becomes_an_avatar(tmp_path):
+    shown = []
+
+    def told(seconds: float, avatar) -> None:
+        shown.append((seconds, len(avatar)))
+        session.stop()
+
+    session = _session(tmp_path, _endless(), settle=1.0, told=told)
+    tracking, split = session.run()
+    capture = load_capture(tmp_path / "me.capture")
+    assert len(capture) == session.counts["recorded"] == len(tracking.motion) >= session.counts["looked"]
+    assert len(split.test) == 0 and len(split.train) == capture.valid.sum()
+    assert shown and all(count <= 660 for _, count in shown)
+    times = [session.times[name] for name in ("face", "fit", "avatar", "film over", "tracked", "done")]
+    assert times == sorted(times)
+    moment = session.moment()
+    assert moment is not None
+    picture, motion = moment
+    assert picture.shape == (256, 256, 3) and motion is not None and len(motion) == 1
+    assert session.avatar is not None and session.goals[-1].name == "talk" and session.goals[-1].progress > 0
+    assert not {thread.name for thread in threading.enumerate()} & {"fit", "look"}
+
+
+def test_nobody_in_front_of_the_camera(tmp_path):
+    empty = itertools.repeat(np.full((512, 512, 3), 90, np.uint8), 12)
+    session = _session(tmp_path, empty)
+    with pytest.raises(UserError, match="camera 0: no face"):
+        session.run()
+    assert not session.filming and not list(tmp_path.iterdir())
+
+
+def test_what_goes_wrong_while_fitting_ends_the_film(tmp_path, monkeypatch):
+    def broken(self, *_) -> None:
+        raise UserError("disk: is full")
+
+    monkeypatch.setattr(LiveFit, "renew", broken)
+    with pytest.raises(UserError, match="disk: is full"):
+        _session(tmp_path, _endless()).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_is_refused_before_filming(tmp_path):
+    (tmp_path / "me.capture").mkdir()
+    (tmp_path / "me.capture" / "diary.txt").write_text("dear diary")
+    with pytest.raises(UserError, match="other things"):
+        _session(tmp_path, _endless())

@@ -1,0 +1,98 @@
+"""The page of a film that becomes an avatar: the camera's picture, the head that grows beside it, and what to do next."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import viser
+
+from avatar3d.avatar import Avatar
+from avatar3d.motion import Motion, rest_motion
+from viewer.live.eyes import turned_eye
+from viewer.live.player import Player
+from viewer.live.stage import Stage
+
+SEEN = 1.35
+"""How much of the scene is seen against the workbench's usual: the shoulders as well, as in the camera's picture."""
+
+
+class FilmingPage:
+    """What browsers see.
+
+    Args:
+        server: from `viewer.live.workbench.open_server`.
+        stop: called when somebody presses the button.
+    """
+
+    def __init__(self, server: viser.ViserServer, stop: Callable[[], None]) -> None:
+        self.server = server
+        self.status = server.gui.add_markdown("**getting ready …**", order=-3.0)
+        self.advice = server.gui.add_markdown("", order=-2.0)
+        self.picture: viser.GuiImageHandle | None = None
+        self.list = server.gui.add_markdown("", order=2.0)
+        self.button = server.gui.add_button("Stop and make the avatar", icon=viser.Icon.PLAYER_STOP, order=3.0)
+        self.button.on_click(lambda _: stop())
+        self.stage: Stage | None = None
+        self._avatar: Avatar | None = None
+
+    def say(self, status: str, advice: str = "", button: str = "") -> None:
+        """What goes on, what the person should do, and what the button does."""
+        _put(self.status, f"**{status}**")
+        _put(self.advice, f"### {advice}" if advice else "")
+        if button and self.button.label != button:
+            self.button.label = button
+
+    def tick_off(self, goals: Sequence[tuple[str, float]]) -> None:
+        """What has been seen: (name, 0..1)."""
+        missing = [name + (f" ({100 * share:.0f} %)" if share > 0 else "") for name, share in goals if share < 1]
+        lines = [f"**{title}:** {', '.join(names) or 'nothing'}" for title, names in (
+            ("seen", [name for name, share in goals if share >= 1]), ("still missing", missing),
+        )]  # fmt: skip
+        _put(self.list, "\n\n".join(lines))
+
+    def show(self, picture: np.ndarray, avatar: Avatar | None, frame: Motion | None) -> None:
+        """The camera's picture [H, W, 3] uint8, and the avatar, where there is one, in its pose."""
+        if self.picture is None:
+            self.picture = self.server.gui.add_image(picture, format="jpeg", jpeg_quality=80, order=1.0)
+        else:
+            self.picture.image = picture
+        if avatar is None:
+            return
+        if self.stage is None:
+            self._begin(avatar)
+        assert self.stage is not None
+        if avatar is not self._avatar:
+            self._avatar = avatar
+            self.stage.recast(avatar)
+        if frame is not None:
+            self.stage.show_live(frame)
+
+    def close(self) -> None:
+        """Show no more; the server is whoever's opened it."""
+        if self.stage is not None:
+            self.stage.stop()
+
+    def _begin(self, avatar: Avatar) -> None:
+        # One thread: the fit needs the others more.
+        stage = Stage(self.server, avatar, Player(rest_motion(avatar.head, 1, shape=avatar.shape.numpy())), threads=1)
+        self.stage, self._avatar = stage, avatar
+        eye = turned_eye(avatar, 0.0, 0.0, SEEN)
+        server = self.server
+        server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
+        server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
+
+        @server.on_client_connect
+        def _(client: viser.ClientHandle) -> None:
+            if client.client_id not in stage.browsers:
+                stage.welcome(client)
+
+        server.on_client_disconnect(stage.dismiss)
+        # Who has been waiting looks from somewhere else.
+        for client in list(server.get_clients().values()):
+            browser = stage.browsers.get(client.client_id) or stage.welcome(client)
+            browser.look_from(eye)
+        stage.start()
+
+
+def _put(markdown: viser.GuiMarkdownHandle, text: str) -> None:
+    if markdown.content != text:
+        markdown.content = text
