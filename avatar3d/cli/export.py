@@ -48,8 +48,11 @@ def export(
 
 
 def _web(person: "Avatar", motion: "Motion | None", out: Path, background: str, speaker: Path | None) -> str:
+    from avatar3d.errors import UserError
     from viewer.export.web import export_web
 
+    if out.suffix and out.suffix.lower() not in {".html", ".htm"} and not out.is_dir():
+        raise UserError(f"{out}: is no name for a page; end it in .html, or give a folder without {out.suffix}")
     sizes = export_web(person, motion, out, background=background, driver=None if speaker is None else _packed_driver(person, speaker))
     parts = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())
     page = out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"

@@ -28,6 +28,11 @@ def test_a_motion_of_another_head_is_refused(refused, small_avatar, tmp_path):
     refused("export", small_avatar, "--motion", tmp_path / "m.npz", "-o", tmp_path / "page", match=("m.npz", "head"))
 
 
+def test_a_name_of_another_kind_of_file_is_refused(refused, small_avatar, tmp_path):
+    refused("export", small_avatar, "-o", tmp_path / "page.mp4", match=("page.mp4", ".html"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_bad_colour_is_refused(refused, small_avatar, tmp_path):
     refused("export", small_avatar, "-o", tmp_path / "page", "--background", "red;}", match=("--background", "#204060"))
 

@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from c29803a7c5b0cd95bc384736f80ce1a6412f19deb5c495434af0257cdfc230c5. With it:
+/*! avatar3d's web player, Apache-2.0, built from 4a500a4628bd202b0a8da65854095048a5c637076107e4328aeca5b54155d983. With it:
 
 onnxruntime-web 1.23.2
 

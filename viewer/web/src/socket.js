@@ -90,7 +90,7 @@ export class LiveLink extends EventTarget {
       this._failed += 1;
       this._timer = setTimeout(() => this._open(), 1000 * wait);
       this._next = Date.now() + 1000 * wait;
-      this._become(this.track.ended && this.state === "over" && this._failed < 2 ? "over" : "away");
+      this._become(this.track.ended && this.state === "over" ? "over" : "away");
     });
   }
 
