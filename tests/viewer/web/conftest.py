@@ -48,7 +48,8 @@ def show(browser) -> Iterator:
     yield open_page
     for each in pages:
         each.page.close()
-        assert not each.troubles
+        # A test's server may have gone before its page.
+        assert not [line for line in each.troubles if "ERR_CONNECTION_REFUSED" not in line]
 
 
 def performing(frames: int = 30, sound: bool = True) -> Motion:
