@@ -119,8 +119,8 @@ class VideoWriter(contextlib.AbstractContextManager):
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / self.fps
-        # The number of slices and look-ahead threads changes the bytes: fixed, so that the same frames give the same file.
-        context.thread_count = 2
+        # Threads change the bytes, by their number and now and then by themselves: one, so that the same frames give the same file.
+        context.thread_count = 1
         context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         return stream

@@ -15,3 +15,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real material at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browsers():
+    """Playwright, one for all tests of a process: beside an open one no second can be opened."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as machine:
+        yield machine

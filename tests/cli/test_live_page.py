@@ -37,27 +37,26 @@ def shown():
     close_server(server)
 
 
-def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown):
+def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown, browsers):
     page, pressed, url = shown
     avatar = bench_avatar(load_head(), 3000)
     frame = rest_motion(avatar.head, 1, shape=avatar.shape.numpy())
-    with require_chromium().sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
-        window = Filming(browser, url, SIZE)
-        page.show(np.full((64, 64, 3), (200, 30, 30), np.uint8), None, None)
-        page.say("filming", "blink twice")
-        page.tick_off([("left", 1.0), ("blink", 0.5), ("talk", 0.0)])
-        window.page.get_by_text("blink twice").wait_for()
-        window.page.get_by_text("blink (50 %), talk").wait_for()
-        before = window.pixels()
-        page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), avatar, frame)
-        head = window.changed(before)
-        # Another avatar takes the first one's place.
-        page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), replace(avatar, colour=1 - avatar.colour), frame)
-        window.changed(head)
-        window.press("Stop and make the avatar")
-        assert pressed.wait(60)
-        page.say("settling", "", "Enough, write the avatar")
-        window.page.get_by_role("button", name="Enough, write the avatar").wait_for()
-        assert window.errors == []
-        browser.close()
+    browser = browsers.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+    window = Filming(browser, url, SIZE)
+    page.show(np.full((64, 64, 3), (200, 30, 30), np.uint8), None, None)
+    page.say("filming", "blink twice")
+    page.tick_off([("left", 1.0), ("blink", 0.5), ("talk", 0.0)])
+    window.page.get_by_text("blink twice").wait_for()
+    window.page.get_by_text("blink (50 %), talk").wait_for()
+    before = window.pixels()
+    page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), avatar, frame)
+    head = window.changed(before)
+    # Another avatar takes the first one's place.
+    page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), replace(avatar, colour=1 - avatar.colour), frame)
+    window.changed(head)
+    window.press("Stop and make the avatar")
+    assert pressed.wait(60)
+    page.say("settling", "", "Enough, write the avatar")
+    window.page.get_by_role("button", name="Enough, write the avatar").wait_for()
+    assert window.errors == []
+    browser.close()

@@ -62,11 +62,11 @@ def bench(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with require_chromium().sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
-        yield browser
-        browser.close()
+def chromium(browsers):
+    require_chromium()
+    browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -220,7 +220,6 @@ def test_two_browsers_look_from_where_they_like(page, bench, chromium):
     other = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
     try:
         first, second = page.still(), other.still()
-        other.shows(first)
         other.tab("View")
         other.press("¾ left")
         other.changed(second)

@@ -53,9 +53,12 @@ def launched(path: str) -> Iterator:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as machine:
-        started = machine.chromium.launch(executable_path=path, args=list(ARGUMENTS), ignore_default_args=["--headless"])
-        yield started
-        started.close()
+        yield launch(machine, path)
+
+
+def launch(machine, path: str):
+    """A browser of an open Playwright, which closes it in the end."""
+    return machine.chromium.launch(executable_path=path, args=list(ARGUMENTS), ignore_default_args=["--headless"])
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -14,19 +14,17 @@ import pytest
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, rest_motion
 from tests.avatar3d.tiny import tiny_avatar
-from tests.viewer.web.chromium import Shown, find_chromium, launched, opened, served
+from tests.viewer.web.chromium import Shown, find_chromium, launch, opened, served
 from viewer.export.web import WEB, export_web
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
+def browser(browsers):
     """Chromium without a window."""
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium; install the packages chromium and libgl1-mesa-dri")
-    with launched(path) as started:
-        yield started
+    return launch(browsers, path)
 
 
 @pytest.fixture(scope="session")
