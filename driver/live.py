@@ -15,7 +15,7 @@ from driver.stream import HOP, Stream
 DELAY = 0.25
 """Seconds by which frames are shown after their sound: what they hear beyond it, and what making them takes."""
 _STEPS = (4, 2, 1)
-_BUSY = 0.6
+_BUSY = 0.8
 """Share of a hop's time that its making may take."""
 _TOGETHER = 24
 """Frames that are made at once at most by a machine that is behind."""
