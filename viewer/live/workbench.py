@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.errors import UserError
+from viewer.visitors import LOOPBACK, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -46,7 +47,7 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
     elif not _is_free(host, port):
         raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
     # viser prints a table with addresses; the caller says the one that counts.
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), _guarded(host):
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     # Between a browser's leaving and the news of it, pictures go nowhere.
     warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
@@ -54,6 +55,31 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
     return server
+
+
+@contextlib.contextmanager
+def _guarded(host: str) -> Iterator[None]:
+    """A server that is opened meanwhile answers no page of another site. viser lets nobody in between but the library that it serves by."""
+    from http import HTTPStatus
+
+    from websockets.asyncio import server
+
+    serve = server.serve
+
+    def guarded(*arguments, process_request, **options):
+        def answered(connection, request):
+            refusal = stranger(request.headers, host in LOOPBACK)
+            if refusal is not None:
+                return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
+            return process_request(connection, request)
+
+        return serve(*arguments, process_request=answered, **options)
+
+    server.serve = guarded  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        server.serve = serve
 
 
 def close_server(server: "viser.ViserServer") -> None:

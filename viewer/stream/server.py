@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -26,6 +25,7 @@ from viewer.stream.packets import CODECS, OPUS, PCM16, Description, End, Frame, 
 from viewer.stream.site import Part
 from viewer.stream.sound_pieces import OPUS_DELAY, SoundPieces
 from viewer.stream.viewers import Mailbox, Viewers
+from viewer.visitors import LOOPBACK, stranger
 
 PROTOCOL = Subprotocol("avatar3d.stream.1")
 SOCKET = "stream"
@@ -42,7 +42,6 @@ _PATIENCE = 60.0
 """Seconds for a request and for its answer: the player is a megabyte, and some lines are slow."""
 _SEND_BUFFER = 16 << 10
 """Of the kernel, bytes: what lies there is old already when a slow viewer gets it."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HEADERS = {
     "Connection": "close", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -90,7 +89,7 @@ class StreamServer:
             token: first part of every path; by default none on a loopback address, and a new random one on every other.
         """
         self.host, self.port = host, port
-        self._open = host in _LOOPBACK and token is None
+        self._open = host in LOOPBACK and token is None
         self.token = None if self._open else token or secrets.token_urlsafe(16)
         self._site, self._facts, self.channels = site, facts, channels
         self._rate = rate
@@ -204,15 +203,11 @@ class StreamServer:
 
     def _answered(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page's files; None where a WebSocket shall be opened."""
-        host = request.headers.get("Host", "")
-        if self._open and _named(f"//{host}") not in _LOOPBACK:
-            # Another name that was made to point here, so that a page of that name could read this one.
-            return _refused(HTTPStatus.FORBIDDEN, "this stream is for this machine alone")
+        refusal = stranger(request.headers, self._open)
+        if refusal is not None:
+            return _refused(HTTPStatus.FORBIDDEN, refusal)
         name = self._name(request.path.partition("?")[0])
         if name == SOCKET:
-            origin = request.headers.get("Origin")
-            if origin is not None and origin.lower().partition("://")[2] != host.lower():
-                return _refused(HTTPStatus.FORBIDDEN, "this stream is for its own page alone")
             return None
         if name is None or name not in self._site:
             return _refused(HTTPStatus.NOT_FOUND, "there is nothing here")
@@ -265,14 +260,6 @@ def _chosen(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Sub
     if offered and PROTOCOL not in offered:
         raise NegotiationError(f"only {PROTOCOL} is spoken here")
     return PROTOCOL if offered else None
-
-
-def _named(address: str) -> str | None:
-    """The host in an address."""
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
 
 
 def _wish(message: str | bytes) -> int | None:

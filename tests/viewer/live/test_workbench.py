@@ -2,6 +2,8 @@
 
 import io
 import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -13,6 +15,10 @@ from viewer.live.splats import SCALE
 
 viser = pytest.importorskip("viser")
 pytest.importorskip("websockets")
+
+from websockets.exceptions import InvalidStatus  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
+from websockets.typing import Origin, Subprotocol  # noqa: E402
 
 from tests.viewer.live.wire import listen, messages  # noqa: E402
 from viewer.live.workbench import Workbench, close_server, free_port, open_server  # noqa: E402
@@ -90,6 +96,19 @@ def test_the_wire_holds_the_posed_gaussians(bench, socket):
     rgba = np.ascontiguousarray(words[:, 7:]).view(np.uint8).reshape(-1, 4)
     opacity = 1 / (1 + np.exp(-posed.opacity_logit.numpy()))
     np.testing.assert_allclose(rgba[:, 3] / 255, opacity, atol=0.503 / 255)
+
+
+def test_pages_of_other_sites_are_refused(bench):
+    own, protocols = f"http://127.0.0.1:{bench.server.get_port()}", [Subprotocol(f"viser-v{viser.__version__}")]
+    address = own.replace("http", "ws")
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address, origin=Origin("http://evil.example"), subprotocols=protocols)
+    assert refused.value.response.status_code == 403
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(Request(own, headers=headers))
+    with connect(address, origin=Origin(own), subprotocols=protocols), urlopen(own) as answer:
+        assert answer.status == 200
 
 
 def test_browsers_may_come_and_go(bench):
