@@ -94,7 +94,7 @@ def test_a_slider_moves_the_face(page, bench):
     before = page.still()
     page.tab("Face")
     page.slide("jaw open", "End")
-    page.changed(before)
+    opened = page.changed(before)
     assert bench.stage.adjustments.jaw[0] > 0.1
     page.press("Everything back to rest")
     for _ in range(100):
@@ -102,7 +102,7 @@ def test_a_slider_moves_the_face(page, bench):
             break
         page.page.wait_for_timeout(100)
     assert not bench.stage.adjustments.jaw[0]
-    page.shows(before)
+    page.shows(before, opened)
 
 
 def test_left_and_right_move_together(page, bench):
@@ -167,11 +167,11 @@ def test_scrubbing_moves_picture_and_sound(page, bench):
     bench.capture.free()
     before = page.still()
     page.slide("time, s", "End")
-    page.changed(before)
+    ended = page.changed(before)
     assert bench.player.position == pytest.approx(1.0) and not bench.player.playing
     page.page.wait_for_function("document.querySelector('audio').currentTime > 0.9")
     page.press("first")
-    page.shows(before)
+    page.shows(before, ended)
     page.page.wait_for_function("document.querySelector('audio').currentTime < 0.1")
 
 
