@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,15 @@ class Page:
             time.sleep(0.3)
         raise AssertionError("the picture is another one")
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until what was done in the page has come about in the workbench, which hears of it a little later."""
+        for _ in range(300):
+            if holds():
+                return
+            # Not time.sleep: the page goes on only while Playwright is asked something.
+            self.page.wait_for_timeout(100)
+        raise AssertionError("it does not come about")
+
     def sound(self) -> dict:
         """State of the page's audio element."""
         return self.page.evaluate(
@@ -116,8 +126,8 @@ class Page:
         )
 
     def sounding(self) -> None:
-        """Wait until sound plays."""
-        self.page.wait_for_function("[...document.querySelectorAll('audio')].some(a => !a.paused && a.currentTime > 0.05)")
+        """Wait until sound plays, or has: a short one can be over before a slow page is asked again."""
+        self.page.wait_for_function("[...document.querySelectorAll('audio')].some(a => a.played.length && a.played.end(0) > 0.05)")
 
     def save(self, name: str, path: Path) -> str:
         """Press a button that gives out a file, and keep it; returns the name that it suggests."""
