@@ -13,7 +13,7 @@ from avatar3d.carriers import with_carriers
 from avatar3d.gaussians import SH_C0, Gaussians
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, joint_transforms
 from avatar3d.motion import Motion
-from avatar3d.statistics import MotionStatistics, admit
+from avatar3d.statistics import NOTHING_MEANT, Meant, MotionStatistics, admit
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +132,6 @@ class Avatar:
         posed = {"position": position, "rotation": rotation, "log_scale": log_scale, "sh": sh.reshape(N, 1, 3)}
         return Gaussians(**{name: torch.from_numpy(value) for name, value in posed.items()}, opacity_logit=self.opacity_logit)
 
-    def admit(self, motion: Motion, own: bool = False, meant: np.ndarray | float = 0.0) -> Motion:
+    def admit(self, motion: Motion, own: bool = False, meant: Meant = NOTHING_MEANT) -> Motion:
         """A foreign motion, or one that the person's `own` driver made, brought inside what this avatar has seen and what is `meant`."""
         return admit(motion, self.statistics, self.head, own, meant)

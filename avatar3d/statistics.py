@@ -1,6 +1,8 @@
 """What an avatar has seen: the statistics of the motion it was trained on, and bringing a foreign motion inside them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -15,6 +17,11 @@ _LEAST_MARGIN = 0.005
 _MOUTH = ("mouth", "jaw", "cheekPuff", "tongue")
 _ENERGY = 0.995
 """Share of the variance that the kept principal components explain."""
+
+
+Meant = Mapping[str, np.ndarray]
+"""By a motion's channel, `expr` or a pose, how far it is meant to go beyond the usual: [E] or [3] or [6], with its sign."""
+NOTHING_MEANT: Meant = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +94,7 @@ def _closed_frames(motion: Motion, head: HeadModel) -> np.ndarray:
     return np.sort(np.argsort(lip_gap(motion, head), kind="stable")[:count])
 
 
-def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False, meant: np.ndarray | float = 0.0) -> Motion:
+def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bool = False, meant: Meant = NOTHING_MEANT) -> Motion:
     """A foreign motion brought inside the statistics: the person's rest is added, ranges are kept to.
 
     Zeros of the foreign motion become the person's calm face; every channel stays within the seen range and a margin.
@@ -99,14 +106,16 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bo
         head: the avatar's rig.
         own: whether the motion is this person's own, made by a driver that learned of them: face and jaw are then as tracked,
             and only neck, gaze and place are relative to the person's usual ones.
-        meant: [E] by how much the expressions may go beyond what was seen of each, since somebody asked for it: a person who was filmed without
-            a smile can be told to smile.
+        meant: by how much the channels may go beyond what was seen of each, since somebody asked for it: a person who was filmed without a
+            smile, or without a look to the side, can be told to smile and to look there.
     """
     rest, low, high = statistics.rest, statistics.low, statistics.high
     base = {name: np.zeros_like(value) if own and name in ("expr", "jaw_pose") else value for name, value in rest.items()}
-    values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"] + np.float32(meant))}
+    low = {name: bound + np.minimum(meant.get(name, 0), 0) for name, bound in low.items()}
+    high = {name: bound + np.maximum(meant.get(name, 0), 0) for name, bound in high.items()}
+    values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"])}
     for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
-        deepest = max(float(high["expr"][lid]), 0.5)
+        deepest = max(float(statistics.high["expr"][lid]), 0.5)
         values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
     for name in _CLAMPED:
         if name in rest:

@@ -17,8 +17,8 @@ from driver.direction import Direction
 from driver.evaluate import CONTACT_MM, blinks_per_minute, closure_gaps, lid_closure, lip_motion_mm
 from driver.features import FPS
 from driver.lips import Lips, posed
-from driver.manner import mood_face
 from driver.model import DriverNet
+from driver.mood import mood_face
 from driver.pins import Pins, no_pins, region_pins, stretch_pins
 from driver.sample import perform
 

@@ -8,11 +8,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, grey_opening
 from scipy.signal import find_peaks
 
-from driver.channels import CHANNELS, EXPR, INDEX, REGIONS
+from driver.channels import EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
-from driver.lips import Lips
-from driver.manner import mood_face
 from driver.pins import Pins, sized
 
 _BLINKS = np.array(
@@ -86,11 +84,13 @@ class Direction:
 
 
 def slots(direction: Direction, own: bool = False) -> Asked:
-    """What the network is asked for, by slot (`driver.conditions`); of a person's `own` driver, which has heard of no moods, less (`by_rule`)."""
+    """What the network is asked for, by slot (`driver.conditions`); a person's `own` driver, which has heard of no moods, is asked for less:
+    mood and gaze are added to what it makes (`driver.mood.worn`, `looking`).
+    """
     if own:
         direction = replace(direction, emotion={}, gaze=None)
     asked: dict = {
-        "emotion": _levels(direction),
+        "emotion": levels(direction),
         "mode": [float(direction.mode == name) for name in MODES],
         "blinks": _QUIET_BLINKS[direction.mode] if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
     }
@@ -122,40 +122,28 @@ def manner_of(frames: np.ndarray) -> dict[str, float]:
     return found
 
 
-def by_rule(frames: np.ndarray, direction: Direction, moods: np.ndarray | None, lips: Lips, ahead: np.ndarray | None = None) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] of a person's own driver with mood and gaze added: a minute of one person teaches neither, and `adapt` forgets
-    most of what the default driver knew of them. What is added is what that one learned from (`driver.manner`).
+def looking(frames: np.ndarray, gaze: tuple[float, float], ahead: np.ndarray | None = None) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] of a person's own driver with the eyes turned by rule: a minute of one person does not teach gaze, and `adapt`
+    forgets most of what the default driver knew of it.
 
     Args:
         frames: as made.
-        direction: what is asked for.
-        moods: [T, EMOTIONS] instead of the direction's emotion, or None.
-        lips: of the head.
+        gaze: as in `Direction`.
         ahead: [2] where the left eye mostly looks, up and to the side; default what the frames show.
     """
-    made = frames.copy()
-    moods = np.array([_levels(direction)]) if moods is None else moods
-    faces = np.stack([mood_face({name: 1.0}) for name in EMOTIONS])
-    # Where the lips meet, the mouth's part gives way.
-    met = np.clip(1.5 - frames @ lips.gap.numpy(), 0, 1)[:, None]
-    share = np.ones((len(made), len(CHANNELS)), np.float32)
-    mouth = [index for name, index in INDEX.items() if name.startswith(("mouth", "jaw"))]
-    share[:, mouth] -= 0.8 * met
-    made += share * (moods @ faces)
-    if direction.gaze is not None:
-        right, up = direction.gaze
-        usual = np.median(made[:, GAZE], axis=0) if ahead is None else ahead
-        for eye in (0, 3):
-            made[:, INDEX[f"eyes_pose_{eye}"]] += np.radians(-up) - usual[0]
-            made[:, INDEX[f"eyes_pose_{eye + 1}"]] += np.radians(right) - usual[1]
-        for lid, value in (("Down", -up), ("Up", up)):
-            for side in ("Left", "Right"):
-                made[:, INDEX[f"eyeLook{lid}{side}"]] += max(value, 0.0) / 30
+    made, (right, up) = frames.copy(), gaze
+    usual = np.median(made[:, GAZE], axis=0) if ahead is None else ahead
+    for eye in (0, 3):
+        made[:, INDEX[f"eyes_pose_{eye}"]] += np.radians(-up) - usual[0]
+        made[:, INDEX[f"eyes_pose_{eye + 1}"]] += np.radians(right) - usual[1]
+    for lid, value in (("Down", -up), ("Up", up)):
+        for side in ("Left", "Right"):
+            made[:, INDEX[f"eyeLook{lid}{side}"]] += max(value, 0.0) / 30
     made[:, EXPR] = made[:, EXPR].clip(0, 1)
     return made
 
 
-def _levels(direction: Direction) -> list[float]:
+def levels(direction: Direction) -> list[float]:
     """Intensities [EMOTIONS], together at most 1: training never went beyond one emotion at its full strength, in whatever mixture."""
     total = max(sum(direction.emotion.values()), 1.0)
     return [direction.emotion.get(name, 0.0) / total for name in EMOTIONS]
@@ -167,8 +155,6 @@ def _octaves(factor: float) -> float:
 
 def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] scaled by what the network does not do when it is asked for it, and without blinks where there shall be none.
-
-    What is pinned stays.
 
     Args:
         frames: as made.
@@ -189,4 +175,4 @@ def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | No
     if direction.blinks == 0:
         for lid in LIDS:
             made[:, lid] = grey_opening(made[:, lid], size=BLINK_FRAMES)
-    return made if pinned is None else np.where(pinned.known, pinned.values, made)
+    return made

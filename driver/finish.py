@@ -1,4 +1,4 @@
-"""What is done to live frames after the network made them: amounts, an own driver's mood and gaze, a listener's nods.
+"""What is done to live frames after the network made them: amounts, moods, an own driver's gaze, a listener's nods.
 
 A file's frames are finished when all of them are there (`driver.sample.perform`). Live, what they are scaled about is what they
 mostly were until now.
@@ -10,9 +10,10 @@ import numpy as np
 
 from driver.backchannel import ANSWER_SECONDS, VOICED, Answer, Listener, shown
 from driver.channels import EXPR
-from driver.direction import BLINK_FRAMES, GAZE, LIDS, Direction, by_rule, exaggerated
+from driver.direction import BLINK_FRAMES, GAZE, LIDS, Direction, exaggerated, levels, looking
 from driver.features import FPS, VOICING
 from driver.lips import Lips
+from driver.mood import worn
 
 _SETTLES = 10 * FPS
 """Frames in which the usual place of head, brows and eyes follows another one."""
@@ -29,11 +30,12 @@ class Finish:
             lips: of the head.
             usual: [NUM_CHANNELS] where the channels mostly are, to begin with.
             seed: of who nods when.
-            own: whether the driver is one person's own: mood and gaze are then added by rule.
+            own: whether the driver is one person's own: its mood and gaze are then the rules' alone.
         """
         self._direction, self._lips, self._own = direction, lips, own
         self._usual = usual.astype(np.float32).copy()
         self._lids: deque[np.ndarray] = deque(maxlen=BLINK_FRAMES)
+        self._emotion = np.array([levels(direction)], np.float32)
         self._listens = direction.mode == "listen"
         self._listener, self._heard = Listener(seed), 0
         self._answers: list[Answer] = []
@@ -59,9 +61,10 @@ class Finish:
             self._answers += self._listener.hear(new, np.ones(len(new)))
             made += shown(self._answers, np.array([now]))
             made[:, EXPR] = made[:, EXPR].clip(0, 1)
-        if self._own:
-            made = by_rule(made, self._direction, None, self._lips, self._usual[GAZE])
+        if self._own and self._direction.gaze is not None:
+            made = looking(made, self._direction.gaze, self._usual[GAZE])
         made = exaggerated(made, self._direction, self._usual)
+        made = worn(made, self._emotion, self._lips, learned=not self._own)
         if self._direction.blinks == 0:
             # A lid that closes is taken for a blink until it has stayed closed for longer.
             self._lids.append(made[0, LIDS].copy())

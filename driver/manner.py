@@ -1,26 +1,15 @@
 """The manner in which somebody speaks, for made-up speakers: habits, mood, liveliness, and what they are doing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from driver.channels import INDEX, NUM_CHANNELS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES
+from driver.mood import add_muscle, mood_face
 
 CONTROLS: tuple[str, ...] = ("emotion", "mouth", "brows", "head", "mode", "blinks", "gaze")
 """Slots that a manner fills, in the order of `Manner.controls`."""
-_FACES: dict[str, dict[str, float]] = {
-    "happy": {"mouthSmile": 0.55, "cheekSquint": 0.4, "eyeSquint": 0.25, "mouthDimple": 0.15, "browInnerUp": 0.1},
-    "sad": {"browInnerUp": 0.6, "mouthFrown": 0.45, "eyeSquint": 0.15, "mouthShrugLower": 0.2, "eyeBlink": 0.12},
-    "angry": {"browDown": 0.75, "noseSneer": 0.3, "eyeSquint": 0.35, "mouthPress": 0.25, "mouthFrown": 0.15},
-    "surprised": {"browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.6, "mouthFunnel": 0.1},
-    "afraid": {"browInnerUp": 0.75, "browOuterUp": 0.25, "eyeWide": 0.5, "mouthStretch": 0.35},
-    "disgusted": {"noseSneer": 0.7, "browDown": 0.35, "mouthUpperUp": 0.3, "eyeSquint": 0.3, "mouthFrown": 0.2},
-    "contemptuous": {"mouthSmileLeft": 0.45, "mouthDimpleLeft": 0.35, "browOuterUpRight": 0.3, "eyeSquint": 0.15},
-    "tired": {"eyeBlink": 0.28, "browOuterUp": 0.1, "mouthFrown": 0.12, "eyeLookDown": 0.1},
-}
-"""Muscles of each emotion at full strength, after the Facial Action Coding System (Ekman and Friesen 1978), both sides where none is named."""
 _LIVELY = {"happy": 1.2, "sad": 0.6, "angry": 1.25, "surprised": 1.2, "afraid": 0.9, "disgusted": 0.9, "contemptuous": 0.8, "tired": 0.5}
 _LIPS = ("mouth", "jaw")
 
@@ -116,30 +105,13 @@ def face_of(manner: Manner, frames: int, closed: np.ndarray, rng: np.random.Gene
     swell = 1 + 0.2 * np.sin(2 * np.pi * (rng.uniform(0.05, 0.25) * time + rng.random()))
     for name, intensity in zip(EMOTIONS, manner.emotion, strict=True):
         if intensity > 0:
-            for muscle, strength in _FACES[name].items():
-                _add(added, muscle, intensity * strength * swell)
+            added += swell[:, None] * mood_face({name: intensity}, learned=True)
     habits = manner.habits
-    _add(added, "mouthSmile" if habits.smile > 0 else "mouthFrown", np.full(frames, abs(habits.smile)))
-    _add(added, "browInnerUp" if habits.brows > 0 else "browDown", np.full(frames, abs(habits.brows)))
+    add_muscle(added, "mouthSmile" if habits.smile > 0 else "mouthFrown", np.full(frames, abs(habits.smile)))
+    add_muscle(added, "browInnerUp" if habits.brows > 0 else "browDown", np.full(frames, abs(habits.brows)))
     for side, sign in (("Left", 1), ("Right", -1)):
         for muscle in ("mouthSmile", "mouthFrown"):
             added[:, INDEX[muscle + side]] *= 1 + 0.5 * sign * habits.lopsided
     lips = [index for channel, index in INDEX.items() if channel.startswith(_LIPS)]
     added[:, lips] *= (1 - 0.8 * closed)[:, None]
     return added
-
-
-def mood_face(emotion: Mapping[str, float] | np.ndarray) -> np.ndarray:
-    """What emotions of some intensity, by name or in the order of `EMOTIONS`, add to a calm face: channels [NUM_CHANNELS]."""
-    level = emotion if isinstance(emotion, Mapping) else dict(zip(EMOTIONS, emotion, strict=True))
-    face = np.zeros((1, NUM_CHANNELS), np.float32)
-    for name, intensity in level.items():
-        for muscle, strength in _FACES[name].items():
-            _add(face, muscle, np.array([intensity * strength]))
-    return face[0]
-
-
-def _add(frames: np.ndarray, muscle: str, value: np.ndarray) -> None:
-    for name in (muscle, f"{muscle}Left", f"{muscle}Right"):
-        if name in INDEX:
-            frames[:, INDEX[name]] += value

@@ -68,6 +68,14 @@ def sized(pins: Pins, frames: int) -> Pins:
     return Pins(values, np.concatenate([pins.known[:frames], np.zeros((missing, NUM_CHANNELS), bool)]))
 
 
+def held(frames: np.ndarray, pins: Pins | None) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] with what is given put back exactly."""
+    if pins is None:
+        return frames
+    given = sized(pins, len(frames))
+    return np.where(given.known, given.values, frames)
+
+
 def joined_pins(one: Pins, other: Pins, names: str) -> Pins:
     """What either gives.
 

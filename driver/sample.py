@@ -1,7 +1,6 @@
 """Speech -> motion: the shipped network, window by window, for sound of any length."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from avatar3d.motion import Motion
 from driver.backchannel import answers
 from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
-from driver.direction import Direction, by_rule, exaggerated, slots
+from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
 from driver.lips import Lips, lips_of
 from driver.model import DriverNet
-from driver.pins import Pins, sized, stretch_pins
+from driver.mood import bare, mood_face, worn
+from driver.pins import Pins, held, sized, stretch_pins
 from driver.stream import Pinning, Stream, nothing_pinned
 from driver.weights import load_weights
 
@@ -79,6 +79,22 @@ def drive(
     return retarget(motion_of(frames, carrier, None, sound, rate), fit_retarget(carrier, head), shape)
 
 
+def meant(head: HeadModel, emotion: Mapping[str, float] | np.ndarray, gaze: tuple[float, float] | None) -> dict[str, np.ndarray]:
+    """How far a motion may go beyond what was filmed of a person, since it was asked for (`avatar3d.avatar.Avatar.admit`).
+
+    Args:
+        head: the person's; on one without ARKit's expressions nothing is known.
+        emotion: at its strongest, by name or in the order of `EMOTIONS`.
+        gaze: as in `Direction`.
+    """
+    if head.expr_names != EXPR_NAMES:
+        return {}
+    row = mood_face(emotion)
+    if gaze is not None:
+        row[GAZE] = row[[index + 3 for index in GAZE]] = np.radians([-gaze[1], gaze[0]])
+    return {name: value[0] for name, value in unpack(row[None], head.jaw_open_angle).items()}
+
+
 def motion_of(frames: np.ndarray, head: HeadModel, shape: np.ndarray | None, sound: np.ndarray, rate: int) -> Motion:
     """Frames [T, NUM_CHANNELS] as a motion of a head with its sound; arguments as of `drive`."""
     mono = np.asarray(sound, np.float32)
@@ -106,11 +122,13 @@ def perform(
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
-    # The network wears one mood for seconds, whatever is asked of it by then: moods that change are added by rule.
-    changing = np.ndim((asked or {}).get("emotion", ())) == 2
-    moods = np.asarray(wanted.pop("emotion")) if "emotion" in (asked or {}) and (own or changing) else None
-    if moods is not None and not own:
+    emotion = np.atleast_2d(np.asarray((asked or {}).get("emotion", levels(direction)), np.float32))
+    # The network wears one mood for seconds, whatever is asked of it by then, and an own driver has heard of none.
+    learned = not own and len(emotion) == 1
+    if not learned:
         wanted["emotion"] = [0.0] * len(EMOTIONS)
+    if pins is not None:
+        pins = bare(pins, emotion, learned=learned)
     if direction.mode == "idle":
         # Who does neither speak nor listen hears nothing.
         sound = np.zeros_like(sound)
@@ -125,11 +143,10 @@ def perform(
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
-    if own or moods is not None:
-        # The default driver was asked for gaze itself.
-        rules = direction if own else replace(direction, gaze=None)
-        made = by_rule(made, rules, None if moods is None else _at(moods, np.arange(len(made))), lips)
-    return exaggerated(made, direction)
+    if own and direction.gaze is not None:
+        made = looking(made, direction.gaze)
+    made = worn(exaggerated(made, direction), _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion, lips, learned=learned)
+    return held(made, direction.pins)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avatar3d.cli.direct import Directing
     from avatar3d.cli.talk import Talking
     from avatar3d.motion import Motion
+    from avatar3d.statistics import Meant
     from driver.live import LiveReport
     from driver.stream import Stream
 
@@ -52,8 +53,8 @@ class LiveStream:
     fresh: "Callable[[], Stream]"
     """Gives the state of a new performance."""
     own: bool
-    meant: "np.ndarray"
-    """[E] what was asked for beyond what was filmed (`Avatar.admit`)."""
+    meant: "Meant"
+    """What was asked for beyond what was filmed (`Avatar.admit`)."""
 
     def motion(self, frames: "np.ndarray", sound: "np.ndarray", rate: int) -> "Motion":
         """Frames [T, NUM_CHANNELS] as a motion of the person with its sound [samples]."""
@@ -72,20 +73,20 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
     import torch
 
     from avatar3d.cli.direct import direction_of
-    from driver.channels import EXPR, check_driven_head
+    from driver.channels import check_driven_head
     from driver.conditions import USUAL, conditions
     from driver.direction import slots
     from driver.features import RATE
     from driver.finish import Finish
     from driver.lips import lips_of
-    from driver.manner import mood_face
+    from driver.sample import meant
     from driver.stream import Stream
 
     check_driven_head(person.head)
     net, own = open_driver(avatar if options.own_driver else None)
     direction, _ = direction_of(directing, person, net, 1, own)
     row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction, own)})
-    lips, meant = lips_of(person.head), mood_face(direction.emotion)[EXPR]
+    lips = lips_of(person.head)
 
     def asking(first: int, last: int) -> torch.Tensor:
         return row.expand(last - first, -1)
@@ -95,7 +96,7 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
     fresh().push(np.zeros(RATE, np.float32))
-    return LiveStream(person, fresh, own, meant)
+    return LiveStream(person, fresh, own, meant(person.head, direction.emotion, direction.gaze))
 
 
 def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Callable[[Motion], None]") -> "tuple[Motion, LiveReport]":

@@ -135,10 +135,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     from avatar3d.arkit import EXPR_NAMES
     from avatar3d.cli.direct import direction_of, pinned_exactly
     from avatar3d.errors import UserError
-    from driver.channels import EXPR
     from driver.features import FPS, as_mono16k, num_frames
-    from driver.manner import mood_face
-    from driver.sample import drive
+    from driver.sample import drive, meant
 
     if person.head.expr_names != EXPR_NAMES:
         check_other_head(directing, options, avatar)
@@ -162,8 +160,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         # What is heard in the film is the conversation.
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
-    meant = mood_face(moods)[EXPR] if person.head.expr_names == EXPR_NAMES else 0.0
-    return pinned_exactly(person.admit(motion, own, meant), exact, person)
+    return pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
 
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":

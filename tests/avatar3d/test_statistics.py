@@ -59,3 +59,16 @@ def test_a_motion_of_the_persons_own_driver_keeps_its_face_and_is_placed():
     wild.expr[:] *= 100
     width = statistics.high["expr"] - statistics.low["expr"]
     assert (admit(wild, statistics, head, own=True).expr <= statistics.high["expr"] + 0.3 * width).all()
+
+
+def test_what_is_meant_may_go_beyond_what_was_seen_and_the_rest_may_not():
+    head = tiny_head()
+    statistics = motion_statistics(tiny_motion(head, frames=200), head)
+    aside = tiny_motion(head, frames=1)
+    width = statistics.high["eyes_pose"][1] - statistics.low["eyes_pose"][1]
+    aside.eyes_pose[:] = (0, 10 * width, 0, 0, -10 * width, 0)
+    asked = {"eyes_pose": 10 * width * np.float32([0, 1, 0, 0, 0, 0])}
+    plain, meant = admit(aside, statistics, head).eyes_pose[0], admit(aside, statistics, head, meant=asked).eyes_pose[0]
+    assert plain[1] < 2 * width + statistics.high["eyes_pose"][1]
+    np.testing.assert_allclose(meant[1], 10 * width + statistics.rest["eyes_pose"][1], rtol=1e-5)
+    np.testing.assert_array_equal(np.delete(meant, 1), np.delete(plain, 1))

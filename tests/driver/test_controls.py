@@ -5,7 +5,7 @@ from driver.channels import INDEX, NUM_CHANNELS, REGIONS
 from driver.controls import _at_ends, _gaze, _jump, _keyframes, _middle, _Performed, _shown, _spread, effect_lines, effects
 from driver.corpus import held_out_takes
 from driver.language_table import _row, language_lines
-from driver.manner import mood_face
+from driver.mood import mood_face
 
 
 def performed(made: np.ndarray, plain: np.ndarray | None = None) -> list[_Performed]:

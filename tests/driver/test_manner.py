@@ -7,7 +7,7 @@ import torch
 from driver.behaviour import behave, listening, silent
 from driver.channels import INDEX
 from driver.conditions import EMOTIONS, NUM_CONDITIONS, PRESENCE, SLOTS, WIDTHS, conditions
-from driver.manner import _FACES, CONTROLS, Habits, Manner, draw_habits, draw_manner, face_of
+from driver.manner import CONTROLS, Habits, Manner, draw_habits, draw_manner, face_of
 from tests.driver.test_behaviour import T, _talk
 
 
@@ -31,12 +31,6 @@ def test_controls_are_what_one_would_ask_for():
     assert len(controls) == sum(WIDTHS[name] for name in CONTROLS)
     np.testing.assert_allclose(controls[len(EMOTIONS) :], [1, 0, 0, 1, 0, 0, -1, 0, np.pi / 2 / 0.25], atol=1e-6)
     assert np.isnan(Manner().controls()[-2:]).all()
-
-
-def test_every_muscle_of_every_emotion_is_a_channel():
-    for name in EMOTIONS:
-        for muscle in _FACES[name]:
-            assert {muscle, f"{muscle}Left", f"{muscle}Right"} & INDEX.keys(), muscle
 
 
 def _mood(name: str, intensity: float) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""Moods are put on by rule, and take nothing from the lips or from what is pinned."""
+
+import numpy as np
+import pytest
+
+from driver.channels import INDEX, NUM_CHANNELS
+from driver.conditions import EMOTIONS
+from driver.direction import Direction
+from driver.features import RATE
+from driver.mood import _LEARNED, _WHOLE, bare, mood_face, worn
+from driver.pins import no_pins, stretch_pins
+from driver.sample import perform
+
+SMILE = INDEX["mouthSmileLeft"]
+
+
+def mood(name: str, level: float = 1.0) -> np.ndarray:
+    return level * (np.array([EMOTIONS]) == name).astype(np.float32)
+
+
+@pytest.mark.parametrize("table", [_LEARNED, _WHOLE])
+def test_every_muscle_of_every_emotion_is_a_channel(table):
+    assert tuple(table) == EMOTIONS
+    for muscles in table.values():
+        for muscle in muscles:
+            assert {muscle, f"{muscle}Left", f"{muscle}Right"} & INDEX.keys(), muscle
+
+
+@pytest.mark.parametrize("name", EMOTIONS)
+def test_lips_that_meet_still_do(lips, name):
+    frames = np.zeros((2, NUM_CHANNELS), np.float32)
+    frames[0, INDEX["jaw_pose_0"]] = 0.3
+    made = worn(frames, mood(name), lips, learned=False)
+    np.testing.assert_allclose(made[0], mood_face({name: 1.0}) + frames[0], atol=1e-6)
+    assert made[1] @ lips.gap.numpy() == pytest.approx(0, abs=1e-4)
+
+
+def test_only_what_is_missing_is_added(lips):
+    frames = np.tile(mood_face({"happy": 1.0}, learned=True), (3, 1)) + np.eye(NUM_CHANNELS, dtype=np.float32)[INDEX["jaw_pose_0"]]
+    made = worn(frames, mood("happy"), lips, learned=True)
+    assert made[:, SMILE] == pytest.approx(mood_face({"happy": 1.0})[SMILE])
+
+
+def test_no_mood_changes_nothing(lips):
+    frames = np.random.default_rng(0).normal(size=(3, NUM_CHANNELS)).astype(np.float32)
+    assert worn(frames, np.zeros((1, len(EMOTIONS)), np.float32), lips, learned=True) is frames
+
+
+def test_a_mood_put_on_a_bare_pin_is_the_pin(lips):
+    pins = no_pins(4)
+    pins.values[:], pins.known[:] = 0.5, True
+    emotion = np.repeat(mood("sad"), 2, axis=0)
+    again = bare(pins, emotion, learned=True).values
+    open_mouth = worn(again, mood("sad"), lips, learned=True)
+    np.testing.assert_allclose(open_mouth, 0.5, atol=1e-6)
+
+
+def test_a_stretch_made_anew_keeps_the_mood_of_what_is_around_it(tiny_net, lips, babble):
+    sound = babble[: 4 * RATE]
+    before = perform(sound, tiny_net, lips, Direction(emotion={"angry": 1.0}), seed=1, steps=2)
+    made = perform(sound, tiny_net, lips, Direction(emotion={"angry": 1.0}, pins=stretch_pins(before, 40, 60)), seed=2, steps=2)
+    np.testing.assert_array_equal(made[:40], before[:40])
+    np.testing.assert_array_equal(made[60:], before[60:])
+    brow = made[:, INDEX["browDownLeft"]]
+    assert np.abs(brow[40:60].mean() - before[40:60, INDEX["browDownLeft"]].mean()) < 0.1
+    assert np.abs(np.diff(brow))[[39, 59]].max() < 0.15
