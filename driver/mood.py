@@ -27,7 +27,7 @@ _WHOLE: dict[str, dict[str, float]] = {
     "afraid": {"browInnerUp": 1.0, "browDown": 0.45, "eyeWide": 0.9, "mouthStretch": 0.9, "mouthFrown": 0.2},
     "disgusted": {"noseSneer": 1.0, "browDown": 0.4, "mouthUpperUp": 0.6, "eyeSquint": 0.6, "cheekSquint": 0.5, "mouthFrown": 0.35},
     "contemptuous": {
-        "mouthSmileLeft": 0.85, "mouthDimpleLeft": 0.7, "mouthLeft": 0.2, "browOuterUpRight": 0.8, "browDownLeft": 0.3, "eyeSquint": 0.3,
+        "mouthSmileLeft": 0.7, "mouthDimpleLeft": 0.5, "mouthLeft": 0.1, "browOuterUpRight": 0.8, "browDownLeft": 0.3, "eyeSquint": 0.3,
     },
     "tired": {"eyeBlink": 0.45, "browInnerUp": 0.15, "mouthFrown": 0.25, "eyeLookDown": 0.2},
 }  # fmt: skip
