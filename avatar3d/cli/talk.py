@@ -133,7 +133,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         UserError: a file, a voice or the driver cannot be used.
     """
     from avatar3d.arkit import EXPR_NAMES
-    from avatar3d.cli.direct import direction_of, pinned_exactly
+    from avatar3d.cli.direct import direction_of, pinned_exactly, remade
     from avatar3d.errors import UserError
     from driver.channels import EXPR
     from driver.features import FPS, as_mono16k, num_frames
@@ -163,7 +163,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
     meant = mood_face(moods)[EXPR] if person.head.expr_names == EXPR_NAMES else 0.0
-    return pinned_exactly(person.admit(motion, own, meant), exact, person)
+    motion = pinned_exactly(person.admit(motion, own, meant), exact, person)
+    return motion if redo is None else remade(redo[0], motion, *redo[1:])
 
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":
