@@ -15,7 +15,7 @@ from avatar3d.motion import Motion
 from driver.backchannel import answers
 from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
-from driver.direction import Direction, by_rule, exaggerated, slots
+from driver.direction import Direction, by_rule, exaggerated, slots, usual_blinks
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
 from driver.lips import Lips, lips_of
@@ -106,6 +106,8 @@ def perform(
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
+    if direction.blinks is None and np.shape(wanted["mode"])[1:] == (len(MODES),) and "blinks" not in (asked or {}):
+        wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
     # The network wears one mood for seconds, whatever is asked of it by then: moods that change are added by rule.
     changing = np.ndim((asked or {}).get("emotion", ())) == 2
     moods = np.asarray(wanted.pop("emotion")) if "emotion" in (asked or {}) and (own or changing) else None
