@@ -123,7 +123,10 @@ def check_other_head(directing: "Directing", options: Talking, avatar: Path) -> 
     }  # fmt: skip
     for name, value in given.items():
         if value:
-            raise UserError(f"{name}: needs a head with ARKit's expressions, and {avatar} is on another; leave it out")
+            raise UserError(
+                f"{name}: is meant in ARKit's expressions, and {avatar} is on a head without them; leave it out, or make the motion with an avatar "
+                "on the embedded head and carry it over: avatar3d head retarget M.npz --to HEAD -o N.npz"
+            )
 
 
 def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Directing") -> "Motion":
