@@ -47,7 +47,7 @@ def check_driven_head(head: HeadModel) -> None:
         detail = f"lacks the ARKit expressions {shown}"
     else:
         detail = f"has its {len(head.expr_names)} expressions in another order or more than the {len(EXPR_NAMES)} of the embedded head"
-    raise UserError(f"head {head.name}: {detail}, and this is done in their terms alone; use an avatar on the embedded head")
+    raise UserError(f"head {head.name}: {detail}, and this is done in their terms alone; track and fit on the embedded head, without --head")
 
 
 def pack(arrays: dict[str, np.ndarray], jaw_open_angle: float) -> np.ndarray:

@@ -23,8 +23,9 @@ MOST = 2.0
 """Times that a region may move as much as usual."""
 _LEARNED = (-1.2, 0.9)
 """Octaves of the usual amount that training has shown; what is asked beyond is reached by scaling."""
-_QUIET_BLINKS = {"speak": 0.0, "listen": 0.12, "idle": 0.05}
-"""Octaves to ask for so that a face blinks as often as people do while they listen and do nothing, 14 to 17 times a minute."""
+_QUIET_BLINKS = {"speak": 0.0, "listen": 0.36, "idle": 0.42}
+"""Octaves to ask for so that a face blinks as often as people do while they listen and do nothing, 14 to 17 times a minute (measured by
+`driver.listener_table`)."""
 _GAZE = (0.8, 0.99)
 """Of an angle up and to the side, what is asked for: the head goes along, and the eyes end where they shall (measured as the blinks)."""
 _MOTION = {
@@ -101,6 +102,11 @@ def slots(direction: Direction, own: bool = False) -> Asked:
         right, up = direction.gaze
         asked["gaze"] = np.radians([-up * _GAZE[0], right * _GAZE[1]]) / GAZE_UNIT
     return asked
+
+
+def usual_blinks(modes: np.ndarray) -> np.ndarray:
+    """Octaves of the blinks [T, 1] that go with what a face does in each frame, rows [T, MODES]."""
+    return np.asarray(modes, np.float32) @ np.array([[_QUIET_BLINKS[name]] for name in MODES], np.float32)
 
 
 def manner_of(frames: np.ndarray) -> dict[str, float]:

@@ -144,12 +144,15 @@ def led_to(frames: np.ndarray, pins: Pins) -> np.ndarray:
         for first, last in zip(edges[::2], edges[1::2], strict=True):
             if last - first > _SINGLE:
                 continue
+            # The straight way goes on from two neighbours: one on either side, or at the motion's end both on the same.
             beside = [frame for frame in (first - 1, last) if 0 <= frame < T]
-            if not beside:
+            beside += [frame for frame in (first - 2, last + 1) if 0 <= frame < T and len(beside) == 1]
+            if len(beside) < 2:
                 continue
+            slope = (frames[beside[1], channel] - frames[beside[0], channel]) / (beside[1] - beside[0])
             for edge, step in ((first, -1), (last - 1, 1)):
-                # What the pinned value is off the straight way between its neighbours; a motion that passes through it is left alone.
-                apart = made[edge, channel] - np.interp(edge, beside, frames[beside, channel])
+                # What the pinned value is off that way; a motion that passes through it is left alone.
+                apart = made[edge, channel] - (frames[beside[0], channel] + slope * (edge - beside[0]))
                 for away in range(1, _LEAD + 1):
                     frame = edge + step * away
                     if not 0 <= frame < T or known[frame]:

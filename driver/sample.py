@@ -14,7 +14,7 @@ from avatar3d.motion import Motion
 from driver.backchannel import answers
 from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
-from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots
+from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono16k, num_frames
 from driver.lips import Lips, lips_of
@@ -122,6 +122,8 @@ def perform(
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
+    if direction.blinks is None and np.shape(wanted["mode"])[1:] == (len(MODES),) and "blinks" not in (asked or {}):
+        wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
     emotion = np.atleast_2d(np.asarray((asked or {}).get("emotion", levels(direction)), np.float32))
     # The network wears one mood for seconds, whatever is asked of it by then, and an own driver has heard of none.
     learned = not own and len(emotion) == 1

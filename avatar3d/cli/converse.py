@@ -1,7 +1,7 @@
 """converse: two avatars talk with each other."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -10,7 +10,11 @@ from avatar3d.cli.common import check_range, note, open_avatar, open_driver, say
 if TYPE_CHECKING:
     import numpy as np
 
+    from avatar3d.avatar import Avatar
     from avatar3d.motion import Motion
+
+_ASIDE = 20.0
+"""Degrees at which the other one is, for who sits beside it: enough to be seen, and within what eyes and head do on most films."""
 
 
 def converse(
@@ -20,6 +24,7 @@ def converse(
     audio: Path,
     out: Annotated[Path, arg(aliases=["-o"])],
     motions: tuple[Path, Path] | None = None,
+    gaze: Literal["other", "camera"] = "other",
     seed: int = 0,
     steps: int = 4,
     own_driver: bool = True,
@@ -34,6 +39,7 @@ def converse(
         audio: a sound file with two tracks.
         out: the MP4 to write, both side by side.
         motions: two motion files (.npz) to write besides.
+        gaze: whom both look at, but for glances away: the other, beside them in the picture, or the camera.
         seed: of heads, blinks and brows.
         steps: of the sampler.
         own_driver: speak with the avatars' own drivers where they have one.
@@ -65,9 +71,10 @@ def converse(
     # One of the two may be silent: somebody who listens all the time.
     check_speech(tracks[0] + tracks[1], RATE, audio)
     people = [open_avatar(path) for path in (one, two)]
+    seats = (_ASIDE, -_ASIDE) if gaze == "other" else (0.0, 0.0)
     made = [
-        _turns(person, path if own_driver else None, tracks[index], tracks[1 - index], seed + index, steps)
-        for index, (person, path) in enumerate(zip(people, (one, two), strict=True))
+        _turns(person, path if own_driver else None, tracks[index], tracks[1 - index], right, seed + index, steps)
+        for index, (person, path, right) in enumerate(zip(people, (one, two), seats, strict=True))
     ]
     for path, motion in zip(motions or (), made, strict=False):
         save_motion(motion, path)
@@ -79,15 +86,18 @@ def converse(
     say(f"{out}: {frames} frames, {made[0].duration:.1f} s")
 
 
-def _turns(person, source: Path | None, own: "np.ndarray", other: "np.ndarray", seed: int, steps: int) -> "Motion":
-    """One side of a conversation; `source` is the avatar's file where its own driver shall speak."""
+def _turns(person: "Avatar", source: Path | None, own: "np.ndarray", other: "np.ndarray", right: float, seed: int, steps: int) -> "Motion":
+    """One side of a conversation; `source` is the avatar's file where its own driver shall speak, `right` where it looks."""
     from dataclasses import replace
 
+    from avatar3d.arkit import EXPR_NAMES
     from driver.features import RATE, as_mono16k
+    from driver.mutual_gaze import turned_to
     from driver.sample import drive
     from driver.turns import take_turns
 
     net, learned = open_driver(source)
     sound, rows = take_turns(as_mono16k(own, RATE), as_mono16k(other, RATE))
     motion = drive(sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows}, own=learned)
+    motion = turned_to(motion, rows, right, seed, lids=person.head.expr_names == EXPR_NAMES)
     return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), learned)

@@ -157,6 +157,27 @@ def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
     return Pins(_packed(relative(motion, person.statistics, person.head, own), angle, pack), pins.known)
 
 
+def remade(former: "Motion", made: "Motion", begin: float, end: float) -> "Motion":
+    """A motion at its own rate, in which the frames from `begin` to `end` (seconds) are those that the driver made; all others are the very
+    same, whatever rate the driver has."""
+    from math import ceil
+
+    import numpy as np
+
+    from avatar3d.motion import resampled
+    from driver.channels import POSES
+    from driver.features import FPS
+
+    first, last = (min(ceil(round(time * FPS) * former.fps / FPS), len(former)) for time in (begin, end))
+    new = resampled(made, former.fps)
+    values = {}
+    for name in ("expr", *POSES):
+        track = np.array(getattr(former, name))
+        track[first:last] = getattr(new, name)[np.minimum(np.arange(first, last), len(new) - 1)]
+        values[name] = track
+    return replace(former, **values, sound=made.sound, sound_rate=made.sound_rate)
+
+
 def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Avatar") -> "Pins":
     from avatar3d.errors import UserError
     from driver.features import FPS

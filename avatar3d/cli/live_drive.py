@@ -73,6 +73,7 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
     import torch
 
     from avatar3d.cli.direct import direction_of
+    from avatar3d.errors import UserError
     from driver.channels import check_driven_head
     from driver.conditions import USUAL, conditions
     from driver.direction import slots
@@ -82,7 +83,10 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
     from driver.sample import meant
     from driver.stream import Stream
 
-    check_driven_head(person.head)
+    try:
+        check_driven_head(person.head)
+    except UserError as error:
+        raise UserError(f"{error}; or drive {avatar} by a sound file: avatar3d drive {avatar} --audio FILE -o M.npz") from error
     net, own = open_driver(avatar if options.own_driver else None)
     direction, _ = direction_of(directing, person, net, 1, own)
     row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction, own)})

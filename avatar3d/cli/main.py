@@ -2,6 +2,10 @@
 
 import sys
 import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
@@ -11,7 +15,7 @@ def main() -> None:
     # A remark about the user's file needs no line number of ours.
     warnings.formatwarning = lambda message, *_, **__: f"avatar3d: {message}\n"
     try:
-        _app().cli(prog="avatar3d", description=_DESCRIPTION, use_underscores=False)
+        _chosen()()
     except UserError as error:
         print(f"avatar3d: {error}", file=sys.stderr)
         sys.exit(2)
@@ -25,12 +29,11 @@ def main() -> None:
 _DESCRIPTION = "A few minutes of video in, a talking 3D Gaussian head out. Start with `avatar3d demo` or `avatar3d fit VIDEO -o ME.avatar`."
 
 
-def _app():
-    import tyro
-
+def _chosen() -> "Callable[[], None]":
+    """The command that is asked for."""
     from avatar3d.cli import bench, capture, converse, demo, driver, evaluate, export, head, inspect, live, perform, personal, stream, view
+    from avatar3d.cli.arguments import chosen
 
-    app = tyro.extras.SubcommandApp()
     verbs = {
         "demo": demo.demo, "track": capture.track, "fit": capture.fit, "live": live.live, "adapt": personal.adapt,
         "speak": perform.speak, "drive": perform.drive, "converse": converse.converse, "render": perform.render,
@@ -38,9 +41,7 @@ def _app():
         "eval": evaluate.evaluate, "info": inspect.info, "check": inspect.check, "head": head.head,
         "train-driver": driver.train_driver, "eval-driver": driver.eval_driver, "bench": bench.bench,
     }  # fmt: skip
-    for name, function in verbs.items():
-        app.command(name=name)(function)
-    return app
+    return chosen(verbs, "avatar3d", _DESCRIPTION)
 
 
 if __name__ == "__main__":

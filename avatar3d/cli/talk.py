@@ -123,7 +123,10 @@ def check_other_head(directing: "Directing", options: Talking, avatar: Path) -> 
     }  # fmt: skip
     for name, value in given.items():
         if value:
-            raise UserError(f"{name}: needs a head with ARKit's expressions, and {avatar} is on another; leave it out")
+            raise UserError(
+                f"{name}: is meant in ARKit's expressions, and {avatar} is on a head without them; leave it out, or make the motion with an avatar "
+                "on the embedded head and carry it over: avatar3d head retarget M.npz --to HEAD -o N.npz"
+            )
 
 
 def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Directing") -> "Motion":
@@ -133,7 +136,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         UserError: a file, a voice or the driver cannot be used.
     """
     from avatar3d.arkit import EXPR_NAMES
-    from avatar3d.cli.direct import direction_of, pinned_exactly
+    from avatar3d.cli.direct import direction_of, pinned_exactly, remade
     from avatar3d.errors import UserError
     from driver.features import FPS, as_mono16k, num_frames
     from driver.sample import drive, meant
@@ -160,7 +163,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         # What is heard in the film is the conversation.
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
-    return pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
+    motion = pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
+    return motion if redo is None else remade(redo[0], motion, *redo[1:])
 
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":

@@ -1,8 +1,11 @@
 """Bad input ends with status 2 and one clear line, and costs the user nothing."""
 
 import contextlib
+import os
 import resource
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -140,8 +143,43 @@ def test_unknown_camera_and_colour(refused, small_avatar, tmp_path):
     refused(*words, "--background", "blurple", match=("blurple", "colour"))
 
 
-def test_a_wrong_option_ends_with_status_2(run):
-    assert run("fit", "--no-such-option").status == 2
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (("fit", "--no-such-option"), ("missing from avatar3d fit: -o PATH", "avatar3d fit --help")),
+        (("drive", "A", "-o", "m.npz", "--seed", "x"), ("--seed 'x': is no whole number", "avatar3d drive --help")),
+        (("drive", "A", "-o", "m.npz", "--guidance", "much"), ("--guidance 'much': is no number",)),
+        (("drive", "A", "-o", "m.npz", "--stretch", 1, "b"), ("--stretch: takes {FLOAT FLOAT}",)),
+        (("drive", "A", "-o", "m.npz", "--mode", "talk"), ("invalid choice 'talk'", "--mode", "'listen'")),
+        (("drive", "A", "-o", "m.npz", "--sedd", 3), ("unrecognized options: --sedd", "--seed is meant")),
+        (("converse", "A", "B"), ("missing from avatar3d converse", "--audio PATH", "-o PATH")),
+        (("drvie", "A"), ("unrecognized options: drvie", "avatar3d --help")),
+        ((), ("demo", "drive", "avatar3d --help")),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_wrong_arguments_are_one_clear_line(refused, words, match):
+    line = refused(*words, match=match)
+    assert not set("│╭╰─") & set(line)
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_wrong_arguments_are_said_alike_on_a_terminal_of_any_width(run, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    outcome = run("drive", "A", "-o", "m.npz", "--seed", "something rather long that wraps")
+    assert outcome.err == "avatar3d: --seed 'something rather long that wraps': is no whole number; see avatar3d drive --help\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_wrong_arguments_are_said_alike_in_any_encoding(encoding):
+    command = [sys.executable, "-m", "avatar3d.cli.main", "drive", "-o", "m.npz"]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert outcome.stderr == "avatar3d: missing from avatar3d drive: PATH; see avatar3d drive --help\n"
+
+
+def test_help_is_still_printed(run):
+    outcome = run("drive", "--help")
+    assert outcome.status == 0 and "--stretch" in outcome.out and not outcome.err
 
 
 def test_info_of_an_avatar(run, small_avatar):

@@ -44,6 +44,18 @@ def test_each_speaks_its_track_and_listens_to_the_other(run, small_avatar, track
         assert (film.streams.video[0].width, film.streams.video[0].height) == (128, 64)
 
 
+@pytest.mark.parametrize(("options", "sides"), [((), (1, -1)), (("--gaze", "camera"), (0, 0))], ids=["other", "camera"])
+def test_they_look_at_each_other_as_they_sit_or_at_the_camera(run, small_avatar, tracks, tmp_path, options, sides):
+    motions = (tmp_path / "one.npz", tmp_path / "two.npz")
+    words = ("converse", small_avatar, small_avatar, "--audio", tracks / "talk.wav", "-o", tmp_path / "talk.mp4", "--size", 32, "--motions", *motions)
+    assert run(*words, *options).status == 0
+    for path, side in zip(motions, sides, strict=True):
+        motion = load_motion(path, load_head())
+        right = np.degrees(np.median(motion.eyes_pose[:, 1] + motion.neck_pose[:, 1] + motion.rotation[:, 1]))
+        # The eyes of this avatar were never seen to move: its head alone turns.
+        assert abs(right) < 4 if side == 0 else side * right > 5
+
+
 def test_an_avatar_listens_while_it_is_silent(run, small_avatar, tracks, tmp_path):
     outcome = run("drive", small_avatar, "--audio", tracks / "left.wav", "--listen-to", tracks / "right.wav", "-o", tmp_path / "m.npz")
     assert outcome.status == 0, outcome.err

@@ -57,7 +57,23 @@ def test_an_avatar_on_flame_speaks(run, refused, flame_file, spoken, tmp_path):
     assert outcome.status == 0, outcome.err
     motion = load_motion(tmp_path / "said.npz", head)
     assert np.ptp(motion.jaw_pose[:, 0]) > 0.02 and motion.eyelids is not None
-    refused(*words, "--keyframes", tmp_path / "k.json", match=("--keyframes", "ARKit"))
+    refused(*words, "--keyframes", tmp_path / "k.json", match=("--keyframes", "ARKit", "avatar3d head retarget"))
+    live = ("drive", avatar, "--live", spoken, "-o", tmp_path / "live.npz", "--head", flame_file)
+    refused(*live, match=("ARKit", "without --head", "avatar3d drive", "--audio"))
+
+
+def test_what_needs_arkits_expressions_reaches_flame_by_another_avatar(run, small_avatar, flame_file, spoken, tmp_path):
+    (tmp_path / "k.json").write_text('{"keyframes": [{"frame": 5, "neck_pose": [0, 0.1, 0]}]}')
+    save_avatar(bench_avatar(load_head(flame_file), 500), tmp_path / "flame.avatar")
+    motion, carried = tmp_path / "m.npz", tmp_path / "n.npz"
+    for words in (
+        ("drive", small_avatar, "--audio", spoken, "--keyframes", tmp_path / "k.json", "-o", motion),
+        ("head", "retarget", motion, "--to", flame_file, "-o", carried),
+        ("render", tmp_path / "flame.avatar", "--motion", carried, "--size", 32, "-o", tmp_path / "m.mp4", "--head", flame_file),
+    ):
+        outcome = run(*words)
+        assert outcome.status == 0, outcome.err
+    np.testing.assert_allclose(load_motion(carried).neck_pose[5], [0, 0.1, 0], atol=0.01)
 
 
 def test_a_page_of_an_avatar_on_flame_holds_nothing_of_flames_rig(run, flame_file, tmp_path):

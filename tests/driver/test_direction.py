@@ -3,7 +3,7 @@ import pytest
 
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import EMOTIONS, conditions
-from driver.direction import Direction, exaggerated, looking, manner_of, slots
+from driver.direction import Direction, exaggerated, looking, manner_of, slots, usual_blinks
 from driver.features import RATE
 from driver.pins import no_pins, stretch_pins
 from driver.sample import perform
@@ -23,6 +23,17 @@ def test_what_is_asked_for_fits_its_slots():
     assert asked["emotion"][EMOTIONS.index("happy")] == 0.5 and asked["head"] == -1 and asked["blinks"] == pytest.approx(0.9)
     down, left = np.degrees(np.array(asked["gaze"]) * 0.25)
     assert -5 < down < -3 and 8 < left < 10
+
+
+def test_who_listens_for_a_while_blinks_as_a_listener_meanwhile(tiny_net, lips, babble):
+    rows = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+    octaves = usual_blinks(rows)
+    for frame, mode in ((0, "speak"), (20, "listen"), (40, "idle")):
+        assert octaves[frame, 0] == np.float32(slots(Direction(mode=mode))["blinks"])
+    asked, sound = {"mode": rows}, babble[: 60 * RATE // 25]
+    made = perform(sound, tiny_net, lips, Direction(), steps=1, asked=asked)
+    np.testing.assert_array_equal(made, perform(sound, tiny_net, lips, Direction(), steps=1, asked={**asked, "blinks": octaves}))
+    assert np.abs(made - perform(sound, tiny_net, lips, Direction(), steps=1, asked={**asked, "blinks": 0.0})).max() > 1e-4
 
 
 def test_emotions_together_are_no_stronger_than_one():

@@ -104,6 +104,34 @@ def test_a_motion_that_passes_through_its_keyframe_is_left_alone():
     np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
 
 
+@pytest.mark.parametrize("frame", [0, 39])
+def test_a_motion_that_begins_or_ends_with_its_keyframe_is_left_alone(frame):
+    frames = np.linspace(0, 1, 40)[:, None].repeat(NUM_CHANNELS, 1).astype(np.float32)
+    pins = no_pins(40)
+    pins.known[frame], pins.values[frame] = True, frames[frame]
+    np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
+
+
+@pytest.mark.parametrize("frame", [0, 39])
+def test_a_missed_keyframe_at_the_end_bends_no_more_than_one_in_the_middle(frame):
+    def bend(at: int) -> float:
+        frames = (0.02 * np.arange(40, dtype=np.float32))[:, None].repeat(NUM_CHANNELS, 1)
+        pins = no_pins(40)
+        pins.known[at, 5], pins.values[at, 5] = True, frames[at, 5] + 0.3
+        made = led_to(frames, pins)[:, 5]
+        assert made[at] == pins.values[at, 5]
+        return float(np.abs(np.diff(made, 2)).max())
+
+    assert bend(frame) < 1.01 * bend(20)
+
+
+def test_a_motion_of_one_or_two_frames_keeps_its_keyframe():
+    for count in (1, 2):
+        pins = no_pins(count)
+        pins.known[0], pins.values[0] = True, 0.3
+        np.testing.assert_allclose(led_to(np.zeros((count, NUM_CHANNELS), np.float32), pins)[0], 0.3, atol=1e-6)
+
+
 def test_between_two_close_pins_nothing_goes_beyond_them():
     frames = np.random.default_rng(0).normal(0, 0.3, (60, NUM_CHANNELS)).astype(np.float32)
     pins = no_pins(60)
