@@ -10,6 +10,7 @@ from avatar3d.motion import Motion, rest_motion
 from viewer.live.eyes import turned_eye
 from viewer.live.player import Player
 from viewer.live.stage import Stage
+from viewer.live.status_line import StatusLine
 
 SEEN = 1.35
 """How much of the scene is seen against the workbench's usual: the shoulders as well, as in the camera's picture."""
@@ -25,7 +26,7 @@ class FilmingPage:
 
     def __init__(self, server: viser.ViserServer, stop: Callable[[], None]) -> None:
         self.server = server
-        self.status = server.gui.add_markdown("**getting ready …**", order=-3.0)
+        self.status = StatusLine(server, "getting ready …", busy=True)
         self.advice = server.gui.add_markdown("", order=-2.0)
         self.picture: viser.GuiImageHandle | None = None
         self.list = server.gui.add_markdown("", order=2.0)
@@ -36,7 +37,7 @@ class FilmingPage:
 
     def say(self, status: str, advice: str = "", button: str = "") -> None:
         """What goes on, what the person should do, and what the button does."""
-        _put(self.status, f"**{status}**")
+        self.status.say(status, busy=True)
         _put(self.advice, f"### {advice}" if advice else "")
         if button and self.button.label != button:
             self.button.label = button

@@ -9,6 +9,10 @@ from viewer.live.expressions import Entry, grouped, readable
 
 MODES = 12
 """Identity sliders: the modes come with the widest first."""
+_ABOUT_MODES = (
+    "Ways in which the heads of this model differ from one another, the widest first. Each changes several features at once, so they have "
+    "no names; of ten people about seven lie between −1 and 1."
+)
 
 
 class FacePanel:
@@ -38,6 +42,7 @@ class FacePanel:
             with self.gui.add_folder("Lids", expand_by_default=False):
                 self.lids = [self._slider(f"close {side}", -0.5, 1.5, self._set_lids) for side in ("left", "right")]
         with self.gui.add_folder("Identity", expand_by_default=False):
+            self.gui.add_markdown(_ABOUT_MODES)
             self.modes = [self._slider(f"mode {mode + 1}", -3.0, 3.0, self._set_shape) for mode in range(min(MODES, head.num_shape))]
         self.reset.on_click(desk.guarded(self._rest))
         self.within.on_update(lambda _: self.stage.adjust(within=self.within.value))

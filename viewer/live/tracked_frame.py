@@ -14,6 +14,7 @@ from avatar3d.gaussians import Gaussians
 from avatar3d.head.model import landmark_positions
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
+from viewer.live.scene import Scene
 
 SHOWN = ("avatar over video", "video", "avatar", "side by side", "difference", "free camera")
 """What of a capture can be shown; with the last one, nothing of it is."""
@@ -33,6 +34,19 @@ class Overlay:
     """Of the avatar over the video."""
     wireframe: bool = False
     landmarks: bool = False
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A painter of scenes: each over the capture's frame of its moment."""
+
+    footage: Footage
+    overlay: Overlay
+
+    def __call__(self, scene: Scene, workspace: Workspace, threads: int) -> np.ndarray:
+        """[H, W, 3] uint8, as `paint_frame`."""
+        index = frame_at(self.footage, scene.position)
+        return paint_frame(self.footage, index, self.overlay, scene.avatar, scene.frame, scene.gaussians, workspace, threads)
 
 
 def frame_at(footage: Footage, position: float) -> int:

@@ -38,7 +38,7 @@ def bench(tmp_path_factory):
 @pytest.fixture
 def socket(bench):
     """A browser of ours."""
-    bench.stage.draw_by(splats=False)
+    bench.stage.choose(None, splats=False)
     with listen(bench.server.get_port(), viser.__version__) as connection:
         yield connection
 
@@ -67,7 +67,7 @@ def buffers(socket, seconds: float = 20.0):
 
 
 def test_every_covariance_on_the_wire_is_positive_definite(bench, socket):
-    bench.stage.draw_by(splats=True)
+    bench.stage.choose(None, splats=True)
     bench.player.play()
     bench.stage.wake()
     seen = 0
@@ -85,7 +85,7 @@ def test_every_covariance_on_the_wire_is_positive_definite(bench, socket):
 
 def test_the_wire_holds_the_posed_gaussians(bench, socket):
     bench.player.seek(0.4)
-    bench.stage.draw_by(splats=True)
+    bench.stage.choose(None, splats=True)
     posed = bench.stage.avatar.pose(bench.player.motion, 0.4)
     for words in buffers(socket):
         centers = np.ascontiguousarray(words[:, :3]).view(np.float32) * SCALE
@@ -111,8 +111,28 @@ def test_pages_of_other_sites_are_refused(bench):
         assert answer.status == 200
 
 
+def test_whoever_does_not_know_the_token_is_refused():
+    server = open_server("0.0.0.0", 0, "test", "my-own_token")
+    try:
+        own, protocols = f"http://127.0.0.1:{server.get_port()}", [Subprotocol(f"viser-v{viser.__version__}")]
+        for path in ("/", "/my-own_toke/", "/index.html", "//my-own_token/"):
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(own + path)
+        with pytest.raises(InvalidStatus) as refused:
+            connect(own.replace("http", "ws"), subprotocols=protocols)
+        assert refused.value.response.status_code == 404
+        # The page opens its socket at its own address, and adds the server to it as a query.
+        for path in ("/my-own_token/", "/my-own_token", "/my-own_token/?websocket=ws://x/y"):
+            with urlopen(own + path) as answer:
+                assert b"<html" in answer.read(2000)
+        with connect(f"{own.replace('http', 'ws')}/my-own_token", subprotocols=protocols):
+            pass
+    finally:
+        close_server(server)
+
+
 def test_browsers_may_come_and_go(bench):
-    bench.stage.draw_by(splats=False)
+    bench.stage.choose(None, splats=False)
 
     def settled(count: int) -> bool:
         for _ in range(100):
