@@ -1,7 +1,9 @@
 """One browser that looks: its camera, how it wants to see, its picture, and how fast pictures reach it."""
 
+import contextlib
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,16 @@ SETTLED = 0.25
 _QUALITY = 90
 _MOVING_QUALITY = 80
 """Of JPEG, at rest and while things move."""
+
+
+@contextlib.contextmanager
+def perhaps_gone() -> Iterator[None]:
+    """What is changed in the page of a browser that is just leaving is lost: viser has removed it all before it says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "removed" not in str(error):
+            raise
 
 
 @dataclass(frozen=True)

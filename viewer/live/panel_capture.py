@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from avatar3d.footage import Footage
 from avatar3d.motion import Motion
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
 from viewer.live.tracked_frame import SHOWN, Overlay, Tracked, frame_at
@@ -48,13 +48,13 @@ class CapturePanel:
         self.first = SHOWN[0]
         asked = self.own.get(-1 if client_id is None else client_id)
         if asked is not None and asked.shown.value == SHOWN[-1]:
-            asked.shown.value = SHOWN[0]
+            asked.choose(SHOWN[0])
 
     def free(self) -> None:
         """Let every browser look from where it is, now and later."""
         self.first = SHOWN[-1]
         for own in list(self.own.values()):
-            own.shown.value = SHOWN[-1]
+            own.choose(SHOWN[-1])
 
     def follow(self) -> None:
         """Show which frame is seen."""
@@ -106,6 +106,11 @@ class OwnOverlay:
         self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
         self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
         self._show()
+
+    def choose(self, shown: str) -> None:
+        """Choose in its stead what is seen."""
+        with perhaps_gone():
+            self.shown.value = shown
 
     def _show(self, **changes) -> None:
         self.overlay = replace(self.overlay, **changes)

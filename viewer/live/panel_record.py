@@ -11,7 +11,7 @@ import viser
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion, save_motion
 from viewer.cameras import front_camera
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.take import LONGEST, Moment, film_take, motion_of_take
 
@@ -53,8 +53,9 @@ class RecordPanel:
             return
         seconds = self.moments[-1].time - self.moments[0].time
         line = f"recording, {seconds:.0f} s" if self.recording else f"recorded {seconds:.1f} s" + self._left * ", before the page was loaded"
-        if self.length.content != line:
-            self.length.content = line
+        with perhaps_gone():
+            if self.length.content != line:
+                self.length.content = line
         if self.recording and seconds > LONGEST:
             self._stop()
 
@@ -78,8 +79,9 @@ class RecordPanel:
     def _stop(self) -> None:
         # The longest take and a click may end it at the same time.
         self.leave()
-        self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
-        self.film.disabled = self.motion.disabled = False
+        with perhaps_gone():
+            self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
+            self.film.disabled = self.motion.disabled = False
         self.follow()
 
     def _keep(self, position: float, frame: Motion) -> None:

@@ -4,7 +4,7 @@ import time
 
 import viser
 
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.eyes import PRESETS, preset_eye
 
@@ -75,8 +75,9 @@ class OwnView:
         browser, count = self.browser, len(self.stage.browsers)
         drawn = "splats" if browser.view.splats and browser.view.painter is None else "{}×{}, {:.0f} ms".format(*browser.size, browser.milliseconds)
         text = f"{browser.rate:.0f} a second, {drawn}" + (f"; {count} browsers look" if count > 1 else "")
-        if self.rates.content != text:
-            self.rates.content = text
+        with perhaps_gone():
+            if self.rates.content != text:
+                self.rates.content = text
 
     def _go(self, event) -> None:
         self.browser.turning = None

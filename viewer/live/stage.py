@@ -15,7 +15,7 @@ from avatar3d.motion import Motion, rest_motion
 from avatar3d.render.cpu import Workspace
 from viewer.cameras import ORBIT_PERIOD, ORBIT_PITCH, ORBIT_YAW
 from viewer.live.adjustments import Adjustments, adjusted, with_identity
-from viewer.live.browser import Browser, View
+from viewer.live.browser import Browser, View, perhaps_gone
 from viewer.live.eyes import front_eye, turned_eye
 from viewer.live.look import Look, lit
 from viewer.live.player import Player
@@ -184,8 +184,11 @@ class Stage:
             self._posed, self.scene = state, Scene(number, position, avatar, frame, gaussians, look.background)
         for onlooker in list(self.onlookers):
             onlooker(position, frame)
-        more = [browser.show(self.scene, self._workspace, self.threads) for browser in browsers]
-        return playing or any(more) or turning or bool(self.onlookers)
+        more = False
+        for browser in browsers:
+            with perhaps_gone():
+                more = browser.show(self.scene, self._workspace, self.threads) or more
+        return playing or more or turning or bool(self.onlookers)
 
     def _swing(self, browser: Browser) -> None:
         if browser.turning is None:

@@ -216,6 +216,9 @@ class Workbench:
             if self.capture is not None:
                 with self._tabs["Capture"]:
                     self.capture.own[number] = OwnOverlay(self.capture, browser)
+        if number not in self.server.get_clients():
+            # It went while it was being seated, and nobody says so once more.
+            self._go(client)
 
     def _fit_width(self, browser: "Browser") -> None:
         """From where all begin, the head is too wide for a narrow page: it looks at more."""

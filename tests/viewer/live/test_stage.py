@@ -93,6 +93,19 @@ def test_who_has_gone_is_forgotten(stage):
     assert not stage.browsers and stage.tick() is False
 
 
+def test_who_is_just_leaving_stops_nobody(stage):
+    leaving, staying = Client(0), Client(1)
+
+    def gone(*_, **__):
+        raise RuntimeError("Cannot assign to 'visible' on a removed GaussianSplatHandle.")
+
+    for client in (leaving, staying):
+        stage.welcome(client)
+    leaving.scene.set_background_image = gone
+    settle(stage)
+    assert staying.pictures
+
+
 def test_what_plays_goes_on_without_a_touch(stage):
     client = Client(0)
     stage.welcome(client)

@@ -2,11 +2,14 @@
 
 import io
 import time
+from dataclasses import replace
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from avatar3d.motion import Motion
@@ -151,9 +154,27 @@ def test_browsers_may_come_and_go(bench):
         assert settled(0)
 
 
-def test_the_sound_of_another_motion_is_sent(bench, socket):
-    from dataclasses import replace
+def test_lids_close_together_as_the_panel_says(tmp_path):
+    plain = tiny_avatar(count=50)
+    lids = torch.zeros(2, plain.head.num_vertices, 3)
+    avatar = replace(plain, head=replace(plain.head, eyelid_basis=lids))
+    server = open_server("127.0.0.1", 0, "test")
+    made = Workbench(server, avatar, "tiny", scratch=tmp_path)
+    left, right = made.face.lids
+    with listen(server.get_port(), viser.__version__) as socket:
+        # As a browser says that a slider was moved.
+        message = {"type": "GuiUpdateMessage", "uuid": left._impl.uuid, "updates": {"value": 0.75}}
+        socket.send(msgspec.msgpack.encode(message))
+        for _ in range(100):
+            if made.stage.adjustments.lids == (0.75, 0.75):
+                break
+            time.sleep(0.1)
+    assert made.stage.adjustments.lids == (0.75, 0.75) and right.value == 0.75
+    made.close()
+    close_server(server)
 
+
+def test_the_sound_of_another_motion_is_sent(bench, socket):
     arrived(socket, "ReplayDoneMessage")
     motion: Motion = replace(tiny_motion(bench.stage.avatar.head, 25), sound=np.zeros(1600, np.float32), sound_rate=1600)
     bench.desk.load(motion)
