@@ -108,7 +108,7 @@ def live(
             if preset != "fast":
                 give_own_driver(out, session.out, head, holdout, seed)
         if shown is not None:
-            shown.say(f"{out.name} is written")
+            shown.end(f"{out.name} is written")
     finally:
         opened.close()
         if shown is not None:

@@ -275,7 +275,8 @@ def test_a_take_outlives_its_page(page, tmp_path):
     assert load_motion(tmp_path / "take.npz").duration > 0.8
 
 
-def test_a_note_takes_the_place_of_the_one_before(page, bench):
+def test_a_note_takes_the_place_of_the_one_before(page, bench, monkeypatch):
+    monkeypatch.setattr("viewer.live.desk.NOTED", 600.0)
     notes = page.page.get_by_text("This cannot be done")
     page.tab("Speak")
     page.page.locator("textarea").first.fill(" ")
@@ -287,6 +288,7 @@ def test_a_note_takes_the_place_of_the_one_before(page, bench):
     page.page.get_by_text("nothing was spoken yet").wait_for()
     page.page.get_by_text("words: there are none").wait_for(state="hidden")
     assert notes.count() == 1
+    bench.desk._notes.popitem()[1].remove()
 
 
 def test_what_the_identity_sliders_do_is_said(page):

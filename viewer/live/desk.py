@@ -25,6 +25,9 @@ HEARD_IN = ("browser", "this machine", "nowhere")
 DELAY = 0.05
 """Seconds that a picture is usually under way longer than sound."""
 
+NOTED = 12.0
+"""Seconds for which a note is seen."""
+
 
 class Desk:
     """The workbench's parts, as its panels reach them.
@@ -66,7 +69,7 @@ class Desk:
                 before = self._notes.pop(each.client_id, None)
                 if before is not None:
                     before.remove()
-                self._notes[each.client_id] = each.add_notification(title, body, color="red", auto_close_seconds=12.0)
+                self._notes[each.client_id] = each.add_notification(title, body, color="red", auto_close_seconds=NOTED)
 
     def guarded(self, work: Callable[[Any], None]) -> Callable[[Any], None]:
         """A callback whose errors are told to the browser that caused them."""

@@ -1,5 +1,6 @@
 """The page of a film that becomes an avatar: the camera's picture, the head that grows beside it, and what to do next."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from viewer.live.player import Player
 from viewer.live.stage import Stage
 from viewer.live.status_line import StatusLine
 
+_ON_ITS_WAY = 0.5
+"""Seconds that a message may take to a browser."""
 SEEN = 1.35
 """How much of the scene is seen against the workbench's usual: the shoulders as well, as in the camera's picture."""
 
@@ -41,6 +44,15 @@ class FilmingPage:
         _put(self.advice, f"### {advice}" if advice else "")
         if button and self.button.label != button:
             self.button.label = button
+
+    def end(self, text: str) -> None:
+        """The last thing that is said; the page keeps it when its server has ended."""
+        self.status.end(text)
+        _put(self.advice, "")
+        self.button.visible = False
+        # What is on its way when the server closes does not arrive.
+        self.server.flush()
+        time.sleep(_ON_ITS_WAY)
 
     def tick_off(self, goals: Sequence[tuple[str, float]]) -> None:
         """What has been seen: (name, 0..1)."""

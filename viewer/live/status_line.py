@@ -33,7 +33,13 @@ class StatusLine:
 
     def say(self, text: str, busy: bool = False) -> None:
         """Another text."""
-        content = status_html(text, busy)
+        self._put(status_html(text, busy))
+
+    def end(self, text: str) -> None:
+        """The last text: it stays when the connection ends, which is no loss then."""
+        self._put(f"<div class='avatar3d-last'>{escape(text)}</div><style>.avatar3d-last{{padding:0.35em 1em;font-weight:700}}</style>")
+
+    def _put(self, content: str) -> None:
         if self._html.content != content:
             self._html.content = content
 
