@@ -1,5 +1,6 @@
 """The workbench end to end: a real browser, a real driver, an avatar of three thousand Gaussians."""
 
+import re
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -75,6 +76,7 @@ def page(bench, chromium):
     bench.capture.free()
     bench.player.pause()
     bench.player.seek(0)
+    bench.play.loop.value = False
     bench.face._rest(None)
     opened = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
     yield opened
@@ -135,6 +137,8 @@ def test_typed_words_are_spoken(page, bench):
     pytest.importorskip("espeakng_loader")
     page.tab("Speak")
     before = page.still()
+    # Again and again: a few words may be over before a busy machine's browser has begun to sound.
+    bench.play.loop.value = True
     page.press("Speak")
     page.sounding()
     page.changed(before, least=25, share=0.0005)
@@ -142,16 +146,15 @@ def test_typed_words_are_spoken(page, bench):
     assert sound["of"] == pytest.approx(bench.player.end, abs=0.1)
     page.tab("Play")
     assert "Hello, nice to meet you" in page.page.inner_text("body")
-    bench.play.loop.value = True
     bench.player.play()
     page.press("Pause")
     page.until(lambda: not bench.player.playing)
     page.page.wait_for_function("document.querySelector('audio').paused")
-    bench.play.loop.value = False
 
 
 def test_a_sound_file_is_spoken_and_no_sound_is_refused(page, bench, spoken, tmp_path):
     page.tab("Speak")
+    bench.play.loop.value = True
     with page.page.expect_file_chooser() as chooser:
         page.press("Speak a sound file")
     chooser.value.set_files(spoken)
@@ -266,7 +269,7 @@ def test_each_browser_sees_of_the_capture_what_it_chose(page, bench, other):
 def test_a_take_outlives_its_page(page, tmp_path):
     page.tab("Record")
     page.press("Record")
-    page.page.get_by_text("recording, 1 s").wait_for()
+    page.page.get_by_text(re.compile("recording, [1-9]")).wait_for()
     page.page.reload()
     page.ready()
     page.tab("Record")
@@ -324,7 +327,7 @@ def test_the_capture_that_is_seen_is_recorded(page, bench, tmp_path):
     page.tab("Record")
     page.choose("height of the film", "256")
     page.press("Record")
-    page.page.get_by_text("recording, 1 s").wait_for()
+    page.page.get_by_text(re.compile("recording, [1-9]")).wait_for()
     page.press("Stop")
     page.save("Save as film (MP4)", tmp_path / "take.mp4")
     with av.open(str(tmp_path / "take.mp4")) as container:

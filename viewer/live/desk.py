@@ -11,7 +11,7 @@ import viser
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.browser_sound import BrowserSound
 from viewer.live.loudspeaker import Loudspeaker
 from viewer.live.player import Player
@@ -110,7 +110,8 @@ class Desk:
         self.player.load(motion)
         with self._lock:
             for sound in self._sounds.values():
-                sound.load(motion)
+                with perhaps_gone():
+                    sound.load(motion)
         for told in list(self.on_load):
             told(motion)
         if play:
@@ -132,7 +133,8 @@ class Desk:
             for sound in self._sounds.values():
                 heard = self.player.playing and self.heard_in == HEARD_IN[0]
                 late = self.delay * self.player.speed if heard else 0.0
-                sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
+                with perhaps_gone():
+                    sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
 
     def welcome(self, client: viser.ClientHandle) -> Browser:
         """A browser has come: give it a picture and a sound of its own."""
