@@ -95,14 +95,10 @@ class FilmingPage:
 
         @server.on_client_connect
         def _(client: viser.ClientHandle) -> None:
-            if client.client_id not in stage.browsers:
-                stage.welcome(client)
+            # Whoever has been waiting looks from somewhere else, and who is just arriving may.
+            stage.welcome(client).look_from(eye)
 
         server.on_client_disconnect(stage.dismiss)
-        # Who has been waiting looks from somewhere else.
-        for client in list(server.get_clients().values()):
-            browser = stage.browsers.get(client.client_id) or stage.welcome(client)
-            browser.look_from(eye)
         stage.start()
 
 
