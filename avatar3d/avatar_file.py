@@ -19,6 +19,7 @@ from safetensors.torch import save as save_tensors
 
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
+from avatar3d.file_kinds import AVATAR, check_kind
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.statistics import MotionStatistics
@@ -232,6 +233,7 @@ def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give the .avatar file") from error
     except (*_ZIP_ERRORS, SafetensorError) as error:
+        check_kind(path, AVATAR)
         raise UserError(f"{path}: is not an avatar or is damaged ({_one_line(error)}); fit it again or restore a copy") from error
     return _migrated(record, tensors, path)
 

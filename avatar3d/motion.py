@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
+from avatar3d.file_kinds import MOTION, check_kind
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 
@@ -173,6 +174,7 @@ def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
         UserError: unreadable, malformed, or of another head.
     """
     path = Path(path)
+    check_kind(path, MOTION)
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

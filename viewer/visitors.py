@@ -1,9 +1,18 @@
-"""Who may talk to a server on this machine: its own page, and programs, but no page of another site that is open in the same browser."""
+"""Who may talk to a server on this machine: its own page, and programs, but no page of another site that is open in the same browser, and
+from other machines nobody who does not know a token."""
 
+import contextlib
+import hmac
+import secrets
+import socket
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from avatar3d.errors import UserError
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = {"0.0.0.0": (socket.AF_INET, "192.0.2.1", "127.0.0.1"), "::": (socket.AF_INET6, "2001:db8::1", "::1")}
+"""Addresses that stand for all of this machine's, with an address of the world outside and this machine's own one of the same kind."""
 
 
 class RequestHeaders(Protocol):
@@ -36,3 +45,52 @@ def _named(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:
         return None
+
+
+def check_token(token: str | None) -> None:
+    """Refuse a token that cannot stand in an address.
+
+    Raises:
+        UserError: it is too short, too long, or has other letters.
+    """
+    if token is not None and not (8 <= len(token) <= 128 and token.isascii() and token.replace("-", "").replace("_", "").isalnum()):
+        raise UserError("--token: takes 8 to 128 letters, digits, - and _")
+
+
+def token_for(host: str, given: str | None = None) -> str | None:
+    """The first part of every path: what is given; else none on a loopback address, and a new random one on every other."""
+    return given or (None if host in LOOPBACK else secrets.token_urlsafe(16))
+
+
+def inside(path: str, token: str | None) -> str | None:
+    """What a path without its query names; None where its token is not right. "" is the page itself, whose last slash may be missing."""
+    if token is None:
+        return path.removeprefix("/")
+    first, _, rest = path.removeprefix("/").partition("/")
+    # Bytes that are no text come as lone surrogates.
+    right = hmac.compare_digest(first.encode(errors="surrogateescape"), token.encode())
+    return rest if right and path.startswith("/") else None
+
+
+def page_address(host: str, port: int, token: str | None) -> str:
+    """The address of a page that other machines can open, too, if any can.
+
+    Args:
+        host: that was listened on; 0.0.0.0 and :: become this machine's own address in its network.
+        port: that was listened on.
+        token: that the address holds, if any.
+    """
+    name = reachable(host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}/" + (f"{token}/" if token else "")
+
+
+def reachable(host: str) -> str:
+    """An address by which a server that listens on `host` is reached from its network."""
+    if host not in _EVERYWHERE:
+        return host
+    family, outside, own = _EVERYWHERE[host]
+    # Connecting a datagram socket sends nothing: it only chooses the way, and with it the address that this machine has on it.
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as chosen:
+        chosen.connect((outside, 9))
+        return chosen.getsockname()[0]
+    return own

@@ -31,6 +31,7 @@ def live(
     seed: int = 0,
     port: int = 8080,
     host: str = "127.0.0.1",
+    token: str | None = None,
     page: bool = True,
     subject: str = "",
     consent: str = "",
@@ -49,7 +50,8 @@ def live(
         focal: focal length in pixels of the crop, where it is known.
         seed: of everything random; a live fit depends on the machine's speed as well.
         port: of the page; 0 takes any that is free.
-        host: address to listen on; 0.0.0.0 lets other machines in, which then see the camera.
+        host: address to listen on; 0.0.0.0 lets other machines in, which then see the camera. The page's address holds a token then.
+        token: that token, to keep one for the next start; by default something new and random.
         page: show it in the browser; --no-page only makes the avatar.
         subject: whose head this is; recorded in the avatar.
         consent: how the person agreed; recorded in the avatar.
@@ -60,8 +62,10 @@ def live(
     from avatar3d.cli.capture import check_options, fit_capture, keep_fit
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
+    from viewer.visitors import check_token
 
     check_options(size, fps, focal, holdout, seed)
+    check_token(token)
     check_range("--port", port, 0, 65535)
     check_range("--settle", settle, 0, 3600)
     if out.suffix != ".avatar" or out.is_dir():
@@ -78,7 +82,7 @@ def live(
     opened = open_source(source, None if fps is None else Fraction(fps).limit_denominator(1001))
     if holdout and opened.expected is None:
         raise UserError(f"--holdout {holdout}: a camera's film has no known end; hold out frames of a video")
-    server, shown = _open(host, port, out.stem) if page else None, None
+    server, shown = _open(host, port, token, out.stem) if page else None, None
     try:
         rig = open_head(head)
         session = LiveSession(
@@ -104,7 +108,7 @@ def live(
             if preset != "fast":
                 give_own_driver(out, session.out, head, holdout, seed)
         if shown is not None:
-            shown.say(f"{out.name} is written")
+            shown.end(f"{out.name} is written")
     finally:
         opened.close()
         if shown is not None:
@@ -118,12 +122,13 @@ def live(
     say(f'next: avatar3d view {out}, or avatar3d speak {out} --text "Hello, this is me." -o {out.with_suffix(".mp4")}')
 
 
-def _open(host: str, port: int, name: str):
+def _open(host: str, port: int, token: str | None, name: str):
     from viewer.live.workbench import open_server
+    from viewer.visitors import page_address, token_for
 
-    server = open_server(host, port, f"avatar3d: {name}")
-    address = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    say(f"live: open http://{address}:{server.get_port()} in a browser; its button or Ctrl-C ends the film")
+    token = token_for(host, token)
+    server = open_server(host, port, f"avatar3d: {name}", token)
+    say(f"live: open {page_address(host, server.get_port(), token)} in a browser; its button or Ctrl-C ends the film")
     return server
 
 

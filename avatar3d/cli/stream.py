@@ -103,10 +103,10 @@ Opened = Callable[[Show], "contextlib.AbstractContextManager[tuple[Outlet, Calla
 def _web(to: str, rest: str, token: str | None) -> Opened:
     """ws: a page and its WebSocket."""
     from avatar3d.errors import UserError
+    from viewer.visitors import check_token
 
     host, port = address_of(to, rest, 8765)
-    if token is not None and not (8 <= len(token) <= 128 and token.isascii() and token.replace("-", "").replace("_", "").isalnum()):
-        raise UserError("--token: takes 8 to 128 letters, digits, - and _")
+    check_token(token)
     try:
         import websockets  # noqa: F401
     except ImportError as error:
@@ -193,15 +193,14 @@ def _perform(person: "Avatar", avatar: Path, motion: "Motion", loop: bool, backg
         track = {name: parts["motion"].values(name) for name in parts["motion"].arrays}
     sound, rate = _sound(motion)
     show = Show(person, avatar, track, parts, motion.fps, rate, background, token)
+    off = None
     # Whenever it comes after the address was said, Ctrl-C is the usual end.
     with contextlib.suppress(KeyboardInterrupt), opened(show) as (outlet, wanted):
-        try:
-            if not loop:
-                wanted(True)
-            off = play(track, motion.fps, outlet, sound=sound, rate=rate, loop=loop)
-        except KeyboardInterrupt:
-            return
-    say(f"{len(motion)} frames, {motion.duration:.1f} s, on time to {off:.1f} ms (99 %)")
+        if not loop:
+            wanted(True)
+        off = play(track, motion.fps, outlet, sound=sound, rate=rate, loop=loop)
+    if off is not None:
+        say(f"{len(motion)} frames, {motion.duration:.1f} s, on time to {off:.1f} ms (99 %)")
 
 
 def _sound(motion: "Motion") -> "tuple[np.ndarray | None, int]":

@@ -12,6 +12,7 @@ import torch
 
 from avatar3d.data import data_path
 from avatar3d.errors import UserError
+from avatar3d.file_kinds import HEAD, check_kind
 from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel, Landmarks
 from avatar3d.progress import Progress
@@ -183,6 +184,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
             eyelid_basis=None if lids is None else torch.from_numpy(lids.astype(np.float32)),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
+        check_kind(path, HEAD)
         raise UserError(f"{path}: is not a complete head model ({error}); make it again") from error
 
 

@@ -81,17 +81,16 @@ def sent(bench: Workbench, size: tuple[int, int], seconds: float) -> dict[str, f
     words = [sys.executable, "-c", LISTEN, bench.server.get_port(), viser.__version__, *size, seconds]
     heard = json.loads(subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout)
     bench.player.pause()
-    rate = heard["splats"] if bench.stage.splats else heard["pictures"]
+    rate = heard["splats"] if bench.stage.usual.splats else heard["pictures"]
     return {"sent": rate, "MB": heard["MB"]}
 
 
 def behind(page: Page, bench: Workbench) -> float:
     """Milliseconds from a moment of the player to its picture in the browser: pictures of one grey each, ten milliseconds a step."""
-    bench.stage.painter = lambda position, frame, gaussians: np.full((90, 120, 3), round(100 * bench.player.position) % 256, np.uint8)
+    bench.stage.choose(None, painter=lambda *_: np.full((90, 120, 3), round(100 * bench.player.position) % 256, np.uint8))
     bench.player.set_loop(False)
     bench.player.seek(0.0)
     bench.player.play()
-    bench.stage.refresh()
     page.page.wait_for_timeout(500)
     found = []
     while bench.player.position < bench.player.end - 0.2:
@@ -100,8 +99,7 @@ def behind(page: Page, bench: Workbench) -> float:
         now = bench.player.position - (time.monotonic() - before) / 2
         found.append((10 * (round(100 * now) - grey)) % 2560)
         page.page.wait_for_timeout(70)
-    bench.stage.painter = None
-    bench.stage.refresh()
+    bench.stage.choose(None, painter=None)
     return float(np.median(found))
 
 
@@ -113,11 +111,11 @@ def rates(page: Page, bench: Workbench, seconds: float) -> dict[str, float]:
     bench.stage.wake()
     page.page.wait_for_timeout(3000)
     page.page.evaluate("window.seen.times.length = 0")
-    scene, began = bench.stage._scene, time.monotonic()
+    scene, began = bench.stage.scene.number, time.monotonic()
     page.page.wait_for_timeout(1000 * seconds)
     passed = time.monotonic() - began
     changes = page.page.evaluate("window.seen.times.length")
-    posed, size = bench.stage._scene - scene, browser.size
+    posed, size = bench.stage.scene.number - scene, browser.size
     bench.player.pause()
     bench.stage.wake()
     return {"posed": posed / passed, "seen": changes / passed, "width": size[0], "height": size[1], "ms": browser.milliseconds}
@@ -171,14 +169,14 @@ def measure(count: int, width: int, height: int, seconds: float, chromium) -> di
         running = threading.Thread(target=bench.run, args=(over.is_set,), daemon=True)
         running.start()
         found: dict = {"pictures": sent(bench, (width, height), seconds)}
-        bench.stage.draw_by(splats=True)
+        bench.stage.choose(None, splats=True)
         found["splats"] = sent(bench, (width, height), seconds)
-        bench.stage.draw_by(splats=False)
+        bench.stage.choose(None, splats=False)
         page = Page(chromium, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, WATCH)
         for kind in ("pictures", "splats"):
-            bench.stage.draw_by(splats=kind == "splats")
+            bench.stage.choose(None, splats=kind == "splats")
             found[kind] |= rates(page, bench, seconds) | {"slider_ms": delays(page)}
-        bench.stage.draw_by(splats=False)
+        bench.stage.choose(None, splats=False)
         page.page.mouse.click(5, 5)
         found["picture_behind_ms"] = behind(page, bench)
         found["sound_behind_ms"] = apart(page, bench)

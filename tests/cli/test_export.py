@@ -23,6 +23,14 @@ def test_an_unknown_format_is_refused(refused, small_avatar, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_avatar_where_a_motion_belongs_is_called_by_its_name(refused, small_avatar, tmp_path):
+    words = ("is an avatar, not a motion", "give a motion (.npz)")
+    refused("export", small_avatar, "--motion", small_avatar, "-o", tmp_path / "page", match=words)
+    refused("head", "retarget", small_avatar, "-o", tmp_path / "m.npz", match=words)
+    refused("head", "info", small_avatar, match=("is an avatar, not a head model",))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_motion_of_another_head_is_refused(refused, small_avatar, tmp_path):
     save_motion(rest_motion(tiny_head(), 3), tmp_path / "m.npz")
     refused("export", small_avatar, "--motion", tmp_path / "m.npz", "-o", tmp_path / "page", match=("m.npz", "head"))

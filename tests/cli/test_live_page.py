@@ -27,17 +27,17 @@ def shown():
     pytest.importorskip("viser")
     require_chromium()
     from viewer.live.filming_page import FilmingPage
-    from viewer.live.workbench import close_server, open_server
+    from viewer.live.workbench import open_server
 
     pressed = threading.Event()
     server = open_server("127.0.0.1", 0, "avatar3d: me")
     page = FilmingPage(server, pressed.set)
     yield page, pressed, f"http://127.0.0.1:{server.get_port()}"
-    page.close()
-    close_server(server)
 
 
 def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown, browsers):
+    from viewer.live.workbench import close_server
+
     page, pressed, url = shown
     avatar = bench_avatar(load_head(), 3000)
     frame = rest_motion(avatar.head, 1, shape=avatar.shape.numpy())
@@ -58,5 +58,11 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     assert pressed.wait(60)
     page.say("settling", "", "Enough, write the avatar")
     window.page.get_by_role("button", name="Enough, write the avatar").wait_for()
+    page.end("me.avatar is written")
+    page.close()
+    close_server(page.server)
+    window.page.wait_for_function("[...document.querySelectorAll('*')].some(each => each.style.pointerEvents === 'none')")
+    assert window.page.get_by_text("me.avatar is written").is_visible()
+    assert window.page.get_by_text("connection lost").count() == 0
     assert window.errors == []
     browser.close()

@@ -5,9 +5,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import replace
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -27,6 +29,27 @@ def busy_port():
 
 def test_no_such_avatar(refused, tmp_path):
     refused("view", tmp_path / "nobody.avatar", match=("nobody.avatar", "no such file"))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no avatar"], ids=["cut", "empty", "text"])
+def test_what_is_no_avatar_is_refused_before_an_address_is_said(run, small_avatar, tmp_path, content):
+    broken = tmp_path / "broken.avatar"
+    whole = small_avatar.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    outcome = run("view", broken, "--port", 0)
+    assert outcome.status == 2 and not outcome.out and "broken.avatar: is not an avatar or is damaged" in outcome.err
+
+
+def test_a_motion_for_an_avatar_and_an_avatar_for_a_motion(run, small_avatar, tmp_path):
+    save_motion(rest_motion(load_head(), 3, Fraction(25)), tmp_path / "talk.npz")
+    outcome = run("view", tmp_path / "talk.npz", "--port", 0)
+    assert outcome.status == 2 and not outcome.out and "talk.npz: is a motion, not an avatar; give the .avatar file" in outcome.err
+    outcome = run("view", small_avatar, "--motion", small_avatar, "--port", 0)
+    assert outcome.status == 2 and not outcome.out and "is an avatar, not a motion; give a motion (.npz)" in outcome.err
+
+
+def test_a_token_that_cannot_stand_in_an_address(refused, small_avatar):
+    refused("view", small_avatar, "--token", "a b", match=("--token",))
 
 
 def test_a_port_in_use_is_named_and_another_suggested(refused, small_avatar, busy_port):
@@ -56,14 +79,20 @@ def test_without_viser(refused, small_avatar, monkeypatch):
     refused("view", small_avatar, "--port", 0, match=("viser", "pip install"))
 
 
-def test_serves_a_page_on_this_machine_alone_and_ends_by_ctrl_c(small_avatar):
-    command = [sys.executable, "-c", "from avatar3d.cli.main import main; main()", "view", str(small_avatar), "--port", "0"]
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_serves_a_page_to_who_has_its_address_and_ends_by_ctrl_c(small_avatar, host):
+    command = [sys.executable, "-c", "from avatar3d.cli.main import main; main()", "view", str(small_avatar), "--port", "0", "--host", host]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         url = next(word for word in line.split() if word.startswith("http"))
-        assert url.startswith("http://127.0.0.1:")
+        parts = urlsplit(url)
+        assert parts.hostname == "127.0.0.1" if host == "127.0.0.1" else parts.hostname not in (None, host)
+        assert (parts.path == "/") == (host == "127.0.0.1")
+        if parts.path != "/":
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://{parts.netloc}/")
         with urllib.request.urlopen(url) as page:
             assert b"<html" in page.read(2000)
         time.sleep(1)

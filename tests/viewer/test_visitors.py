@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 
-from viewer.visitors import stranger
+from avatar3d.errors import UserError
+from viewer.visitors import check_token, inside, page_address, stranger, token_for
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,55 @@ from viewer.visitors import stranger
 )
 def test_a_server_talks_to_its_own_page_and_to_programs_alone(headers, alone, welcome):
     assert (stranger(headers, alone) is None) == welcome
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "name"),
+    [
+        ("/", None, ""), ("/stream", None, "stream"), ("/abcdefgh/", "abcdefgh", ""), ("/abcdefgh", "abcdefgh", ""),
+        ("/abcdefgh/a/b", "abcdefgh", "a/b"), ("/", "abcdefgh", None), ("/abcdefg/", "abcdefgh", None), ("abcdefgh/", "abcdefgh", None),
+        ("//abcdefgh/", "abcdefgh", None), ("/\udcff\udcfe/", "abcdefgh", None), ("", "abcdefgh", None),
+    ],
+)  # fmt: skip
+def test_a_path_names_nothing_without_the_token(path, token, name):
+    assert inside(path, token) == name
+
+
+def test_only_this_machine_needs_no_token():
+    assert token_for("127.0.0.1") is None and token_for("::1") is None
+    first, second = token_for("0.0.0.0"), token_for("192.0.2.7")
+    assert first and second and first != second and len(first) >= 20
+    assert token_for("127.0.0.1", "my-own_token") == "my-own_token"
+    check_token(first)
+
+
+@pytest.mark.parametrize("token", ["", "short", "with space", "with/slash", "x" * 129, "wörtchen"])
+def test_a_token_that_cannot_stand_in_an_address_is_refused(token):
+    with pytest.raises(UserError, match="--token"):
+        check_token(token)
+
+
+def test_an_address_can_be_opened():
+    assert page_address("127.0.0.1", 8080, None) == "http://127.0.0.1:8080/"
+    assert page_address("::1", 8080, "abcdefgh") == "http://[::1]:8080/abcdefgh/"
+
+
+def test_all_addresses_are_said_as_one_that_others_reach(monkeypatch):
+    asked = []
+
+    class Ways(socket.socket):
+        def connect(self, address):
+            asked.append(address)
+
+        def getsockname(self):
+            return ("192.168.7.5", 4711)
+
+    monkeypatch.setattr(socket, "socket", Ways)
+    assert page_address("0.0.0.0", 8080, "abcdefgh") == "http://192.168.7.5:8080/abcdefgh/"
+    assert len(asked) == 1
+    monkeypatch.setattr(Ways, "connect", _no_way)
+    assert page_address("0.0.0.0", 8080, None) == "http://127.0.0.1:8080/"
+
+
+def _no_way(*_):
+    raise OSError("network is unreachable")

@@ -1,17 +1,21 @@
-"""One browser that looks: its camera, its picture, and how fast pictures reach it."""
+"""One browser that looks: its camera, how it wants to see, its picture, and how fast pictures reach it."""
 
+import contextlib
 import time
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import viser
 
 from avatar3d.camera import Camera
 from avatar3d.drawing import draw_gaussians
-from avatar3d.gaussians import Gaussians
 from avatar3d.render.cpu import Workspace
 from viewer.live.eyes import Eye, camera_of
 from viewer.live.resolution import Resolution
+from viewer.live.scene import Painter, Scene
+from viewer.live.splats import SCALE
 
 SETTLED = 0.25
 """Seconds without change after which a picture is drawn as large as it is shown."""
@@ -20,16 +24,41 @@ _MOVING_QUALITY = 80
 """Of JPEG, at rest and while things move."""
 
 
+@contextlib.contextmanager
+def perhaps_gone() -> Iterator[None]:
+    """What is changed in the page of a browser that is just leaving is lost: viser has removed it all before it says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "removed" not in str(error):
+            raise
+
+
+@dataclass(frozen=True)
+class View:
+    """How a browser wants to see what is shown."""
+
+    splats: bool = False
+    """Draw splats itself instead of being sent pictures."""
+    highest: int = 1080
+    """Pixels of a picture's height."""
+    wireframe: bool = False
+    """The head's mesh as lines, over whichever drawing."""
+    painter: Painter | None = None
+    """Paints it something else than the view of its own camera: a capture's frames. Then the player's position is that of a frame."""
+
+
 class Browser:
-    """Draws for one client.
+    """Shows scenes to one client.
 
     Args:
         client: viser's handle.
         rate: pictures a second to keep while things move.
+        view: how it sees at first.
     """
 
-    def __init__(self, client: viser.ClientHandle, rate: float) -> None:
-        self.client = client
+    def __init__(self, client: viser.ClientHandle, rate: float, view: View = View()) -> None:
+        self.client, self.view = client, view
         self.resolution = Resolution(1 / rate)
         self.turning: float | None = None
         """When its camera began to swing around the head, on the stage's clock."""
@@ -42,6 +71,10 @@ class Browser:
         """(width, height) of the last picture."""
         self.milliseconds = 0.0
         """That it took."""
+        self._splats: viser.GaussianSplatHandle | None = None
+        self._behind: tuple[int, int, int] | None = None
+        self._wire: viser.MeshHandle | None = None
+        self._wired = -1
 
     def camera(self) -> Camera | None:
         """From where it looks, the canvas in pixels; None while that is not known."""
@@ -50,6 +83,12 @@ class Browser:
             return camera_of(view.wxyz, view.position, view.fov, (view.image_width, view.image_height))
         except (AssertionError, ValueError):
             return None
+
+    @property
+    def aspect(self) -> float:
+        """Width of its canvas by the height; 1 while that is not known."""
+        camera = self.camera()
+        return 1.0 if camera is None else camera.width / camera.height
 
     def look_from(self, eye: Eye) -> None:
         """Put its camera somewhere."""
@@ -68,23 +107,37 @@ class Browser:
 
     def forget(self) -> None:
         """What was shown is not there any more."""
-        self._seen = None
+        self._seen = self._behind = None
 
-    def show(self, gaussians: Gaussians, scene: int, background: np.ndarray, highest: int, threads: int) -> bool:
-        """Send it a picture, where anything has changed; returns whether more is to come without further change.
+    def show(self, scene: Scene, workspace: Workspace, threads: int) -> bool:
+        """Show it a scene in its own way, where anything has changed; returns whether more is to come without further change.
 
         Args:
-            gaussians: posed.
-            scene: another number, another scene.
-            background: [3] float32.
-            highest: pixels of a picture's height.
+            scene: the moment.
+            workspace: of the rasterizer, for what is painted for several browsers at once.
             threads: that draw.
         """
-        camera = self.camera()
+        view, more = self.view, False
+        self._show_wire(scene, view.wireframe and view.painter is None)
+        if view.splats and view.painter is None:
+            self._send_splats(scene)
+            return False
+        if self._splats is not None and self._splats.visible:
+            self._splats.visible = False
+            self.forget()
+        if view.painter is not None:
+            self._paint(scene, view.painter, workspace, threads)
+        else:
+            more = self._draw(scene, threads)
+        return more
+
+    def _draw(self, scene: Scene, threads: int) -> bool:
+        """A picture by its own camera: small ones while things move, a whole one when they have come to rest."""
+        camera, highest = self.camera(), self.view.highest
         if camera is None:
             return True
         now = time.monotonic()
-        seen = (scene, camera.width, camera.height, camera.fx, camera.T_cam_world.tobytes(), highest)
+        seen = (scene.number, camera.width, camera.height, camera.fx, camera.T_cam_world.tobytes(), highest)
         if seen != self._seen:
             self._seen, self._changed, self._sharp = seen, now, False
         elif self._sharp:
@@ -95,7 +148,7 @@ class Browser:
         largest = min(1.0, highest / camera.height)
         share = largest if still else min(largest, self.resolution.share)
         drawn = camera.resized(max(int(camera.width * share), 1), max(int(camera.height * share), 1))
-        picture = draw_gaussians(gaussians, drawn, background, threads=threads, workspace=self._workspace)
+        picture = draw_gaussians(scene.gaussians, drawn, scene.backdrop, threads=threads, workspace=self._workspace)
         self.send(picture.rgb, still)
         spent = time.monotonic() - now
         if not still:
@@ -104,19 +157,51 @@ class Browser:
         self.size, self.milliseconds = (drawn.width, drawn.height), 1e3 * spent
         return not self._sharp
 
-    def paint(self, rgb: np.ndarray, scene: int) -> None:
-        """Send it a picture [H, W, 3] uint8 that is the same for all, on a grey of its canvas's shape; nothing where it has that already."""
+    def _paint(self, scene: Scene, painter: Painter, workspace: Workspace, threads: int) -> None:
+        """A picture that hangs on no camera, on a grey of its canvas's shape."""
         camera = self.camera()
         if camera is None:
             return
-        seen = (scene, camera.width, camera.height)
+        seen = (scene.number, camera.width, camera.height)
         if seen == self._seen:
             return
         self._seen = seen
         began = time.monotonic()
-        whole = framed(rgb, camera.width / camera.height)
+        whole = framed(scene.painted(painter, workspace, threads), camera.width / camera.height)
         self.send(whole, still=True)
         self.size, self.milliseconds = (whole.shape[1], whole.shape[0]), 1e3 * (time.monotonic() - began)
+
+    def _send_splats(self, scene: Scene) -> None:
+        seen = (scene.number,)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if scene.background != self._behind:
+            self._behind = scene.background
+            self.send(np.full((8, 8, 3), scene.background, np.uint8), still=True)
+        splats = scene.splats
+        arrays = (splats.centers, splats.covariances, splats.rgbs, splats.opacities)
+        if self._splats is None:
+            self._splats = self.client.scene.add_gaussian_splats("/avatar", *arrays, scale=SCALE)
+        else:
+            self._splats.set_gaussians(*arrays)
+            if not self._splats.visible:
+                self._splats.visible = True
+        self.count()
+
+    def _show_wire(self, scene: Scene, shown: bool) -> None:
+        if not shown:
+            if self._wire is not None and self._wire.visible:
+                self._wire.visible = False
+            return
+        if self._wire is None:
+            faces = scene.avatar.head.faces.numpy()
+            self._wire = self.client.scene.add_mesh_simple("/wireframe", scene.vertices, faces, color=(20, 90, 160), wireframe=True, opacity=0.4)
+        elif self._wired != scene.number:
+            self._wire.vertices = scene.vertices
+        if not self._wire.visible:
+            self._wire.visible = True
+        self._wired = scene.number
 
     def count(self) -> None:
         """It was sent something to see."""

@@ -11,11 +11,12 @@ import viser
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.browser_sound import BrowserSound
 from viewer.live.loudspeaker import Loudspeaker
 from viewer.live.player import Player
 from viewer.live.stage import Stage
+from viewer.live.status_line import StatusLine
 from viewer.live.uploads import kept_upload
 
 HEARD_IN = ("browser", "this machine", "nowhere")
@@ -23,6 +24,9 @@ HEARD_IN = ("browser", "this machine", "nowhere")
 
 DELAY = 0.05
 """Seconds that a picture is usually under way longer than sound."""
+
+NOTED = 12.0
+"""Seconds for which a note is seen."""
 
 
 class Desk:
@@ -39,7 +43,7 @@ class Desk:
     def __init__(self, server: viser.ViserServer, stage: Stage, avatar: Avatar, name: str, scratch: Path) -> None:
         self.server, self.gui, self.stage, self.avatar, self.name, self.scratch = server, server.gui, stage, avatar, name, scratch
         self.player: Player = stage.player
-        self.status = server.gui.add_markdown("", order=-3.0)
+        self.status = StatusLine(server)
         self.speaker = Loudspeaker()
         self.heard_in = HEARD_IN[0]
         self.delay = DELAY
@@ -48,20 +52,24 @@ class Desk:
         """Told of another motion."""
         self._uploads: dict[Path, str] = {}
         self._sounds: dict[int, BrowserSound] = {}
+        self._notes: dict[int, viser.NotificationHandle] = {}
         self.busy, self.doing = threading.Lock(), ""
         """Held by the job that runs, and what it does."""
         self._lock = threading.RLock()
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, busy: bool = False) -> None:
         """What is going on, in one line at the top of the panel."""
-        if self.status.content != line:
-            self.status.content = line
+        self.status.say(line, busy)
 
-    def tell(self, client: viser.ClientHandle | None, title: str, body: str = "", colour: str = "red") -> None:
-        """A note to one browser, or to all where nobody in particular asked."""
+    def tell(self, client: viser.ClientHandle | None, title: str, body: str = "") -> None:
+        """A note to one browser, or to all where nobody in particular asked; it takes the place of the one before."""
         to = [client] if client is not None else list(self.server.get_clients().values())
         for each in to:
-            each.add_notification(title, body, color=colour, auto_close_seconds=12.0)  # pyright: ignore[reportArgumentType]
+            with self._lock:
+                before = self._notes.pop(each.client_id, None)
+                if before is not None:
+                    before.remove()
+                self._notes[each.client_id] = each.add_notification(title, body, color="red", auto_close_seconds=NOTED)
 
     def guarded(self, work: Callable[[Any], None]) -> Callable[[Any], None]:
         """A callback whose errors are told to the browser that caused them."""
@@ -102,7 +110,8 @@ class Desk:
         self.player.load(motion)
         with self._lock:
             for sound in self._sounds.values():
-                sound.load(motion)
+                with perhaps_gone():
+                    sound.load(motion)
         for told in list(self.on_load):
             told(motion)
         if play:
@@ -124,7 +133,8 @@ class Desk:
             for sound in self._sounds.values():
                 heard = self.player.playing and self.heard_in == HEARD_IN[0]
                 late = self.delay * self.player.speed if heard else 0.0
-                sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
+                with perhaps_gone():
+                    sound.conduct(self.player.position - late, heard, self.player.speed, self.player.loop)
 
     def welcome(self, client: viser.ClientHandle) -> Browser:
         """A browser has come: give it a picture and a sound of its own."""
@@ -141,6 +151,7 @@ class Desk:
         self.stage.dismiss(client)
         with self._lock:
             self._sounds.pop(client.client_id, None)
+            self._notes.pop(client.client_id, None)
 
 
 class Job:
@@ -153,8 +164,8 @@ class Job:
         if not self._desk.busy.acquire(blocking=False):
             raise UserError(f"{self._desk.doing} still; wait for it to end")
         self._desk.doing = self._doing
-        self._desk.say(f"**{self._doing} …**")
-        return lambda more: self._desk.say(f"**{self._doing} …** {more}")
+        self._desk.say(f"{self._doing} …", busy=True)
+        return lambda more: self._desk.say(f"{self._doing} … {more}", busy=True)
 
     def __exit__(self, *_: object) -> None:
         self._desk.doing = ""

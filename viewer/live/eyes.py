@@ -12,6 +12,10 @@ from viewer.cameras import front_camera, head_centre
 
 HEAD_HEIGHT = 0.36
 """Metres that fill the height of the page at first: a head with some of its shoulders."""
+HEAD_WIDTH = 0.27
+"""Metres that its width shows at least."""
+_RAISED = 0.14
+"""Of the height: how far above the middle the head is in a page twice as high as wide. A telephone's has the panel at its foot."""
 PRESETS = {
     "left": (-70.0, 0.0, 1.0), "¾ left": (-30.0, 0.0, 1.0), "¾ right": (30.0, 0.0, 1.0), "right": (70.0, 0.0, 1.0),
     "front": (0.0, 0.0, 1.0), "above": (0.0, 25.0, 1.0), "below": (0.0, -20.0, 1.0), "close": (0.0, 0.0, 0.5),
@@ -32,29 +36,26 @@ class Eye:
     """Radians from top to bottom."""
 
 
-def front_eye(avatar: Avatar) -> Eye:
-    """Where the page begins: as far from the head as it was filmed, in front of it, the head filling the picture."""
-    camera, centre = front_camera(avatar, 512), head_centre(avatar)
-    position = -camera.T_cam_world[:3, :3].T @ camera.T_cam_world[:3, 3]
-    return Eye(position, centre, _fov(float(np.linalg.norm(position - centre)), 1.0))
+def front_eye(avatar: Avatar, aspect: float = 1.0) -> Eye:
+    """Where the page begins: as far from the head as it was filmed, in front of it, the head filling a picture of an `aspect` (width by height)."""
+    return turned_eye(avatar, 0.0, 0.0, aspect=aspect)
 
 
-def preset_eye(avatar: Avatar, name: str) -> Eye:
+def preset_eye(avatar: Avatar, name: str, aspect: float = 1.0) -> Eye:
     """One of `PRESETS`."""
     yaw, pitch, seen = PRESETS[name]
-    return turned_eye(avatar, math.radians(yaw), math.radians(pitch), seen)
+    return turned_eye(avatar, math.radians(yaw), math.radians(pitch), seen, aspect)
 
 
-def turned_eye(avatar: Avatar, yaw: float, pitch: float, seen: float = 1.0) -> Eye:
+def turned_eye(avatar: Avatar, yaw: float, pitch: float, seen: float = 1.0, aspect: float = 1.0) -> Eye:
     """The front turned around the head by yaw to the viewer's right and pitch upwards, radians; `seen` as in `PRESETS`."""
     front, centre = front_camera(avatar, 512), head_centre(avatar)
     camera = orbit(front, centre, yaw, -pitch).T_cam_world
     position = -camera[:3, :3].T @ camera[:3, 3]
-    return Eye(position, centre, _fov(float(np.linalg.norm(position - centre)), seen))
-
-
-def _fov(distance: float, seen: float) -> float:
-    return 2 * math.atan(0.5 * HEAD_HEIGHT * seen / max(distance, 0.05))
+    distance = max(float(np.linalg.norm(position - centre)), 0.05)
+    height = seen * max(HEAD_HEIGHT, HEAD_WIDTH / aspect)
+    lower = _RAISED * height * min(max(1 / aspect - 1, 0.0), 1.0)
+    return Eye(position, centre - np.array([0.0, lower, 0.0]), 2 * math.atan(0.5 * height / distance))
 
 
 def camera_of(wxyz: np.ndarray, position: np.ndarray, fov: float, size: tuple[int, int]) -> Camera:

@@ -1,5 +1,6 @@
 """The page of a film that becomes an avatar: the camera's picture, the head that grows beside it, and what to do next."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,7 +11,10 @@ from avatar3d.motion import Motion, rest_motion
 from viewer.live.eyes import turned_eye
 from viewer.live.player import Player
 from viewer.live.stage import Stage
+from viewer.live.status_line import StatusLine
 
+_ON_ITS_WAY = 0.5
+"""Seconds that a message may take to a browser."""
 SEEN = 1.35
 """How much of the scene is seen against the workbench's usual: the shoulders as well, as in the camera's picture."""
 
@@ -25,7 +29,7 @@ class FilmingPage:
 
     def __init__(self, server: viser.ViserServer, stop: Callable[[], None]) -> None:
         self.server = server
-        self.status = server.gui.add_markdown("**getting ready …**", order=-3.0)
+        self.status = StatusLine(server, "getting ready …", busy=True)
         self.advice = server.gui.add_markdown("", order=-2.0)
         self.picture: viser.GuiImageHandle | None = None
         self.list = server.gui.add_markdown("", order=2.0)
@@ -36,10 +40,19 @@ class FilmingPage:
 
     def say(self, status: str, advice: str = "", button: str = "") -> None:
         """What goes on, what the person should do, and what the button does."""
-        _put(self.status, f"**{status}**")
+        self.status.say(status, busy=True)
         _put(self.advice, f"### {advice}" if advice else "")
         if button and self.button.label != button:
             self.button.label = button
+
+    def end(self, text: str) -> None:
+        """The last thing that is said; the page keeps it when its server has ended."""
+        self.status.end(text)
+        _put(self.advice, "")
+        self.button.visible = False
+        # What is on its way when the server closes does not arrive.
+        self.server.flush()
+        time.sleep(_ON_ITS_WAY)
 
     def tick_off(self, goals: Sequence[tuple[str, float]]) -> None:
         """What has been seen: (name, 0..1)."""
@@ -82,14 +95,10 @@ class FilmingPage:
 
         @server.on_client_connect
         def _(client: viser.ClientHandle) -> None:
-            if client.client_id not in stage.browsers:
-                stage.welcome(client)
+            # Whoever has been waiting looks from somewhere else, and who is just arriving may.
+            stage.welcome(client).look_from(eye)
 
         server.on_client_disconnect(stage.dismiss)
-        # Who has been waiting looks from somewhere else.
-        for client in list(server.get_clients().values()):
-            browser = stage.browsers.get(client.client_id) or stage.welcome(client)
-            browser.look_from(eye)
         stage.start()
 
 

@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from avatar3d.footage import Footage
-from avatar3d.gaussians import Gaussians
 from avatar3d.motion import Motion
-from avatar3d.render.cpu import Workspace
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
-from viewer.live.tracked_frame import SHOWN, Overlay, frame_at, paint_frame
+from viewer.live.tracked_frame import SHOWN, Overlay, Tracked, frame_at
 
 
 class CapturePanel:
-    """Lays the avatar, its mesh and the landmarks over the frames.
+    """Goes through the frames, for all browsers at once.
 
     Args:
         desk: of the workbench.
@@ -24,42 +21,44 @@ class CapturePanel:
 
     def __init__(self, desk: Desk, footage: Footage, play: PlayPanel) -> None:
         self.desk, self.footage, self._play = desk, footage, play
-        self._motion = footage.motion
-        self._workspace = Workspace()
-        self.overlay = Overlay()
+        self.motion = footage.motion
+        self.own: dict[int, OwnOverlay] = {}
+        self.first = SHOWN[-1]
+        """What browsers see that come from now on."""
         gui = desk.gui
-        gui.add_markdown(f"**{footage.name}**, {len(footage.motion)} frames at {float(footage.motion.fps):g} a second, through its own camera.")
-        self.shown = gui.add_dropdown("show", SHOWN, initial_value=self.overlay.shown)
-        self.opacity = gui.add_slider("avatar's opacity", 0.0, 1.0, 0.05, 1.0)
-        self.wireframe = gui.add_checkbox("wireframe", False)
-        self.landmarks = gui.add_checkbox("landmarks", False, hint="Green: as detected. Red: the same points of the head as it was tracked.")
-        self.frame = gui.add_slider("frame", 0, len(footage.motion) - 1, 1, 0)
+        size = f"{len(self.motion)} frames at {float(self.motion.fps):g} a second"
+        gui.add_markdown(f"**{footage.name}**, {size}, through its own camera.", order=-9.0)
+        self.frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
         self.load = gui.add_button("Play the tracked motion")
-        self.shown.on_update(lambda _: self._show(shown=self.shown.value))
-        self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))
-        self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
-        self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
         self.frame.on_update(desk.guarded(self._go))
         self.step.on_click(desk.guarded(self._step))
-        self.load.on_click(desk.guarded(lambda _: self.begin(play=True)))
+        self.load.on_click(desk.guarded(lambda event: self.begin(event.client_id, play=True)))
         desk.on_load.append(self._loaded)
 
-    def begin(self, *, play: bool = False) -> None:
-        """Load the tracked motion, and show it over its frames."""
-        self._play.title.content = title_of(self.footage.name, self._motion)
-        self.desk.load(self._motion, play=play)
-        if self.shown.value == SHOWN[-1]:
-            self.shown.value = SHOWN[0]
-        self._show()
+    @property
+    def plays(self) -> bool:
+        """Whether the tracked motion is what plays."""
+        return self.desk.player.motion is self.motion
+
+    def begin(self, client_id: int | None = None, *, play: bool = False) -> None:
+        """Load the tracked motion; the browser that asked for it sees it over its frames."""
+        self._play.title.content = title_of(self.footage.name, self.motion)
+        self.desk.load(self.motion, play=play)
+        self.first = SHOWN[0]
+        asked = self.own.get(-1 if client_id is None else client_id)
+        if asked is not None and asked.shown.value == SHOWN[-1]:
+            asked.choose(SHOWN[0])
 
     def free(self) -> None:
-        """Let every browser look from where it is."""
-        self.shown.value = SHOWN[-1]
+        """Let every browser look from where it is, now and later."""
+        self.first = SHOWN[-1]
+        for own in list(self.own.values()):
+            own.choose(SHOWN[-1])
 
     def follow(self) -> None:
         """Show which frame is seen."""
-        if self.desk.player.motion is not self._motion:
+        if not self.plays:
             return
         index = frame_at(self.footage, self.desk.player.position)
         if self.frame.value != index:
@@ -67,31 +66,53 @@ class CapturePanel:
 
     def _loaded(self, motion: Motion) -> None:
         # Another motion has nothing to do with these frames.
-        if motion is not self._motion:
+        if motion is not self.motion:
             self.free()
-
-    def _show(self, **changes) -> None:
-        self.overlay = replace(self.overlay, **changes)
-        stage = self.desk.stage
-        free = self.overlay.shown == SHOWN[-1]
-        stage.painter = None if free else self._paint
-        stage.refresh()
-
-    def _paint(self, position: float, frame: Motion, gaussians: Gaussians) -> np.ndarray:
-        index = frame_at(self.footage, position)
-        stage = self.desk.stage
-        return paint_frame(self.footage, index, self.overlay, stage.avatar, frame, gaussians, self._workspace, stage.threads)
 
     def _go(self, event) -> None:
         if event.client is not None:
-            if self.desk.player.motion is not self._motion:
-                self.begin()
+            if not self.plays:
+                self.begin(event.client_id)
             self.desk.player.pause()
             self.desk.player.seek(self.frame.value / float(self.footage.motion.fps))
             self.desk.moved()
 
-    def _step(self, _) -> None:
-        if self.desk.player.motion is not self._motion:
-            self.begin()
+    def _step(self, event) -> None:
+        if not self.plays:
+            self.begin(event.client_id)
         self.desk.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
         self.desk.moved()
+
+
+class OwnOverlay:
+    """What one browser sees of the capture, chosen in its page alone: avatar, mesh and landmarks over the frames.
+
+    Args:
+        panel: of the capture.
+        browser: whose.
+    """
+
+    def __init__(self, panel: CapturePanel, browser: Browser) -> None:
+        self.panel, self.browser = panel, browser
+        self.overlay = Overlay(shown=panel.first)
+        gui = browser.client.gui
+        self.shown = gui.add_dropdown("show", SHOWN, initial_value=self.overlay.shown, order=-8.0)
+        self.opacity = gui.add_slider("avatar's opacity", 0.0, 1.0, 0.05, 1.0, order=-7.0)
+        self.wireframe = gui.add_checkbox("wireframe", False, order=-6.0)
+        hint = "Green: as detected. Red: the same points of the head as it was tracked."
+        self.landmarks = gui.add_checkbox("landmarks", False, hint=hint, order=-5.0)
+        self.shown.on_update(lambda _: self._show(shown=self.shown.value))
+        self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))
+        self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
+        self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
+        self._show()
+
+    def choose(self, shown: str) -> None:
+        """Choose in its stead what is seen."""
+        with perhaps_gone():
+            self.shown.value = shown
+
+    def _show(self, **changes) -> None:
+        self.overlay = replace(self.overlay, **changes)
+        painter = None if self.overlay.shown == SHOWN[-1] else Tracked(self.panel.footage, self.overlay)
+        self.panel.desk.stage.choose(self.browser, painter=painter)

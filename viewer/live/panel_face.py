@@ -9,6 +9,10 @@ from viewer.live.expressions import Entry, grouped, readable
 
 MODES = 12
 """Identity sliders: the modes come with the widest first."""
+_ABOUT_MODES = (
+    "Ways in which the heads of this model differ from one another, the widest first. Each changes several features at once, so they have "
+    "no names; of ten people about seven lie between −1 and 1."
+)
 
 
 class FacePanel:
@@ -37,7 +41,10 @@ class FacePanel:
         if head.eyelid_basis is not None:
             with self.gui.add_folder("Lids", expand_by_default=False):
                 self.lids = [self._slider(f"close {side}", -0.5, 1.5, self._set_lids) for side in ("left", "right")]
+            for slider, partner in zip(self.lids, reversed(self.lids), strict=True):
+                slider.on_update(lambda event, slider=slider, partner=partner: self._follow(event, slider, partner))
         with self.gui.add_folder("Identity", expand_by_default=False):
+            self.gui.add_markdown(_ABOUT_MODES)
             self.modes = [self._slider(f"mode {mode + 1}", -3.0, 3.0, self._set_shape) for mode in range(min(MODES, head.num_shape))]
         self.reset.on_click(desk.guarded(self._rest))
         self.within.on_update(lambda _: self.stage.adjust(within=self.within.value))
@@ -67,10 +74,13 @@ class FacePanel:
 
         @slider.on_update
         def _(event: viser.GuiEvent) -> None:
-            partner = self._sliders.get(self._partners.get(entry.index, -1))
-            if self.linked.value and event.client is not None and partner is not None:
-                partner.value = slider.value
+            self._follow(event, slider, self._sliders.get(self._partners.get(entry.index, -1)))
             self._set_expressions()
+
+    def _follow(self, event: viser.GuiEvent, slider: viser.GuiSliderHandle, partner: viser.GuiSliderHandle | None) -> None:
+        """The other side goes along where both shall go together; what the panel itself writes has no client."""
+        if self.linked.value and event.client is not None and partner is not None:
+            partner.value = slider.value
 
     def _set_expressions(self) -> None:
         self.stage.adjust(expr={index: float(slider.value) for index, slider in self._sliders.items() if slider.value})

@@ -1,39 +1,43 @@
-"""The panel that records what is seen, and hands it out as a film or as a motion."""
+"""The panel that records what a browser sees, and hands it out as a film or as a motion."""
 
 import contextlib
+import itertools
 import threading
 import time
+from collections.abc import Sequence
 
 import viser
 
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion, save_motion
 from viewer.cameras import front_camera
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.take import LONGEST, Moment, film_take, motion_of_take
 
 _HEIGHTS = ("256", "512", "720", "1080")
+_number = itertools.count(1)
 
 
 class RecordPanel:
-    """Records from the browser whose button was pressed.
+    """One browser's recorder: every browser has its own.
 
     Args:
         desk: of the workbench.
+        browser: whose view is recorded, and in whose page the panel is.
+        left: a take of a browser that has gone before this one came.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk, gui = desk, desk.gui
-        gui.add_markdown("Records what this browser sees: pose, camera, light and sound. The film is drawn afterwards, exactly and in step.")
+    def __init__(self, desk: Desk, browser: Browser, left: Sequence[Moment] = ()) -> None:
+        self.desk, self.browser, gui = desk, browser, browser.client.gui
+        gui.add_markdown("Records what this browser sees: pose, camera, light, sound. The film is drawn afterwards, exactly and in step.")
         self.record = gui.add_button("Record", icon=viser.Icon.PLAYER_RECORD, color="red")
         self.length = gui.add_markdown("nothing recorded yet")
         self.height = gui.add_dropdown("height of the film", _HEIGHTS, initial_value="512")
-        self.film = gui.add_button("Save as film (MP4)", icon=viser.Icon.MOVIE, disabled=True)
-        self.motion = gui.add_button("Save as motion (.npz)", icon=viser.Icon.DOWNLOAD, disabled=True)
-        self._moments: list[Moment] = []
-        self._client: int | None = None
+        self.film = gui.add_button("Save as film (MP4)", icon=viser.Icon.MOVIE, disabled=not left)
+        self.motion = gui.add_button("Save as motion (.npz)", icon=viser.Icon.DOWNLOAD, disabled=not left)
+        self.moments, self._left = list(left), bool(left)
         self._lock = threading.Lock()
-        self._takes = 0
         self.record.on_click(desk.guarded(self._toggle))
         self.film.on_click(desk.guarded(self._save_film))
         self.motion.on_click(desk.guarded(self._save_motion))
@@ -45,22 +49,28 @@ class RecordPanel:
 
     def follow(self) -> None:
         """Say how long the take is."""
-        if not self._moments:
+        if not self.moments:
             return
-        seconds = self._moments[-1].time - self._moments[0].time
-        line = f"recording, {seconds:.0f} s" if self.recording else f"recorded {seconds:.1f} s"
-        if self.length.content != line:
-            self.length.content = line
+        seconds = self.moments[-1].time - self.moments[0].time
+        line = f"recording, {seconds:.0f} s" if self.recording else f"recorded {seconds:.1f} s" + self._left * ", before the page was loaded"
+        with perhaps_gone():
+            if self.length.content != line:
+                self.length.content = line
         if self.recording and seconds > LONGEST:
             self._stop()
 
-    def _toggle(self, event) -> None:
+    def leave(self) -> list[Moment]:
+        """The browser has gone: the take ends, and is returned."""
+        with contextlib.suppress(ValueError):
+            self.desk.stage.onlookers.remove(self._keep)
+        return self.moments
+
+    def _toggle(self, _) -> None:
         if self.recording:
             self._stop()
             return
         with self._lock:
-            self._moments, self._client = [], event.client_id
-        self._takes += 1
+            self.moments, self._left = [], False
         self.record.label, self.record.icon = "Stop", viser.Icon.PLAYER_STOP
         self.film.disabled = self.motion.disabled = True
         self.desk.stage.onlookers.append(self._keep)
@@ -68,22 +78,22 @@ class RecordPanel:
 
     def _stop(self) -> None:
         # The longest take and a click may end it at the same time.
-        with contextlib.suppress(ValueError):
-            self.desk.stage.onlookers.remove(self._keep)
-        self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
-        self.film.disabled = self.motion.disabled = False
+        self.leave()
+        with perhaps_gone():
+            self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
+            self.film.disabled = self.motion.disabled = False
         self.follow()
 
     def _keep(self, position: float, frame: Motion) -> None:
         stage, player = self.desk.stage, self.desk.player
-        browser = stage.browsers.get(-1 if self._client is None else self._client)
-        camera = None if browser is None else browser.camera()
         speed = player.speed if player.playing and stage.live is None else 0.0
+        painter = self.browser.view.painter
+        moment = Moment(time.monotonic(), frame, self.browser.camera(), stage.avatar, stage.look, player.motion, position, speed, painter)
         with self._lock:
-            self._moments.append(Moment(time.monotonic(), frame, camera, stage.avatar, stage.look, player.motion, position, speed))
+            self.moments.append(moment)
 
     def _save_film(self, event) -> None:
-        moments = list(self._moments)
+        moments = list(self.moments)
         motion = motion_of_take(moments)
         path = self.desk.scratch / f"{self._name()}.mp4"
         with self.desk.job("drawing the film") as told:
@@ -102,11 +112,11 @@ class RecordPanel:
 
     def _save_motion(self, event) -> None:
         path = self.desk.scratch / f"{self._name()}.npz"
-        save_motion(motion_of_take(list(self._moments)), path)
+        save_motion(motion_of_take(list(self.moments)), path)
         self._hand_out(event, path)
 
     def _name(self) -> str:
-        return f"{self.desk.name}-{self._takes}"
+        return f"{self.desk.name}-{next(_number)}"
 
     def _hand_out(self, event, path) -> None:
         if event.client is None:

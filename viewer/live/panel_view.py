@@ -1,9 +1,10 @@
-"""The panel for looking: how it is drawn, from where, in which light, before what."""
+"""The panel for looking: how each browser sees it, and from where; in which light and before what, which all share."""
 
 import time
 
 import viser
 
+from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.eyes import PRESETS, preset_eye
 
@@ -12,71 +13,76 @@ _HEIGHTS = ("360", "540", "720", "1080", "1440", "2160")
 
 
 class ViewPanel:
-    """Drawing, camera, light, background.
+    """Light and background.
 
     Args:
         desk: of the workbench.
     """
 
     def __init__(self, desk: Desk) -> None:
-        self.desk, self.stage = desk, desk.stage
-        gui, guarded = desk.gui, desk.guarded
-        self.drawn = gui.add_dropdown(
-            "drawn as", DRAWN, initial_value=DRAWN[0],
-            hint="Pictures are drawn here, exactly, and sent; splats are drawn by the browser, more smoothly on a machine with a GPU.",
-        )  # fmt: skip
-        self.height = gui.add_dropdown("height at most", _HEIGHTS, initial_value="1080", hint="Pixels of a picture; smaller while things move.")
-        with gui.add_folder("Camera"):
-            # Buttons and no list: what is chosen in a list is chosen in every browser.
-            names = tuple(PRESETS)
-            self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:4]), ("or from", names[4:]))]
-            self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
-        with gui.add_folder("Light and background"):
+        self.desk, self.stage, gui = desk, desk.stage, desk.gui
+        self.own: dict[int, OwnView] = {}
+        with gui.add_folder("Light and background, for all who look"):
             self.exposure = gui.add_slider("exposure, stops", -3.0, 3.0, 0.1, 0.0)
             self.light = gui.add_slider("lamp", 0.0, 1.0, 0.05, 0.0)
             self.azimuth = gui.add_slider("lamp right, °", -180.0, 180.0, 5.0, self.stage.look.azimuth)
             self.elevation = gui.add_slider("lamp up, °", -90.0, 90.0, 5.0, self.stage.look.elevation)
             self.background = gui.add_rgb("background", self.stage.look.background)
-        self.wireframe = gui.add_checkbox("wireframe of the head", False)
-        self.rates = gui.add_markdown("")
-        self.drawn.on_update(lambda _: self.stage.draw_by(splats=self.drawn.value == DRAWN[1]))
-        self.height.on_update(guarded(self._set_height))
-        for preset in self.presets:
-            preset.on_click(guarded(self._go))
-        self.orbit.on_click(guarded(self._orbit))
         for name in ("exposure", "azimuth", "elevation", "light"):
             slider = getattr(self, name)
             slider.on_update(lambda _, name=name, slider=slider: self.stage.relight(**{name: float(slider.value)}))
         self.background.on_update(lambda _: self.stage.relight(background=tuple(self.background.value)))
-        self.wireframe.on_update(guarded(self._wire))
 
     def follow(self) -> None:
         """Say how fast pictures come; called about once a second."""
-        lines = []
-        for number, browser in list(self.stage.browsers.items()):
-            width, height = browser.size
-            drawn = "splats" if self.stage.splats else f"{width}×{height}, {browser.milliseconds:.0f} ms"
-            lines.append(f"browser {number + 1}: {browser.rate:.0f} a second, {drawn}")
-        text = "  \n".join(lines)
-        if self.rates.content != text:
-            self.rates.content = text
+        for own in list(self.own.values()):
+            own.follow()
 
-    def _set_height(self, _) -> None:
-        self.stage.highest = int(self.height.value)
-        self.stage.refresh()
+
+class OwnView:
+    """One browser's drawing and camera, in its page alone.
+
+    Args:
+        desk: of the workbench.
+        browser: whose.
+    """
+
+    def __init__(self, desk: Desk, browser: Browser) -> None:
+        self.desk, self.stage, self.browser = desk, desk.stage, browser
+        gui, guarded = browser.client.gui, desk.guarded
+        self.drawn = gui.add_dropdown(
+            "drawn as", DRAWN, initial_value=DRAWN[browser.view.splats], order=-5.0,
+            hint="Pictures are drawn by the workbench, exactly, and sent; splats are drawn by the browser, more smoothly on a machine with a GPU.",
+        )  # fmt: skip
+        height = str(browser.view.highest) if str(browser.view.highest) in _HEIGHTS else "1080"
+        hint = "Pixels of a picture; smaller while things move."
+        self.height = gui.add_dropdown("height at most", _HEIGHTS, initial_value=height, hint=hint, order=-4.0)
+        self.wireframe = gui.add_checkbox("wireframe of the head", browser.view.wireframe, order=-3.0)
+        self.rates = gui.add_markdown("", order=-2.0)
+        with gui.add_folder("Camera", order=-1.0):
+            names = tuple(PRESETS)
+            self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:4]), ("or from", names[4:]))]
+            self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
+        self.drawn.on_update(guarded(lambda _: self.stage.choose(browser, splats=self.drawn.value == DRAWN[1])))
+        self.height.on_update(guarded(lambda _: self.stage.choose(browser, highest=int(self.height.value))))
+        self.wireframe.on_update(guarded(lambda _: self.stage.choose(browser, wireframe=self.wireframe.value)))
+        for preset in self.presets:
+            preset.on_click(guarded(self._go))
+        self.orbit.on_click(guarded(self._orbit))
+
+    def follow(self) -> None:
+        """Say how fast pictures come."""
+        browser, count = self.browser, len(self.stage.browsers)
+        drawn = "splats" if browser.view.splats and browser.view.painter is None else "{}×{}, {:.0f} ms".format(*browser.size, browser.milliseconds)
+        text = f"{browser.rate:.0f} a second, {drawn}" + (f"; {count} browsers look" if count > 1 else "")
+        with perhaps_gone():
+            if self.rates.content != text:
+                self.rates.content = text
 
     def _go(self, event) -> None:
-        browser = self.stage.browsers.get(event.client_id)
-        if browser is not None:
-            browser.turning = None
-            browser.look_from(preset_eye(self.desk.avatar, event.target.value))
+        self.browser.turning = None
+        self.browser.look_from(preset_eye(self.desk.avatar, event.target.value, self.browser.aspect))
 
-    def _orbit(self, event) -> None:
-        browser = self.stage.browsers.get(event.client_id)
-        if browser is not None:
-            browser.turning = time.monotonic() if browser.turning is None else None
-            self.stage.wake()
-
-    def _wire(self, _) -> None:
-        self.stage.wireframe = self.wireframe.value
+    def _orbit(self, _) -> None:
+        self.browser.turning = time.monotonic() if self.browser.turning is None else None
         self.stage.wake()

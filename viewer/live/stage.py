@@ -11,15 +11,15 @@ import numpy as np
 import viser
 
 from avatar3d.avatar import Avatar
-from avatar3d.gaussians import Gaussians
 from avatar3d.motion import Motion, rest_motion
+from avatar3d.render.cpu import Workspace
 from viewer.cameras import ORBIT_PERIOD, ORBIT_PITCH, ORBIT_YAW
 from viewer.live.adjustments import Adjustments, adjusted, with_identity
-from viewer.live.browser import Browser
+from viewer.live.browser import Browser, View, perhaps_gone
 from viewer.live.eyes import front_eye, turned_eye
 from viewer.live.look import Look, lit
 from viewer.live.player import Player
-from viewer.live.splats import SCALE, splats_of
+from viewer.live.scene import Scene
 
 RATE = 30.0
 """Moments a second at most."""
@@ -28,8 +28,6 @@ _IDLE = 0.5
 
 Onlooker = Callable[[float, Motion], None]
 """Told the player's position and the frame that is shown."""
-Painter = Callable[[float, Motion, Gaussians], np.ndarray]
-"""Position, frame, Gaussians -> picture [H, W, 3] uint8."""
 
 
 class Stage:
@@ -47,26 +45,23 @@ class Stage:
         self._original = self.avatar = avatar
         self.rest = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
         self.adjustments, self.look = Adjustments(), Look()
-        self.splats, self.wireframe, self.highest = False, False, 1080
+        self.usual = View()
+        """How browsers see that come from now on; each may choose for itself."""
         self.live: Motion | None = None
         """A frame that comes in from a microphone, shown instead of what plays."""
         self.browsers: dict[int, Browser] = {}
         self.onlookers: list[Onlooker] = []
-        self.painter: Painter | None = None
-        """Draws one picture for all browsers instead of one for each: a capture's frames. Then the player's position is that of a frame."""
         self.frame = self.rest
         """What is shown, with all adjustments."""
         self.threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         self._lock = threading.RLock()
         self._woken, self._stopped = threading.Event(), threading.Event()
-        self._revision = self._scene = 0
+        self._revision = 0
         self._posed: tuple | None = None
-        self._gaussians: Gaussians | None = None
+        self.scene: Scene | None = None
+        """What was shown last."""
         self._last_browser: int | None = None
-        self._splat_node: viser.GaussianSplatHandle | None = None
-        self._sent_splats: tuple | None = None
-        self._painted: tuple[int, np.ndarray] | None = None
-        self._wire_node: viser.MeshHandle | None = None
+        self._workspace = Workspace()
         self._thread = threading.Thread(target=self._run, name="stage", daemon=True)
 
     def start(self) -> None:
@@ -105,16 +100,13 @@ class Stage:
             self.look = replace(self.look, **changes)
         self.wake()
 
-    def draw_by(self, *, splats: bool) -> None:
-        """Let the browsers draw splats, or send them pictures."""
-        self.splats = splats
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Send everything anew."""
-        self._sent_splats = None
-        for browser in list(self.browsers.values()):
-            browser.forget()
+    def choose(self, browser: Browser | None, **changes) -> None:
+        """Replace fields of a browser's view; with None of everybody's, those who come later included."""
+        if browser is None:
+            self.usual = replace(self.usual, **changes)
+        for each in list(self.browsers.values()) if browser is None else [browser]:
+            each.view = replace(each.view, **changes)
+            each.forget()
         self.wake()
 
     def show_live(self, frame: Motion | None) -> None:
@@ -124,11 +116,10 @@ class Stage:
 
     def welcome(self, client: viser.ClientHandle) -> Browser:
         """A browser has come."""
-        browser = Browser(client, RATE)
+        browser = Browser(client, RATE, self.usual)
         with self._lock:
             self.browsers[client.client_id] = browser
             self._last_browser = client.client_id
-        self._sent_splats = None
 
         @client.camera.on_update
         def _(_: viser.CameraHandle) -> None:
@@ -143,10 +134,10 @@ class Stage:
         with self._lock:
             self.browsers.pop(client.client_id, None)
 
-    def _moment(self, eye: np.ndarray | None) -> tuple[float, Motion]:
-        """The player's position and the frame to show, with all adjustments; `eye` is where the onlooker is."""
+    def _moment(self, eye: np.ndarray | None, whole: bool) -> tuple[float, Motion]:
+        """The player's position and the frame to show, with all adjustments; `eye` is where the onlooker is, `whole` keeps to whole frames."""
         position, live, by = self.player.position, self.live, self.adjustments
-        if self.painter is not None:
+        if whole:
             fps = float(self.player.motion.fps)
             position = min(int(position * fps + 1e-3), len(self.player.motion) - 1) / fps
         base = live if live is not None else self.player.motion.at(position)
@@ -184,78 +175,23 @@ class Stage:
             return False
         revision = self._revision
         eye = self._onlooker() if self.adjustments.follow else None
-        position, frame = self._moment(eye)
+        position, frame = self._moment(eye, any(browser.view.painter is not None for browser in browsers))
         state = (revision, position, None if eye is None else eye.tobytes())
-        if state != self._posed or self._gaussians is None:
-            self.frame = frame
-            avatar = self.avatar
-            self._gaussians = lit(avatar.pose(frame, 0.0), self.look, avatar, frame)
-            self._posed, self._scene = state, self._scene + 1
-            self._wire(avatar, frame)
+        if state != self._posed or self.scene is None:
+            self.frame, avatar, look = frame, self.avatar, self.look
+            gaussians = lit(avatar.pose(frame, 0.0), look, avatar, frame)
+            number = 0 if self.scene is None else self.scene.number + 1
+            self._posed, self.scene = state, Scene(number, position, avatar, frame, gaussians, look.background)
         for onlooker in list(self.onlookers):
             onlooker(position, frame)
-        more = self._show(browsers, position)
-        return playing or more or turning or bool(self.onlookers)
-
-    def _show(self, browsers: list[Browser], position: float) -> bool:
-        assert self._gaussians is not None
-        background = np.array(self.look.background, np.float32) / 255
-        if self.painter is not None:
-            self._hide_splats()
-            if self._painted is None or self._painted[0] != self._scene:
-                self._painted = (self._scene, self.painter(position, self.frame, self._gaussians))
-            for browser in browsers:
-                browser.paint(self._painted[1], self._scene)
-            return False
-        if self.splats:
-            self._send_splats(browsers)
-            return False
-        self._hide_splats()
-        more = [browser.show(self._gaussians, self._scene, background, self.highest, self.threads) for browser in browsers]
-        return any(more)
-
-    def _send_splats(self, browsers: list[Browser]) -> None:
-        state = (self._scene, self.look.background)
-        if state == self._sent_splats:
-            return
-        if self._sent_splats is None or self._sent_splats[1] != self.look.background:
-            for browser in browsers:
-                browser.send(np.full((8, 8, 3), self.look.background, np.uint8), still=True)
-        assert self._gaussians is not None
-        splats = splats_of(self._gaussians)
-        arrays = (splats.centers, splats.covariances, splats.rgbs, splats.opacities)
-        if self._splat_node is None:
-            self._splat_node = self.server.scene.add_gaussian_splats("/avatar", *arrays, scale=SCALE)
-        else:
-            self._splat_node.set_gaussians(*arrays)
-            if not self._splat_node.visible:
-                self._splat_node.visible = True
-        self._sent_splats = state
+        more = False
         for browser in browsers:
-            browser.count()
-
-    def _hide_splats(self) -> None:
-        if self._splat_node is not None and self._splat_node.visible:
-            self._splat_node.visible = False
-            self._sent_splats = None
-
-    def _wire(self, avatar: Avatar, frame: Motion) -> None:
-        """The head's mesh as lines, over whichever drawing."""
-        if not self.wireframe:
-            if self._wire_node is not None and self._wire_node.visible:
-                self._wire_node.visible = False
-            return
-        vertices = avatar.vertices(frame)[: avatar.head.num_vertices]
-        if self._wire_node is None:
-            faces = avatar.head.faces.numpy()
-            self._wire_node = self.server.scene.add_mesh_simple("/wireframe", vertices, faces, color=(20, 90, 160), wireframe=True, opacity=0.4)
-            return
-        self._wire_node.vertices = vertices
-        if not self._wire_node.visible:
-            self._wire_node.visible = True
+            with perhaps_gone():
+                more = browser.show(self.scene, self._workspace, self.threads) or more
+        return playing or more or turning or bool(self.onlookers)
 
     def _swing(self, browser: Browser) -> None:
         if browser.turning is None:
             return
         phase = 2 * np.pi * (time.monotonic() - browser.turning) / ORBIT_PERIOD
-        browser.look_from(turned_eye(self._original, ORBIT_YAW * np.sin(phase), ORBIT_PITCH * np.sin(2 * phase)))
+        browser.look_from(turned_eye(self._original, ORBIT_YAW * np.sin(phase), ORBIT_PITCH * np.sin(2 * phase), aspect=browser.aspect))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from avatar3d.avatar import Avatar
@@ -17,7 +18,9 @@ from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
 from viewer.film import title_and_comment
+from viewer.live.browser import framed
 from viewer.live.look import Look, lit
+from viewer.live.scene import Painter, Scene
 
 LONGEST = 600.0
 """Seconds of a take."""
@@ -46,6 +49,8 @@ class Moment:
     """Seconds into it."""
     speed: float
     """At which it ran; 0 where it rested."""
+    painter: Painter | None = None
+    """Painted what the browser saw, where that was not the view of its camera."""
 
 
 def motion_of_take(moments: Sequence[Moment]) -> Motion:
@@ -142,15 +147,31 @@ def film_take(
     writer = VideoWriter(path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=title, comment=comment)
     with writer as video:
         for index, (before, after, along) in enumerate(zip(first, second, share, strict=True)):
-            moment = moments[before]
-            camera = camera_between(moment.camera or fallback, moments[after].camera or fallback, float(along), size)
-            frame = motion.frames(slice(index, index + 1))
-            gaussians = lit(moment.avatar.pose(frame, 0.0), moment.look, moment.avatar, frame)
-            background = np.array(moment.look.background, np.float32) / 255
-            rgb = draw_gaussians(gaussians, camera, background, threads=threads, workspace=workspace).rgb
-            video.write((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8))
+            moment = moments[after if along > 0.999 else before]
+            if moment.painter is not None:
+                # Frames of a capture are not blended: what was seen last stands.
+                rgb = _painted(moment, size, workspace, threads)
+            else:
+                camera = camera_between(moment.camera or fallback, moments[after].camera or fallback, float(along), size)
+                scene = _scene(moment, motion.frames(slice(index, index + 1)))
+                drawn = draw_gaussians(scene.gaussians, camera, scene.backdrop, threads=threads, workspace=workspace).rgb
+                rgb = (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
+            video.write(rgb)
             progress(index + 1, len(first))
     return len(first)
+
+
+def _scene(moment: Moment, frame: Motion) -> Scene:
+    """A frame of motion as it was shown at a moment."""
+    gaussians = lit(moment.avatar.pose(frame, 0.0), moment.look, moment.avatar, frame)
+    return Scene(0, moment.position, moment.avatar, frame, gaussians, moment.look.background)
+
+
+def _painted(moment: Moment, size: tuple[int, int], workspace: Workspace, threads: int) -> np.ndarray:
+    """[H, W, 3] uint8 of `size` (width, height): what a moment's painter showed, with grey beside it as in the browser."""
+    assert moment.painter is not None
+    picture = framed(moment.painter(_scene(moment, moment.frame), workspace, threads), size[0] / size[1])
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def camera_between(before: Camera, after: Camera, share: float, size: tuple[int, int]) -> Camera:

@@ -11,9 +11,11 @@ from avatar3d.camera import Camera
 from avatar3d.drawing import draw_gaussians
 from avatar3d.footage import Footage
 from avatar3d.gaussians import Gaussians
-from avatar3d.head.model import landmark_positions
+from avatar3d.head.model import HeadModel, landmark_positions
+from avatar3d.head.register import INNER
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
+from viewer.live.scene import Scene
 
 SHOWN = ("avatar over video", "video", "avatar", "side by side", "difference", "free camera")
 """What of a capture can be shown; with the last one, nothing of it is."""
@@ -33,6 +35,19 @@ class Overlay:
     """Of the avatar over the video."""
     wireframe: bool = False
     landmarks: bool = False
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A painter of scenes: each over the capture's frame of its moment."""
+
+    footage: Footage
+    overlay: Overlay
+
+    def __call__(self, scene: Scene, workspace: Workspace, threads: int) -> np.ndarray:
+        """[H, W, 3] uint8, as `paint_frame`."""
+        index = frame_at(self.footage, scene.position)
+        return paint_frame(self.footage, index, self.overlay, scene.avatar, scene.frame, scene.gaussians, workspace, threads)
 
 
 def frame_at(footage: Footage, position: float) -> int:
@@ -92,7 +107,7 @@ def _lines(
     pen = ImageDraw.Draw(canvas)
     vertices = avatar.vertices(frame)[: avatar.head.num_vertices]
     if overlay.wireframe:
-        points, edges = finer.project(vertices), seen_edges(vertices, avatar.head.faces.numpy(), camera)
+        points, edges = finer.project(vertices), seen_edges(vertices, skin_faces(avatar.head), camera)
         for a, b in edges:
             pen.line((*points[a], *points[b]), fill=WIRE)
     if overlay.landmarks:
@@ -107,6 +122,13 @@ def _lines(
 def _dots(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, int, int]) -> None:
     for x, y in points:
         pen.rectangle((x - 1, y - 1, x + 1, y + 1), fill=colour)
+
+
+def skin_faces(head: HeadModel) -> np.ndarray:
+    """[F', 3] triangles without what lies behind the skin: its dense lines would hide the landmarks of lips and lids."""
+    behind = [head.regions[name] for name in (*INNER, "left_eye", "right_eye") if name in head.regions]
+    faces = head.faces.numpy()
+    return faces[~np.isin(faces, np.concatenate(behind)).all(axis=1)] if behind else faces
 
 
 def seen_edges(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> np.ndarray:

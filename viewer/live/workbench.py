@@ -4,14 +4,17 @@ import contextlib
 import io
 import socket
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from avatar3d.errors import UserError
-from viewer.visitors import LOOPBACK, stranger
+from viewer.visitors import LOOPBACK, inside, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -20,20 +23,29 @@ if TYPE_CHECKING:
     from avatar3d.footage import Footage
     from avatar3d.motion import Motion
     from avatar3d.performer import Performer
+    from viewer.live.browser import Browser
+    from viewer.live.panel_record import RecordPanel
+    from viewer.live.take import Moment
 
 FOLLOWING = 0.1
 """Seconds between two looks at the player by its panel."""
 _BEAT = 0.5
 """Seconds between two corrections of the browsers' sound."""
+_NARROW = """<style>@media (max-width: 36em) {
+  .mantine-Paper-root[style*='max-height: 60%'] {max-height: 40% !important; width: 100% !important}
+  .mantine-Paper-root[style*='max-height: 60%'] div[style*='width: 20em'] {width: 100% !important}
+}</style>"""
+"""On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth."""
 
 
-def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
+def open_server(host: str, port: int, label: str, token: str | None = None) -> "viser.ViserServer":
     """A page that says that it loads.
 
     Args:
         host: address to listen on.
         port: 0 takes any that is free.
         label: at the top of the panel.
+        token: first part of the page's address, without which nobody is let in.
 
     Raises:
         UserError: viser is missing, or the port is in use.
@@ -47,10 +59,11 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
     elif not _is_free(host, port):
         raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
     # viser prints a table with addresses; the caller says the one that counts.
-    with contextlib.redirect_stdout(io.StringIO()), _guarded(host):
+    with contextlib.redirect_stdout(io.StringIO()), _guarded(host in LOOPBACK, token):
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     # Between a browser's leaving and the news of it, pictures go nowhere.
     warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
+    server.gui.add_html(_NARROW, order=-9.0)
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
@@ -58,8 +71,9 @@ def open_server(host: str, port: int, label: str) -> "viser.ViserServer":
 
 
 @contextlib.contextmanager
-def _guarded(host: str) -> Iterator[None]:
-    """A server that is opened meanwhile answers no page of another site. viser lets nobody in between but the library that it serves by."""
+def _guarded(alone: bool, token: str | None) -> Iterator[None]:
+    """A server that is opened meanwhile answers no page of another site, and nobody without the token. viser lets nobody in between but the
+    library that it serves by."""
     from http import HTTPStatus
 
     from websockets.asyncio import server
@@ -68,9 +82,13 @@ def _guarded(host: str) -> Iterator[None]:
 
     def guarded(*arguments, process_request, **options):
         def answered(connection, request):
-            refusal = stranger(request.headers, host in LOOPBACK)
+            refusal = stranger(request.headers, alone and token is None)
             if refusal is not None:
                 return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
+            name = inside(request.path.partition("?")[0], token)
+            if name is None:
+                return connection.respond(HTTPStatus.NOT_FOUND, "there is nothing here\n")
+            request.path = f"/{name}"
             return process_request(connection, request)
 
         return serve(*arguments, process_request=answered, **options)
@@ -137,7 +155,6 @@ class Workbench:
         from viewer.live.panel_capture import CapturePanel
         from viewer.live.panel_face import FacePanel
         from viewer.live.panel_play import PlayPanel, title_of
-        from viewer.live.panel_record import RecordPanel
         from viewer.live.panel_speak import SpeakPanel
         from viewer.live.panel_view import ViewPanel
         from viewer.live.player import Player
@@ -157,33 +174,73 @@ class Workbench:
         if performer is not None:
             with tabs.add_tab("Speak"):
                 self.speak = SpeakPanel(self.desk, performer, self.play)
-        with tabs.add_tab("View"):
+        self._tabs = {name: tabs.add_tab(name) for name in ("View", "Record", *(("Capture",) if footage is not None else ()))}
+        with self._tabs["View"]:
             self.view = ViewPanel(self.desk)
-        with tabs.add_tab("Record"):
-            self.record = RecordPanel(self.desk)
+        self.records: dict[int, RecordPanel] = {}
+        self._left: list[Moment] = []
         if footage is not None:
-            with tabs.add_tab("Capture"):
+            with self._tabs["Capture"]:
                 self.capture = CapturePanel(self.desk, footage, self.play)
             if motion is None:
                 self.capture.begin()
-            else:
-                self.capture.free()
+        self._seating = threading.Lock()
         eye = front_eye(avatar)
         server.initial_camera.position, server.initial_camera.look_at = eye.position, eye.look_at
         server.initial_camera.up, server.initial_camera.fov = (0.0, 1.0, 0.0), eye.fov
         # Who came while the avatar was being read has been looking from elsewhere; who comes back keeps their camera.
         self._early = set(server.get_clients())
         server.on_client_connect(self._come)
-        server.on_client_disconnect(self.desk.dismiss)
+        server.on_client_disconnect(self._go)
         self.desk.say("ready")
         self.stage.start()
 
     def _come(self, client: "viser.ClientHandle") -> None:
+        """A browser has come: what is its own goes into the tabs of its page."""
+        from viewer.live.eyes import front_eye
+        from viewer.live.panel_capture import OwnOverlay
+        from viewer.live.panel_record import RecordPanel
+        from viewer.live.panel_view import OwnView
+
+        browser, number = self.desk.welcome(client), client.client_id
+        if number in self._early:
+            browser.look_from(front_eye(self.desk.avatar, browser.aspect))
+        # A page takes some messages to arrive where all begin.
+        client.camera.on_update(lambda _: self._fit_width(browser))
+        self._fit_width(browser)
+        with self._seating:
+            with self._tabs["View"]:
+                self.view.own[number] = OwnView(self.desk, browser)
+            with self._tabs["Record"]:
+                self.records[number], self._left = RecordPanel(self.desk, browser, self._left), []
+            if self.capture is not None:
+                with self._tabs["Capture"]:
+                    self.capture.own[number] = OwnOverlay(self.capture, browser)
+        if number not in self.server.get_clients():
+            # It went while it was being seated, and nobody says so once more.
+            self._go(client)
+
+    def _fit_width(self, browser: "Browser") -> None:
+        """From where all begin, the head is too wide for a narrow page: it looks at more."""
         from viewer.live.eyes import front_eye
 
-        browser = self.desk.welcome(client)
-        if client.client_id in self._early:
-            browser.look_from(front_eye(self.desk.avatar))
+        camera, usual = browser.client.camera, self.server.initial_camera
+        begins = abs(camera.fov - usual.fov) < 1e-3 and all(
+            np.allclose(here, there, atol=1e-3) for here, there in ((camera.position, usual.position), (camera.look_at, usual.look_at))
+        )
+        if begins and browser.aspect < 1:
+            browser.look_from(front_eye(self.desk.avatar, browser.aspect))
+
+    def _go(self, client: "viser.ClientHandle") -> None:
+        """A browser has gone; a take that it leaves is the next one's, which may well be the same page loaded anew."""
+        self.desk.dismiss(client)
+        with self._seating:
+            self.view.own.pop(client.client_id, None)
+            record = self.records.pop(client.client_id, None)
+            if record is not None:
+                self._left = record.leave() or self._left
+            if self.capture is not None:
+                self.capture.own.pop(client.client_id, None)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Keep the panels up to date until Ctrl-C, or until `until` says so."""
@@ -192,7 +249,8 @@ class Workbench:
             time.sleep(FOLLOWING)
             now = time.monotonic()
             self.play.follow()
-            self.record.follow()
+            for record in list(self.records.values()):
+                record.follow()
             if self.capture is not None:
                 self.capture.follow()
             if now - seen >= 1.0:
@@ -212,8 +270,6 @@ class Workbench:
 
 def warm_up(avatar: "Avatar") -> None:
     """Draw something small in both ways: on a new machine the kernels are compiled now, for half a minute, and not at the first look."""
-    import numpy as np
-
     from avatar3d.drawing import draw_gaussians
     from viewer.cameras import front_camera
     from viewer.live.splats import splats_of

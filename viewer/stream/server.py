@@ -4,7 +4,6 @@ The event loop runs in a thread of its own. Whoever makes frames calls `frame`, 
 """
 
 import asyncio
-import hmac
 import json
 import logging
 import secrets
@@ -25,7 +24,7 @@ from viewer.stream.packets import CODECS, OPUS, PCM16, Description, End, Frame, 
 from viewer.stream.site import Part
 from viewer.stream.sound_pieces import OPUS_DELAY, SoundPieces
 from viewer.stream.viewers import Mailbox, Viewers
-from viewer.visitors import LOOPBACK, stranger
+from viewer.visitors import LOOPBACK, inside, page_address, stranger, token_for
 
 PROTOCOL = Subprotocol("avatar3d.stream.1")
 SOCKET = "stream"
@@ -90,7 +89,7 @@ class StreamServer:
         """
         self.host, self.port = host, port
         self._open = host in LOOPBACK and token is None
-        self.token = None if self._open else token or secrets.token_urlsafe(16)
+        self.token = token_for(host, token)
         self._site, self._facts, self.channels = site, facts, channels
         self._rate = rate
         self._fresh()
@@ -104,8 +103,7 @@ class StreamServer:
     @property
     def address(self) -> str:
         """Of the page."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/" + (f"{self.token}/" if self.token else "")
+        return page_address(self.host, self.port, self.token)
 
     @property
     def viewers(self) -> int:
@@ -206,22 +204,18 @@ class StreamServer:
         refusal = stranger(request.headers, self._open)
         if refusal is not None:
             return _refused(HTTPStatus.FORBIDDEN, refusal)
-        name = self._name(request.path.partition("?")[0])
+        path = request.path.partition("?")[0]
+        name = inside(path, self.token)
         if name == SOCKET:
             return None
+        if name == "" and not path.endswith("/"):
+            # The page names its files beside itself, so its address has to end in a slash.
+            return _response(HTTPStatus.PERMANENT_REDIRECT, "text/plain; charset=utf-8", b"", False, Location=f"{self.token}/")
         if name is None or name not in self._site:
             return _refused(HTTPStatus.NOT_FOUND, "there is nothing here")
         part = self._site[name]
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         return _response(HTTPStatus.OK, part.kind, part.packed if packed and part.packed else part.content, packed and bool(part.packed))
-
-    def _name(self, path: str) -> str | None:
-        """What a path names once its token is right."""
-        if self.token is None:
-            return path.removeprefix("/")
-        first, _, rest = path.removeprefix("/").partition("/")
-        right = hmac.compare_digest(first.encode(), self.token.encode())
-        return rest if right and path.startswith(f"/{first}/") else None
 
     async def _watched(self, connection: ServerConnection) -> None:
         """One viewer, from coming to going."""
@@ -313,8 +307,8 @@ def _refused(status: HTTPStatus, text: str) -> Response:
     return _response(status, "text/plain; charset=utf-8", f"{text}\n".encode(), False)
 
 
-def _response(status: HTTPStatus, kind: str, content: bytes, packed: bool) -> Response:
-    headers = Headers({**_HEADERS, "Content-Type": kind, "Content-Length": str(len(content))})
+def _response(status: HTTPStatus, kind: str, content: bytes, packed: bool, **more: str) -> Response:
+    headers = Headers({**_HEADERS, "Content-Type": kind, "Content-Length": str(len(content)), **more})
     if packed:
         headers["Content-Encoding"] = "gzip"
     return Response(status, status.phrase, headers, content)

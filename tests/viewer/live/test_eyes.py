@@ -7,7 +7,7 @@ import pytest
 
 from tests.avatar3d.tiny import tiny_avatar
 from viewer.cameras import head_centre
-from viewer.live.eyes import HEAD_HEIGHT, PRESETS, camera_of, front_eye, preset_eye
+from viewer.live.eyes import HEAD_HEIGHT, HEAD_WIDTH, PRESETS, camera_of, front_eye, preset_eye
 
 IDENTITY = np.array([1.0, 0, 0, 0])
 
@@ -61,3 +61,13 @@ def test_presets_look_at_the_head_from_where_they_say(name):
         assert moved[1] > 0.05
     if name == "close":
         assert eye.fov < front.fov
+
+
+@pytest.mark.parametrize("aspect", [0.4, 0.5, 0.8, 2.0])
+def test_a_narrow_page_sees_the_whole_width_and_the_head_in_its_upper_part(aspect):
+    avatar = tiny_avatar()
+    eye, centre = front_eye(avatar, aspect), head_centre(avatar)
+    away = np.linalg.norm(eye.position - centre)
+    assert 2 * aspect * away * math.tan(eye.fov / 2) >= HEAD_WIDTH - 1e-9
+    np.testing.assert_allclose(eye.position, front_eye(avatar).position)
+    assert (eye.look_at[1] < centre[1] - 0.01) == (aspect < 0.9)

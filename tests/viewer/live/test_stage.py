@@ -1,6 +1,7 @@
 """The stage, with a server that nobody has opened and browsers of our own."""
 
 import threading
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,7 +48,7 @@ def settle(stage, ticks: int = 60) -> None:
 
 
 def test_nothing_is_drawn_for_nobody(stage):
-    assert stage.tick() is False and stage._gaussians is None
+    assert stage.tick() is False and stage.scene is None
 
 
 def test_a_browser_gets_a_whole_picture_and_then_rest(stage):
@@ -92,6 +93,19 @@ def test_who_has_gone_is_forgotten(stage):
     assert not stage.browsers and stage.tick() is False
 
 
+def test_who_is_just_leaving_stops_nobody(stage):
+    leaving, staying = Client(0), Client(1)
+
+    def gone(*_, **__):
+        raise RuntimeError("Cannot assign to 'visible' on a removed GaussianSplatHandle.")
+
+    for client in (leaving, staying):
+        stage.welcome(client)
+    leaving.scene.set_background_image = gone
+    settle(stage)
+    assert staying.pictures
+
+
 def test_what_plays_goes_on_without_a_touch(stage):
     client = Client(0)
     stage.welcome(client)
@@ -111,24 +125,46 @@ def test_a_live_frame_goes_before_what_plays(stage):
     assert np.abs(shown).max() > 0.1 and np.abs(stage.frame.expr).max() == 0
 
 
+@dataclass(frozen=True)
+class Grey:
+    """A painter that counts how often it is asked."""
+
+    level: int
+    asked: list[float] = field(default_factory=list, compare=False)
+
+    def __call__(self, scene, workspace, threads) -> np.ndarray:
+        self.asked.append(scene.position)
+        return np.full((30, 30, 3), self.level, np.uint8)
+
+
 def test_a_painter_is_asked_once_for_all(stage):
-    asked = []
-
-    def paint(position, frame, gaussians):
-        asked.append(position)
-        return np.full((30, 30, 3), 77, np.uint8)
-
+    painter = Grey(77)
     clients = [Client(0), Client(1)]
     for client in clients:
         stage.welcome(client)
-    stage.painter = paint
+    stage.choose(None, painter=painter)
     stage.player.seek(0.13)
-    stage.refresh()
     stage.tick()
-    assert asked == [pytest.approx(3 / 25)]
+    assert painter.asked == [pytest.approx(3 / 25)]
     for client in clients:
         assert client.pictures[-1].shape == (30, 40, 3)
         assert (client.pictures[-1][:, 5:35] == 77).all() and (client.pictures[-1][:, :5] == 40).all()
+
+
+def test_each_browser_sees_in_its_own_way(stage):
+    clients = [Client(number) for number in range(4)]
+    first, second, third, _ = browsers = [stage.welcome(client) for client in clients]
+    # Two that want the same, each in words of its own, are painted for once.
+    painters = [Grey(77), Grey(99), Grey(99)]
+    for browser, painter in zip((first, second, third), painters, strict=True):
+        stage.choose(browser, painter=painter)
+    stage.choose(first, highest=360)
+    settle(stage)
+    assert [client.pictures[-1][15, 20, 0] for client in clients[:3]] == [77, 99, 99]
+    assert clients[3].pictures[-1].shape == (60, 80, 3)
+    assert len(painters[1].asked + painters[2].asked) == len(painters[0].asked)
+    assert [browser.view.highest for browser in browsers] == [360, 1080, 1080, 1080]
+    assert stage.welcome(Client(4)).view.painter is None
 
 
 def test_a_picture_of_the_same_shape_has_no_frame():

@@ -117,3 +117,22 @@ def test_a_camera_half_way():
     np.testing.assert_allclose(half.project(np.array([[0.0, 0, 0]])), [[100, 75]], atol=1e-6)
     same = camera_between(left, right, 0.0, (80, 60))
     np.testing.assert_allclose(same.T_cam_world, left.T_cam_world, atol=1e-12)
+
+
+def test_what_a_painter_showed_is_filmed(tmp_path):
+    motion = source()
+    times = np.arange(26) / 25
+
+    def paint(scene, workspace, threads) -> np.ndarray:
+        return np.full((40, 40, 3), round(100 * scene.position), np.uint8)
+
+    shown = moments(motion, times, times, np.ones(26))
+    take = [replace(moment, painter=paint) for moment in shown[:13]] + shown[13:]
+    film_take(take, motion_of_take(take), tmp_path / "take.mp4", height=60, fallback=CAMERA)
+    with av.open(str(tmp_path / "take.mp4")) as container:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+    assert frames[0].shape == (60, 80, 3)
+    # A square picture in a page that is wider has grey beside it.
+    for index in (1, 6, 12):
+        assert abs(frames[index][20:40, 30:50].mean() - 4 * index) < 5 and abs(frames[index][20:40, :6].mean() - 40) < 5
+    assert frames[20][2, 2].mean() > 150

@@ -1,16 +1,18 @@
 """A frame of a capture with what was tracked over it."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from avatar3d.camera import Camera, look_at
 from avatar3d.head.model import Landmarks
+from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
 from tests.avatar3d.tiny import tiny_avatar, tiny_motion
-from viewer.live.tracked_frame import DETECTED, FINER, OF_THE_HEAD, WIRE, Overlay, frame_at, paint_frame, seen_edges
+from viewer.live.tracked_frame import DETECTED, FINER, OF_THE_HEAD, WIRE, Overlay, frame_at, paint_frame, seen_edges, skin_faces
 
 CAMERA = look_at(np.array([0.0, 0, 0.6]), np.zeros(3), focal=120, size=(80, 64))
 
@@ -98,3 +100,14 @@ def test_only_edges_towards_the_camera_are_seen(scene):
 def test_frames_are_those_that_are_seen_then(scene):
     _, filmed = scene
     assert [frame_at(filmed, time) for time in (-1.0, 0.0, 0.039, 0.04, 0.3999, 9.0)] == [0, 0, 0, 1, 9, 9]
+
+
+def test_only_the_skin_has_lines():
+    head = load_head()
+    skin = skin_faces(head)
+    kept = set(np.unique(skin).tolist())
+    assert not kept & set(head.regions["tongue"].tolist()) and not kept & set(head.regions["iris_left"].tolist())
+    for name in ("lips", "nose", "ears", "left_lid_upper"):
+        assert set(head.regions[name].tolist()) <= kept, name
+    bare = SimpleNamespace(regions={}, faces=head.faces)
+    assert len(skin_faces(bare)) == len(head.faces)  # type: ignore[arg-type]

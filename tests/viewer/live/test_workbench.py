@@ -2,11 +2,14 @@
 
 import io
 import time
+from dataclasses import replace
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from avatar3d.motion import Motion
@@ -38,7 +41,7 @@ def bench(tmp_path_factory):
 @pytest.fixture
 def socket(bench):
     """A browser of ours."""
-    bench.stage.draw_by(splats=False)
+    bench.stage.choose(None, splats=False)
     with listen(bench.server.get_port(), viser.__version__) as connection:
         yield connection
 
@@ -67,7 +70,7 @@ def buffers(socket, seconds: float = 20.0):
 
 
 def test_every_covariance_on_the_wire_is_positive_definite(bench, socket):
-    bench.stage.draw_by(splats=True)
+    bench.stage.choose(None, splats=True)
     bench.player.play()
     bench.stage.wake()
     seen = 0
@@ -85,7 +88,7 @@ def test_every_covariance_on_the_wire_is_positive_definite(bench, socket):
 
 def test_the_wire_holds_the_posed_gaussians(bench, socket):
     bench.player.seek(0.4)
-    bench.stage.draw_by(splats=True)
+    bench.stage.choose(None, splats=True)
     posed = bench.stage.avatar.pose(bench.player.motion, 0.4)
     for words in buffers(socket):
         centers = np.ascontiguousarray(words[:, :3]).view(np.float32) * SCALE
@@ -111,8 +114,28 @@ def test_pages_of_other_sites_are_refused(bench):
         assert answer.status == 200
 
 
+def test_whoever_does_not_know_the_token_is_refused():
+    server = open_server("0.0.0.0", 0, "test", "my-own_token")
+    try:
+        own, protocols = f"http://127.0.0.1:{server.get_port()}", [Subprotocol(f"viser-v{viser.__version__}")]
+        for path in ("/", "/my-own_toke/", "/index.html", "//my-own_token/"):
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(own + path)
+        with pytest.raises(InvalidStatus) as refused:
+            connect(own.replace("http", "ws"), subprotocols=protocols)
+        assert refused.value.response.status_code == 404
+        # The page opens its socket at its own address, and adds the server to it as a query.
+        for path in ("/my-own_token/", "/my-own_token", "/my-own_token/?websocket=ws://x/y"):
+            with urlopen(own + path) as answer:
+                assert b"<html" in answer.read(2000)
+        with connect(f"{own.replace('http', 'ws')}/my-own_token", subprotocols=protocols):
+            pass
+    finally:
+        close_server(server)
+
+
 def test_browsers_may_come_and_go(bench):
-    bench.stage.draw_by(splats=False)
+    bench.stage.choose(None, splats=False)
 
     def settled(count: int) -> bool:
         for _ in range(100):
@@ -131,9 +154,27 @@ def test_browsers_may_come_and_go(bench):
         assert settled(0)
 
 
-def test_the_sound_of_another_motion_is_sent(bench, socket):
-    from dataclasses import replace
+def test_lids_close_together_as_the_panel_says(tmp_path):
+    plain = tiny_avatar(count=50)
+    lids = torch.zeros(2, plain.head.num_vertices, 3)
+    avatar = replace(plain, head=replace(plain.head, eyelid_basis=lids))
+    server = open_server("127.0.0.1", 0, "test")
+    made = Workbench(server, avatar, "tiny", scratch=tmp_path)
+    left, right = made.face.lids
+    with listen(server.get_port(), viser.__version__) as socket:
+        # As a browser says that a slider was moved.
+        message = {"type": "GuiUpdateMessage", "uuid": left._impl.uuid, "updates": {"value": 0.75}}
+        socket.send(msgspec.msgpack.encode(message))
+        for _ in range(100):
+            if made.stage.adjustments.lids == (0.75, 0.75):
+                break
+            time.sleep(0.1)
+    assert made.stage.adjustments.lids == (0.75, 0.75) and right.value == 0.75
+    made.close()
+    close_server(server)
 
+
+def test_the_sound_of_another_motion_is_sent(bench, socket):
     arrived(socket, "ReplayDoneMessage")
     motion: Motion = replace(tiny_motion(bench.stage.avatar.head, 25), sound=np.zeros(1600, np.float32), sound_rate=1600)
     bench.desk.load(motion)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -152,9 +153,12 @@ def test_a_name_that_was_made_to_point_here_is_refused(served):
 def test_other_addresses_need_a_token(served):
     token = served.token
     assert token is not None and len(token) >= 16 and token in served.address
-    for path in ("/", "/stream", "/player.js", f"/{token}", f"/{token[:-1]}/", "//", "/%00/"):
+    for path in ("/", "/stream", "/player.js", f"/{token[:-1]}", f"/{token[:-1]}/", "//", "/%00/"):
         assert _get(served.port, path)[0] == 404, path
     assert _get(served.port, f"/{token}/")[0] == 200
+    status, _, headers = _get(served.port, f"/{token}")
+    assert status == 308 and urljoin(f"http://here/{token}", headers["Location"]) == f"http://here/{token}/"
+    assert served.address.split("/")[2] != f"0.0.0.0:{served.port}"
     with Viewer(served.port) as viewer:
         assert viewer.status == 404
     with Viewer(served.port, f"/{token}/stream") as viewer:
