@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from avatar3d import posing
 from avatar3d.avatar import Avatar
 from avatar3d.gaussians import SH_C0, Gaussians
 from avatar3d.motion import Motion
@@ -32,7 +31,7 @@ class Look:
 
 
 def lit(gaussians: Gaussians, look: Look, avatar: Avatar, frame: Motion) -> Gaussians:
-    """The Gaussians of a posed frame in another light: each is as bright as the triangle that it rides on.
+    """The Gaussians of a posed frame in another light: each is as bright as the skin below it, whose normals go over smoothly from triangle to triangle.
 
     Args:
         gaussians: `avatar.pose` of the frame.
@@ -42,8 +41,7 @@ def lit(gaussians: Gaussians, look: Look, avatar: Avatar, frame: Motion) -> Gaus
     """
     gain = np.full(len(gaussians), 2.0**look.exposure, np.float32)
     if look.light:
-        frames = posing.triangle_frames(avatar.vertices(frame), avatar.faces, avatar.rest_area)
-        facing = frames.rotation[avatar.face, :, 2] @ _lamp(look)
+        facing = _normals(avatar, frame) @ _lamp(look)
         gain *= np.maximum(1 + look.light * facing, 0.05)
     if np.all(gain == 1):
         return gaussians
@@ -52,6 +50,20 @@ def lit(gaussians: Gaussians, look: Look, avatar: Avatar, frame: Motion) -> Gaus
     # Colour is 0.5 and the harmonics: the half is scaled along with them.
     sh[:, :1] += (factor - 1) * (0.5 / SH_C0)
     return replace(gaussians, sh=sh)
+
+
+def _normals(avatar: Avatar, frame: Motion) -> np.ndarray:
+    """[N, 3] unit normals where the Gaussians ride: those of the vertices, the mean of their triangles' by area, with the barycentrics."""
+    vertices, faces = avatar.vertices(frame), avatar.faces
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    twice = np.cross(b - a, c - a)
+    sums = [np.bincount(faces.ravel(), np.repeat(twice[:, axis], 3), len(vertices)) for axis in range(3)]
+    smooth = _unit(np.stack(sums, axis=1).astype(np.float32))
+    return _unit(np.einsum("nk,nkx->nx", avatar.bary, smooth[faces[avatar.face]]))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _lamp(look: Look) -> np.ndarray:
