@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from 3a07434d7f106ec99b5844f8e65b437356c7dc242020bc6f5eac9c178fb2b4f4. With it:
+/*! avatar3d's web player, Apache-2.0, built from e32eda8566a2b777ffb17d91c0a962d678c76d4c915220c92ab7e43954ae424a. With it:
 
 onnxruntime-web 1.23.2
 

@@ -86,7 +86,7 @@ export class View {
     const { clientWidth: width, clientHeight: height } = this.renderer.domElement;
     if (this.renderer.xr.isPresenting || !width || !height) return;
     this.renderer.setSize(width, height, false);
-    const { left, right, top, bottom } = framed(this.own, this.framing, width / height, this.covered / height);
+    const { left, right, top, bottom } = (this.window = framed(this.own, this.framing, width / height, this.covered / height));
     const [wide, tall] = [right - left, bottom - top];
     this.camera.fov = THREE.MathUtils.radToDeg(2 * Math.atan(tall / 2));
     this.camera.setViewOffset(wide, tall, (left + right) / 2, (top + bottom) / 2, wide, tall);
