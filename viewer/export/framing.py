@@ -19,6 +19,8 @@ _FADE = (0.84, 1.0)
 """Likewise, where the torso begins to fade, and where it is gone."""
 _SIDE = (0.9, 1.02)
 """Likewise to the sides, for the torso."""
+_RISE = 0.35
+"""Of the hem towards the back, so that one who looks from below sees little of the inside."""
 _NEAREST = 0.05
 """Metres before the camera that count as such."""
 _NOTHING = 1e-4
@@ -45,7 +47,7 @@ class _Seen:
     x: np.ndarray
     y: np.ndarray
     low: np.ndarray
-    """How low each lies: as `y`, and for what is behind the chest as if it were no further away. Seen from below the back is else a fringe under the hem."""
+    """How low each lies: as `y`, and what is behind the chest as if it were no further away, and lower still."""
     solid: np.ndarray
     """Which of them are seen at all."""
     torso: np.ndarray
@@ -72,9 +74,9 @@ def _seen(avatar: Avatar) -> _Seen:
     edges = (-camera.cx / camera.fx, (camera.width - camera.cx) / camera.fx)
     column = np.floor((x - left) / max(right - left, 1e-6) * _COLUMNS)
     below = torso & solid & (column >= 0) & (column < _COLUMNS)
-    chest = np.quantile(depth[below], 0.4) if below.any() else np.inf
+    chest = np.quantile(depth[below], 0.4) if below.any() else 1.0
     ends = [float(np.quantile(y[below & (column == index)], 0.95)) for index in np.unique(column[below])]
-    low = np.maximum(y, down / max(chest, _NEAREST))
+    low = np.maximum(y, (down + _RISE * np.maximum(depth - chest, 0)) / max(chest, _NEAREST))
     return _Seen(x, y, low, solid, torso, edges, float(chin), min([(camera.height - camera.cy) / camera.fy, *ends]))
 
 
@@ -83,7 +85,7 @@ def framing(avatar: Avatar) -> Framing:
     seen = _seen(avatar)
     head = seen.solid & ~seen.torso
     head = head if head.any() else ~seen.torso
-    left, right = np.quantile(seen.x[head], [0.005, 0.995])
+    left, right = np.quantile(seen.x[head], [0.002, 0.998])
     return Framing(float(left), float(right), float(np.quantile(seen.y[head], 0.003)), seen.chin, _HEM * seen.end)
 
 

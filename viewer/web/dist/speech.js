@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from e32eda8566a2b777ffb17d91c0a962d678c76d4c915220c92ab7e43954ae424a. With it:
+/*! avatar3d's web player, Apache-2.0, built from 263a4f8531910ad3994063ccca08f1d0ae306d75c9a0a9e4479b08ad941a18c0. With it:
 
 onnxruntime-web 1.23.2
 

@@ -1,7 +1,7 @@
 /** How a head is framed in a picture of any shape: as a portrait photographer would, cropping the torso by the lower edge. */
 
 /** Widths of the head that a picture holds at least. */
-const ROOM = 1.25;
+const ROOM = 1.32;
 /** Of the head's height, above it and below the chin. */
 const GAP = 0.06;
 
