@@ -26,7 +26,7 @@ class Slider:
     high: float
     step: float
     moves: tuple[tuple[str, int, float], ...]
-    """Channel of a motion, number in it, and what 1 of the slider adds to that. Rotations are added in the joint's own frame, all three numbers at once."""
+    """Channel of a motion, number in it, and what 1 of the slider adds to that; to rotations all three numbers at once, in the joint's own frame."""
     partner: str | None = None
     """Name of the same on the other side of the face."""
 
@@ -36,10 +36,9 @@ def face_sliders(head: HeadModel) -> dict[str, list[Slider]]:
     low, high = (0.0, 1.0) if head.expr_names else (-3.0, 3.0)
     sliders = {POSES: _poses(head.jaw_open_angle)}
     for title, entries in grouped(head.expr_names, head.num_expr).items():
-        names = {entry.index: entry.name for entry in entries}
+        names: dict[int | None, str] = {entry.index: entry.name for entry in entries}
         sliders[title] = [
-            Slider(entry.name, readable(entry.name), low, high, 0.01, (("expr", entry.index, 1.0),), names.get(-1 if entry.partner is None else entry.partner))
-            for entry in entries
+            Slider(entry.name, readable(entry.name), low, high, 0.01, (("expr", entry.index, 1.0),), names.get(entry.partner)) for entry in entries
         ]
     if head.eyelid_basis is not None:
         sides = ("left", "right")
