@@ -70,7 +70,8 @@ def _ground(avatar: Avatar) -> sparse.csr_array:
     regions, count = avatar.head.regions, avatar.head.num_vertices
     skin = np.setdiff1d(np.arange(count), np.concatenate([np.zeros(0, np.int64), *(regions[name] for name in _INSIDE if name in regions)]))
     points = avatar.pose(rest, 0.0).position.numpy()
-    distance, index = KDTree(avatar.vertices(rest)[skin]).query(points, k=range(1, min(_AROUND, len(skin)) + 1))
+    distance, index = KDTree(avatar.vertices(rest)[skin]).query(points, k=min(_AROUND, len(skin)))
+    distance, index = np.reshape(distance, (len(points), -1)), np.reshape(index, (len(points), -1))
     share = np.exp((distance[:, :1] ** 2 - distance**2) / (2 * _SMOOTH**2))
     share = (share / share.sum(axis=1, keepdims=True)).astype(np.float32)
     start = np.arange(len(points) + 1) * share.shape[1]
