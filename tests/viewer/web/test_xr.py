@@ -12,7 +12,7 @@ def test_both_eyes_see_the_head(mode, page_folder, packages, serve, show):
     emulator = (packages / "iwer" / "build" / "iwer.min.js").read_text()
     device = "window.device = new IWER.XRDevice(IWER.metaQuest3); device.installRuntime({ forceInstall: true }); device.stereoEnabled = true;"
     shown = show(f"{serve(page_folder)}/index.html", emulator, device, size=(400, 200))
-    shown.page.wait_for_selector(f"#{mode}:not([hidden])")
+    shown.page.wait_for_selector(f"#{mode}:not([hidden])", state="attached")
     before = shown.evaluate("player.view.camera.position.toArray()")
     shown.page.evaluate(f"document.getElementById('{mode}').click()")
     shown.wait("player.view.renderer.xr.isPresenting")
