@@ -17,6 +17,7 @@ from avatar3d.errors import UserError
 from avatar3d.motion import Motion, load_motion, rest_motion
 from tests.viewer.web.chromium import Shown, differences, find_chromium, launched, opened, served
 from viewer.cameras import front_camera, head_centre
+from viewer.export.framing import with_soft_hem
 from viewer.export.motion_track import unpack_motion
 from viewer.export.packed import Packed, read_packed
 from viewer.export.web import export_web
@@ -65,7 +66,7 @@ def bench(avatar: Positional[Path], motion: Positional[Path], /, moments: int = 
         with served(folder / "page") as address:
             shown = opened(browser, f"{address}/index.html", size=(512, 512))
             print(f"from opening the page to the head: {shown.page.evaluate('window.avatar3d.loaded'):.0f} ms")
-            pictures(shown, person, performed, views, rng)
+            pictures(shown, with_soft_hem(person), performed, views, rng)
             for size in ((200, 150), (512, 512)):
                 speed(opened(browser, f"{address}/index.html?loop=1", size=size), size)
 

@@ -5,6 +5,7 @@ may not be redistributed leaves none of its bases here: `vertex_tracks` says wha
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from avatar3d.mp4 import SYNTHETIC
 from avatar3d.posing import triangle_areas
 from avatar3d.statistics import MotionStatistics
 from viewer.cameras import front_camera, head_centre
+from viewer.export.framing import framing, with_soft_hem
 from viewer.export.packed import Packed, Quantised, as_float, quantised
+from viewer.sliders import face_sliders
 
 FORMAT = "avatar3d web avatar"
 GROUPS = (slice(0, 3), slice(3, 7), slice(7, 10))
@@ -42,7 +45,7 @@ def pack_avatar(avatar: Avatar, *, exact: bool = False) -> Packed:
 
     Args:
         avatar: what to pack.
-        exact: float32 throughout, four times as large: for checks of the player itself.
+        exact: float32 throughout, four times as large, and with the hem of the torso as it is: for checks of the player itself.
     """
     small = as_float if exact else quantised
     vertices, faces, face = used_vertices(avatar)
@@ -54,8 +57,9 @@ def pack_avatar(avatar: Avatar, *, exact: bool = False) -> Packed:
     }
     if avatar.head.redistributable:
         packed.header |= {"mesh": "rig", "expr_names": list(avatar.head.expr_names), "jaw_open_angle": avatar.head.jaw_open_angle}
+        packed.header["sliders"] = {title: [asdict(slider) for slider in sliders] for title, sliders in face_sliders(avatar.head).items()}
         packed.arrays |= _rig(avatar, vertices, small)
-    packed.arrays |= _gaussians(avatar, face, len(faces), small)
+    packed.arrays |= _gaussians(avatar if exact else with_soft_hem(avatar), face, len(faces), small)
     return packed
 
 
@@ -71,6 +75,7 @@ def _header(avatar: Avatar) -> dict:
         "gaussians": len(avatar),
         "bases": avatar.position_basis.shape[0],
         "camera": front_camera(avatar, 512).to_json(),
+        "framing": asdict(framing(avatar)),
         "centre": [float(x) for x in head_centre(avatar)],
     }
 

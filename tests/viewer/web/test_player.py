@@ -19,7 +19,7 @@ def address(page_folder, serve) -> str:
 def test_a_page_plays_with_the_sound_as_its_clock(address, show):
     shown = show(address, size=(700, 400))
     assert not shown.evaluate("player.clock.started")
-    shown.page.click("#start")
+    shown.page.click("#play")
     shown.wait("player.clock.playing && player.clock.time > 0.1")
     playing, time, sound = shown.evaluate("[player.clock.playing, player.clock.time, player.clock.sound.currentTime]")
     assert not playing or abs(time - sound) < 0.05
@@ -43,12 +43,62 @@ def test_keys_play_seek_and_change_the_speed(address, show):
     assert shown.evaluate("player.clock.started")
     shown.page.keyboard.press("i")
     assert "nobody" in shown.page.inner_text("#info") and "not a recording" in shown.page.inner_text("#info")
+    shown.page.keyboard.press("Escape")
+    assert shown.page.is_hidden("#info")
+    shown.page.keyboard.press("?")
+    named = shown.page.locator("#info kbd").all_inner_texts()
+    assert {"space", "←", "→", ",", ".", "[", "]", "l", "m", "r", "s", "f", "i", "?"} <= set(named)
 
 
 def test_a_loop_goes_round(address, show):
     shown = show(f"{address}?loop=1")
     shown.evaluate("(player.clock.seek(player.clock.duration - 0.1), player.clock.play())")
     shown.wait("player.clock.playing && player.clock.time > 0 && player.clock.time < player.clock.duration / 2")
+
+
+SOUNDS = {
+    "absent": {"status": 404},
+    "damaged": {"body": b"no sound at all", "content_type": "audio/webm"},
+    "cut off": None,
+}
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_without_its_sound_the_page_says_so_in_one_line_and_plays(sound, page_folder, serve, browser):
+    page = browser.new_page(viewport={"width": 500, "height": 400})
+    wrong = SOUNDS[sound]
+    page.route("**/sound.webm", lambda route: route.abort() if wrong is None else route.fulfill(**wrong))
+    page.goto(f"{serve(page_folder)}/index.html")
+    page.wait_for_selector("body.ready", state="attached")
+    line = page.inner_text("#notice")
+    assert line.startswith("without sound: ") and "\n" not in line and ("sound.webm" in line or "cannot play" in line)
+    page.click("#play")
+    until(lambda: page.evaluate("window.avatar3d.clock.time > 0 || !window.avatar3d.clock.started"))
+    assert page.evaluate("window.avatar3d.clock.sound === null") and page.is_hidden("#mute")
+    page.close()
+
+
+def test_a_sound_that_breaks_off_leaves_the_motion_playing(address, show):
+    shown = show(f"{address}?loop=1", size=(500, 400))
+    shown.evaluate("player.clock.play()")
+    shown.wait("player.clock.time > 0.1")
+    shown.evaluate("player.clock.sound.dispatchEvent(new Event('error'))")
+    assert shown.page.inner_text("#notice") == "without sound: it broke off"
+    before = shown.evaluate("player.clock.time")
+    shown.wait(f"player.clock.playing && Math.abs(player.clock.time - {before}) > 0.1")
+
+
+def test_a_click_on_the_picture_plays_and_a_drag_does_not(address, show):
+    shown = show(f"{address}?loop=1", size=(500, 400))
+    shown.page.mouse.click(250, 150)
+    shown.wait("player.clock.playing")
+    shown.page.mouse.move(250, 150)
+    shown.page.mouse.down()
+    shown.page.mouse.move(300, 150, steps=3)
+    shown.page.mouse.up()
+    assert shown.evaluate("player.clock.playing")
+    shown.page.mouse.click(250, 150)
+    shown.wait("!player.clock.playing")
 
 
 def test_a_silent_motion_has_a_clock_of_its_own(person, tmp_path, serve, show):
@@ -73,16 +123,6 @@ def test_without_a_motion_the_head_idles(person, tmp_path, serve, show):
     assert shown.page.is_hidden("#play")
     first, later = (shown.evaluate(f"[...player.performance.frame({now}).neck_pose]") for now in (100, 103))
     assert np.abs(np.subtract(first, later)).max() > 1e-3
-
-
-def test_a_slider_moves_its_expression(address, show):
-    shown = show(address, size=(700, 400))
-    before = shown.evaluate("[...player.performance.frame(50).expr]")
-    shown.page.click("#sliders-button")
-    shown.page.locator("#sliders label", has_text="browDownLeft").locator("input").fill("0.5")
-    after = shown.evaluate("[...player.performance.frame(50).expr]")
-    changed = np.subtract(after, before)
-    assert np.count_nonzero(np.abs(changed) > 1e-6) == 1 and changed.max() == pytest.approx(0.5)
 
 
 def test_an_address_can_name_a_moment(address, show):

@@ -20,6 +20,7 @@ from tests.avatar3d.tiny import tiny_avatar
 from tests.viewer.web.chromium import differences
 from tests.viewer.web.conftest import performing
 from viewer.cameras import front_camera, head_centre
+from viewer.export.framing import with_soft_hem
 from viewer.export.motion_track import unpack_motion
 from viewer.export.packed import read_packed
 from viewer.export.vertex_tracks import posed
@@ -116,6 +117,7 @@ def test_tracks_are_posed_as_python_poses_them(person, tmp_path, serve, show):
 def test_the_picture_is_the_rasterizers(person, page_folder, serve, show):
     shown = show(f"{serve(page_folder)}/index.html")
     motion = performing()
+    seen_person = with_soft_hem(person)
     front = front_camera(person, 150)
     background = np.array([0xD8, 0xDC, 0xE2], np.float32) / 255
     for index, yaw in enumerate((-0.5, 0.0, 0.7)):
@@ -126,7 +128,7 @@ def test_the_picture_is_the_rasterizers(person, page_folder, serve, show):
         moved = np.eye(4)
         moved[:3, 3] = head_centre(person) - centre
         camera = replace(camera, T_cam_world=camera.T_cam_world @ moved)
-        expected = np.clip(draw(person, motion, time, camera, background).rgb, 0, 1)
+        expected = np.clip(draw(seen_person, motion, time, camera, background).rgb, 0, 1)
         assert np.abs(expected - background).max() > 0.3
         seen = shown.picture(time, camera) / 255
         assert -10 * np.log10(np.square(seen - expected).mean()) > 35

@@ -8,6 +8,7 @@ export class Clock extends EventTarget {
   constructor(duration, sound) {
     super();
     this._ended = () => this._end();
+    this._broken = () => this._lose();
     this.duration = duration;
     this.sound = sound;
     this.playing = false;
@@ -17,18 +18,37 @@ export class Clock extends EventTarget {
     this._rate = 1;
     this._time = 0;
     this._since = 0;
+    this._listen(sound);
+  }
+
+  _listen(sound) {
     sound?.addEventListener("ended", this._ended);
+    sound?.addEventListener("error", this._broken);
+  }
+
+  _leave() {
+    this.sound?.removeEventListener("ended", this._ended);
+    this.sound?.removeEventListener("error", this._broken);
+  }
+
+  /** The sound has broken off: time goes on without it. */
+  _lose() {
+    this._hold();
+    this._leave();
+    this.sound = null;
+    this.dispatchEvent(new Event("silent"));
+    this._changed();
   }
 
   /** Something else to keep the time of, from its beginning. */
   load(duration, sound) {
     if (this.playing) this.pause();
-    this.sound?.removeEventListener("ended", this._ended);
+    this._leave();
     const muted = this.sound?.muted ?? false;
     Object.assign(this, { duration, sound, started: false, _time: 0 });
     if (sound) {
       Object.assign(sound, { muted, playbackRate: this._rate });
-      sound.addEventListener("ended", this._ended);
+      this._listen(sound);
     }
     this._changed();
   }

@@ -1,16 +1,12 @@
 /** The page's buttons, sliders and keys. */
 
+import { keepInOneRow } from "./bar.js";
+import { fillSliders } from "./sliders.js";
+import { onTap } from "./tap.js";
 import { Immersion } from "./xr.js";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
-/** Sliders of joints: name, channel, numbers of it, least and most in radians. */
-const JOINTS = [
-  ["nod", "neck_pose", [0], -0.4, 0.4],
-  ["turn", "neck_pose", [1], -0.7, 0.7],
-  ["tilt", "neck_pose", [2], -0.4, 0.4],
-  ["look down", "eyes_pose", [0, 3], -0.3, 0.3],
-  ["look left", "eyes_pose", [1, 4], -0.4, 0.4],
-];
+const PANELS = ["info", "sliders"];
 const MODES = { vr: "immersive-vr", ar: "immersive-ar" };
 
 /** @param {string} id */
@@ -30,9 +26,14 @@ const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.floor(time % 6
  */
 export function connectControls({ clock, view, performance, immersion, header }, options) {
   document.body.classList.toggle("bare", !options.controls);
-  const toggle = () => (clock.playing ? clock.pause() : clock.play().catch(() => element("start").classList.remove("gone")));
+  const toggle = () => (performance.motion === null ? null : clock.playing ? clock.pause() : clock.play().catch((error) => console.warn(error.message)));
   const show = (id) => {
-    for (const panel of ["info", "sliders"]) element(panel).hidden = panel !== id || !element(panel).hidden;
+    if (!options.controls || (id === "sliders" && !header.sliders)) return;
+    for (const panel of PANELS) {
+      element(panel).hidden = panel !== id || !element(panel).hidden;
+      element(`${panel}-button`).setAttribute("aria-pressed", String(!element(panel).hidden));
+    }
+    document.body.classList.toggle("panelled", PANELS.some((panel) => !element(panel).hidden));
   };
   const speed = (steps) => {
     const at = SPEEDS.reduce((best, value, index) => (Math.abs(value - clock.rate) < Math.abs(SPEEDS[best] - clock.rate) ? index : best), 0);
@@ -48,15 +49,32 @@ export function connectControls({ clock, view, performance, immersion, header },
   };
   const full = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.());
 
+  const fit = keepInOneRow(element("bar"));
+  /** What the bar is laid out for. */
+  let shown;
+
+  /** Writes the time, where it has changed, since layout is not for nothing. */
+  function timed() {
+    const time = clock.started ? clock.time : 0;
+    if (document.activeElement !== element("scrub") || clock.playing) element("scrub").value = String(time);
+    const text = `${minutes(time)} / ${minutes(clock.duration)}`;
+    if (element("time").textContent !== text) element("time").textContent = text;
+  }
+
   function refresh() {
-    element("play").textContent = clock.playing ? "❚❚" : "▶";
+    element("play").classList.toggle("playing-now", clock.playing);
     element("play").setAttribute("aria-label", clock.playing ? "pause" : "play");
     element("loop").setAttribute("aria-pressed", String(clock.loop));
     element("mute").setAttribute("aria-pressed", String(clock.sound?.muted ?? false));
     element("speed").value = String(clock.rate);
-    element("start").classList.toggle("gone", performance.motion === null || clock.started);
-    document.body.classList.toggle("still", performance.motion === null);
-    element("scrub").max = String(clock.duration);
+    document.body.classList.toggle("fresh", !clock.started);
+    if (element("scrub").max !== String(clock.duration) || performance.motion !== shown) {
+      shown = performance.motion;
+      document.body.classList.toggle("still", shown === null);
+      element("scrub").max = String(clock.duration);
+      timed();
+      fit();
+    }
     element("mute").hidden = clock.sound === null;
     for (const id of ["vr", "ar"]) element(id).setAttribute("aria-pressed", String(immersion.mode === MODES[id]));
   }
@@ -65,13 +83,14 @@ export function connectControls({ clock, view, performance, immersion, header },
   element("speed").addEventListener("change", (event) => (clock.rate = Number(event.target.value)));
   element("scrub").addEventListener("input", (event) => clock.seek(Number(event.target.value)));
   element("full").hidden = !document.fullscreenEnabled;
-  const actions = { play: toggle, start: toggle, loop, mute, full, home: () => view.reset() };
+  const actions = { play: toggle, loop, mute, full, home: () => view.reset() };
   Object.assign(actions, { "sliders-button": () => show("sliders"), "info-button": () => show("info") });
   for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
+  onTap(view.renderer.domElement, () => performance.live || toggle());
 
   const step = (frames) => clock.seek(clock.time + frames * (performance.motion?.step ?? 0));
   const keys = {
-    " ": toggle, k: toggle, l: loop, m: mute, f: full, i: () => show("info"), s: () => show("sliders"), r: () => view.reset(),
+    " ": toggle, k: toggle, l: loop, m: mute, f: full, i: () => show("info"), "?": () => show("info"), s: () => show("sliders"), r: () => view.reset(),
     ArrowLeft: () => clock.seek(clock.time - 1), ArrowRight: () => clock.seek(clock.time + 1),
     ",": () => step(-1), ".": () => step(1),
     "[": () => speed(-1), "]": () => speed(1), Home: () => clock.seek(0), Escape: () => show(""),
@@ -79,8 +98,9 @@ export function connectControls({ clock, view, performance, immersion, header },
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
     const { tagName } = event.target;
-    // Lists and sliders have keys of their own.
+    // Lists, sliders, boxes and titles have keys of their own.
     if (tagName === "SELECT" || (tagName === "INPUT" && /Arrow|Home/.test(event.key))) return;
+    if (event.key === " " && (tagName === "SUMMARY" || event.target.type === "checkbox")) return;
     // A focused button would be pressed by the space bar as well.
     event.preventDefault();
     keys[event.key]();
@@ -88,16 +108,16 @@ export function connectControls({ clock, view, performance, immersion, header },
 
   clock.addEventListener("change", refresh);
   connectXr(immersion, toggle, refresh);
-  fillSliders(performance.sliders, header);
+  element("sliders-button").hidden = !header.sliders;
+  fillSliders(element("sliders"), header.sliders ?? {}, performance);
   fillInfo(header);
+  for (const panel of PANELS) element(panel).querySelector(".close").addEventListener("click", () => show(""));
   refresh();
   return {
     /** Called for every frame. */
-    tick() {
-      const time = clock.started ? clock.time : 0;
-      if (document.activeElement !== element("scrub") || clock.playing) element("scrub").value = String(time);
-      element("time").textContent = `${minutes(time)} / ${minutes(clock.duration)}`;
-    },
+    tick: timed,
+    /** Pixels of the picture's lower edge that the bar covers. */
+    height: () => (options.controls ? element("stage").getBoundingClientRect().bottom - element("bar").getBoundingClientRect().top : 0),
   };
 }
 
@@ -109,34 +129,6 @@ function connectXr(immersion, toggle, refresh) {
   }
   immersion.addEventListener("change", refresh);
   immersion.addEventListener("select", toggle);
-}
-
-/** One slider for every expression and joint; without a rig there is nothing to slide. */
-function fillSliders(sliders, header) {
-  element("sliders-button").hidden = header.mesh !== "rig";
-  const joints = [...JOINTS, ["jawOpen", "jaw_pose", [0], 0, header.jaw_open_angle]];
-  const moves = joints.map(([name, channel, indices, low, high]) =>
-    slider(name, low, high, (value) => indices.forEach((index) => put(sliders[channel], index, value))),
-  );
-  const rows = (header.expr_names ?? []).map((name, index) => slider(name, 0, 1, (value) => put(sliders.expr, index, value)));
-  const clear = document.createElement("button");
-  clear.textContent = "back to zero";
-  clear.addEventListener("click", () => {
-    for (const changes of Object.values(sliders)) changes.clear();
-    for (const input of element("sliders").querySelectorAll("input")) input.value = "0";
-  });
-  element("sliders").replaceChildren(clear, ...moves, ...rows);
-}
-
-const put = (map, index, value) => (value === 0 ? map.delete(index) : map.set(index, value));
-
-function slider(name, low, high, changed) {
-  const label = document.createElement("label");
-  const input = Object.assign(document.createElement("input"), { type: "range", min: String(low), max: String(high), step: "0.01" });
-  input.value = "0";
-  input.addEventListener("input", () => changed(Number(input.value)));
-  label.append(name, input);
-  return label;
 }
 
 const texted = (tag, textContent) => Object.assign(document.createElement(tag), { textContent });

@@ -24,7 +24,9 @@ export async function bytes(name, files, told) {
   }
   if (!files[name]) return null;
   if (location.protocol === "file:") throw new Error(FROM_DISK);
-  const answer = await fetch(files[name]);
+  const answer = await fetch(files[name]).catch((error) => {
+    throw new Error(`${files[name]} could not be read (${error.message})`);
+  });
   if (!answer.ok) throw new Error(`${files[name]} could not be read (${answer.status})`);
   return told && answer.body ? counted(answer, told) : answer.arrayBuffer();
 }

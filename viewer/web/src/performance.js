@@ -1,6 +1,7 @@
 /** Who moves the head: the performance while it plays or is held, the idle loop otherwise, and a short way between them. */
 
-import { blended } from "./track.js";
+import { turned } from "./rotation.js";
+import { blended, ROTATIONS } from "./track.js";
 
 const FADE = 0.4; // seconds
 
@@ -16,8 +17,11 @@ export class Performance {
     this.clock = clock;
     /** @type {import("./track.js").Source | null} a live source, which goes before everything else */
     this.live = null;
-    /** Added to channels, by index. Heads with a rig only. */
-    this.sliders = { expr: new Map(), jaw_pose: new Map(), neck_pose: new Map(), eyes_pose: new Map() };
+    /**
+     * What sliders add, by channel and number in it; to rotations in their own frame. Heads with a rig only.
+     * @type {Object<string, Map<number, number>>}
+     */
+    this.added = {};
     this._share = 0;
     this._before = null;
     this._last = 0;
@@ -47,10 +51,16 @@ export class Performance {
 
   _slid(frame) {
     const out = { ...frame };
-    for (const [name, changes] of Object.entries(this.sliders)) {
-      if (!changes.size || !frame[name]) continue;
-      out[name] = Float32Array.from(frame[name]);
-      for (const [index, value] of changes) out[name][index] += value;
+    for (const [name, changes] of Object.entries(this.added)) {
+      const given = frame[name];
+      if (!given) continue;
+      const values = (out[name] = Float32Array.from(given));
+      if (ROTATIONS.has(name)) {
+        for (let i = 0; i < given.length; i += 3) {
+          const by = [0, 1, 2].map((k) => changes.get(i + k) ?? 0);
+          if (by.some((angle) => angle !== 0)) values.set(turned(given, i, by), i);
+        }
+      } else for (const [index, value] of changes) values[index] += value;
     }
     return out;
   }

@@ -4,6 +4,7 @@ import { Clock } from "./clock.js";
 import { connectControls } from "./controls.js";
 import { listenToParent, liveSource } from "./live.js";
 import { inflated, readPacked } from "./packed.js";
+import { tell } from "./notice.js";
 import { bytes, pageConfig } from "./parts.js";
 import { Performance } from "./performance.js";
 import { rigMesh } from "./rig.js";
@@ -14,13 +15,15 @@ import { trackMesh } from "./tracks.js";
 import { View } from "./view.js";
 import { Immersion } from "./xr.js";
 
-/** Sound that is ready to seek. */
+/** The sound, ready to seek; where it is missing or cannot be played the page says so and goes on without. */
 async function soundElement(data) {
-  const sound = new Audio(URL.createObjectURL(new Blob([data], { type: "audio/webm" })));
+  const given = await data;
+  if (!given) return null;
+  const sound = new Audio(URL.createObjectURL(new Blob([given], { type: "audio/webm" })));
   sound.preload = "auto";
   await new Promise((resolve, reject) => {
     sound.addEventListener("loadedmetadata", resolve, { once: true });
-    sound.addEventListener("error", () => reject(new Error("this browser does not play Opus in WebM")), { once: true });
+    sound.addEventListener("error", () => reject(new Error("this browser cannot play it")), { once: true });
   });
   return sound;
 }
@@ -36,24 +39,31 @@ function pageOptions(config) {
 async function start() {
   const config = pageConfig();
   const options = pageOptions(config);
-  const names = ["avatar", "motion", "idle", "sound"];
-  const [avatarData, motionData, idleData, soundData] = await Promise.all(names.map((name) => bytes(name, config.files)));
+  const silent = (error) => (tell(`without sound: ${error.message}`), null);
+  const soon = soundElement(bytes("sound", config.files)).catch(silent);
+  const [avatarData, motionData, idleData] = await Promise.all(["avatar", "motion", "idle"].map((name) => bytes(name, config.files)));
   const packed = readPacked(await inflated(avatarData));
   const { header } = packed;
   const motion = motionData ? trackSource(readPacked(await inflated(motionData))) : null;
   const idle = trackSource(readPacked(await inflated(idleData)), true);
-  const sound = soundData ? await soundElement(soundData).catch((error) => (console.warn(error.message), null)) : null;
+  const sound = await soon;
 
-  const view = new View(document.getElementById("picture"), header.camera, header.centre, options.background);
+  const view = new View(document.getElementById("picture"), header.camera, header.framing, header.centre, options.background);
   const mesh = header.mesh === "rig" ? rigMesh(packed) : trackMesh(packed);
   const splats = new Splats(view.renderer, packed, mesh);
   view.scene.add(splats.object);
   const clock = new Clock(motion?.duration ?? 0, sound);
   clock.loop = options.loop;
+  clock.addEventListener("silent", () => silent(new Error("it broke off")));
   const performance = new Performance(motion, idle, clock);
   const immersion = new Immersion(view);
   const controls = connectControls({ clock, view, performance, immersion, header }, options);
-  new ResizeObserver(() => view.resize()).observe(view.renderer.domElement);
+  // Drawn at once: a canvas of another size is empty until the next picture.
+  new ResizeObserver(() => {
+    view.covered = controls.height();
+    view.resize();
+    view.draw();
+  }).observe(view.renderer.domElement);
 
   const player = {
     header, view, splats, clock, performance, immersion, mesh,

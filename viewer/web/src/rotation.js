@@ -62,3 +62,12 @@ export function between(a, b, at, u) {
   const step = toVector(product([from[0], -from[1], -from[2], -from[3]], toQuaternion(b, at)));
   return toVector(product(from, toQuaternion(step.map((x) => x * u), 0)));
 }
+
+/**
+ * A rotation vector turned further in its own frame.
+ * @param {ArrayLike<number>} vector
+ * @param {number} at index of it in `vector`
+ * @param {ArrayLike<number>} by [3] rotation vector
+ * @returns {number[]} [3]
+ */
+export const turned = (vector, at, by) => toVector(product(toQuaternion(vector, at), toQuaternion(by, 0)));

@@ -3,7 +3,7 @@
 import { between } from "./rotation.js";
 
 /** Channels that are rotation vectors, three numbers each. */
-const ROTATIONS = new Set(["rotation", "neck_pose", "jaw_pose", "eyes_pose"]);
+export const ROTATIONS = new Set(["rotation", "neck_pose", "jaw_pose", "eyes_pose"]);
 
 /**
  * One moment: channel name -> its numbers. A head with a rig has expr, jaw_pose, neck_pose, eyes_pose, rotation, translation, neck_translation and

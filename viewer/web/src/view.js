@@ -3,6 +3,7 @@
 import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { SparkRenderer } from "@sparkjsdev/spark";
+import { framed } from "./framing.js";
 
 const LEAST_ALPHA = 1 / 255;
 /** Standard deviations at which even an opaque Gaussian has faded to the least alpha. */
@@ -25,10 +26,11 @@ export class View {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {object} camera the avatar's own: fx fy cx cy width height T_cam_world, as `Camera.to_json` writes it
+   * @param {object} framing of the head in that camera's picture, see framing.js
    * @param {number[]} centre of the head, metres
    * @param {string} background a CSS colour, or "transparent"
    */
-  constructor(canvas, camera, centre, background) {
+  constructor(canvas, camera, framing, centre, background) {
     this.renderer = createRenderer(canvas);
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
     this.background = background;
@@ -54,6 +56,9 @@ export class View {
     this.scene.add(this.place);
     this.centre = new THREE.Vector3(...centre);
     this.own = camera;
+    this.framing = framing;
+    /** Pixels that buttons cover below. */
+    this.covered = 0;
     this.orbit = new OrbitControls(this.camera, canvas);
     Object.assign(this.orbit, { dampingFactor: 0.12, minDistance: 0.15, maxDistance: 5, zoomToCursor: false });
     this.reset();
@@ -61,13 +66,12 @@ export class View {
 
   /** Back to where the avatar was filmed from. */
   reset() {
-    const { fy, height, T_cam_world: rows } = this.own;
+    const { T_cam_world: rows } = this.own;
     // Without damping an update ends whatever still turns.
     this.orbit.enableDamping = false;
     this.orbit.update();
     const world = new THREE.Matrix4().set(...rows.flat()).invert().multiply(FLIP);
     world.decompose(this.camera.position, this.camera.quaternion, new THREE.Vector3());
-    this._fov = 2 * Math.atan(height / (2 * fy));
     // Orbits turn around the point of the optical axis that is nearest to the head, so that the first picture is the filmed one.
     const forward = new THREE.Vector3(0, 0, -1).applyQuaternion(this.camera.quaternion);
     const depth = this.centre.clone().sub(this.camera.position).dot(forward);
@@ -77,15 +81,15 @@ export class View {
     this.orbit.enableDamping = true;
   }
 
-  /** Fits the picture to the canvas: a square of the filmed view is always whole in it. */
+  /** Fits the picture to the canvas. The eye stays where it is: only the window before it moves, so that no face is distorted. */
   resize() {
     const { clientWidth: width, clientHeight: height } = this.renderer.domElement;
     if (this.renderer.xr.isPresenting || !width || !height) return;
     this.renderer.setSize(width, height, false);
-    this.camera.aspect = width / height;
-    const half = Math.tan(this._fov / 2) / Math.min(this.camera.aspect, 1);
-    this.camera.fov = THREE.MathUtils.radToDeg(2 * Math.atan(half));
-    this.camera.updateProjectionMatrix();
+    const { left, right, top, bottom } = (this.window = framed(this.own, this.framing, width / height, this.covered / height));
+    const [wide, tall] = [right - left, bottom - top];
+    this.camera.fov = THREE.MathUtils.radToDeg(2 * Math.atan(tall / 2));
+    this.camera.setViewOffset(wide, tall, (left + right) / 2, (top + bottom) / 2, wide, tall);
   }
 
   /** Colour behind the avatar; see-through glasses want none. */

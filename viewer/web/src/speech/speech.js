@@ -37,11 +37,11 @@ class Speech {
     this.speak = made("button", { id: "speak", textContent: "speak a sound", title: "let the head speak a sound file; or drop one on the page" });
     this.microphone = made("button", { id: "microphone", textContent: "microphone", title: "let the head say what you say" });
     this.microphone.setAttribute("aria-pressed", "false");
-    this.status = made("div", { id: "speech-status", className: "glass", hidden: true });
+    this.status = made("div", { id: "speech-status", className: "notice glass", hidden: true });
     this.status.setAttribute("role", "status");
-    this.status.style.cssText = "position:fixed;left:50%;bottom:84px;translate:-50% 0;padding:.4em .9em;z-index:1;max-width:calc(100% - 48px)";
-    document.getElementById("home").before(this.speak, this.microphone);
-    document.body.append(this.file, this.status);
+    document.getElementById("talk").append(this.speak, this.microphone);
+    document.getElementById("bottom").prepend(this.status);
+    document.body.append(this.file);
     this.speak.addEventListener("click", () => this.file.click());
     this.file.addEventListener("change", () => {
       if (this.file.files.length) this.speakFile(this.file.files[0]);

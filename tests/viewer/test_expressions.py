@@ -1,7 +1,7 @@
 """Expressions in groups."""
 
 from avatar3d.arkit import EXPR_NAMES
-from viewer.live.expressions import grouped, readable
+from viewer.expressions import grouped, readable
 
 
 def test_every_expression_is_in_one_group():
