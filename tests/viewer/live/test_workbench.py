@@ -160,7 +160,7 @@ def test_lids_close_together_as_the_panel_says(tmp_path):
     avatar = replace(plain, head=replace(plain.head, eyelid_basis=lids))
     server = open_server("127.0.0.1", 0, "test")
     made = Workbench(server, avatar, "tiny", scratch=tmp_path)
-    left, right = made.face.lids
+    left, right = (made.face._handles[f"close {side}"] for side in ("left", "right"))
     with listen(server.get_port(), viser.__version__) as socket:
         # As a browser says that a slider was moved.
         message = {"type": "GuiUpdateMessage", "uuid": left._impl.uuid, "updates": {"value": 0.75}}
