@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
@@ -28,6 +29,8 @@ NEW, BEYOND = 64, 8
 """Frames that a window adds, and that it makes beyond its end so that its last ones see what follows them."""
 _BEYOND_PINNED = 32
 """The same where frames are given: what is to be met later is prepared for earlier."""
+_FADES_IN = round(0.4 * FPS)
+"""Frames from what is given over which a mood or a gaze that is added by rule comes in."""
 _TURN = 20
 """Frames at the end of a loop that lead back to its beginning."""
 
@@ -130,8 +133,19 @@ def perform(
     if own or moods is not None:
         # The default driver was asked for gaze itself.
         rules = direction if own else replace(direction, gaze=None)
-        made = by_rule(made, rules, None if moods is None else _at(moods, np.arange(len(made))), lips)
+        ruled = by_rule(made, rules, None if moods is None else _at(moods, np.arange(len(made))), lips)
+        made = made + _away_from(pins, made) * (ruled - made)
     return exaggerated(made, direction)
+
+
+def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
+    """What is added by rule to frames [T, NUM_CHANNELS], as a share of each: beside what is given it begins gradually, and does not jump."""
+    if pins is None or not pins.known.any():
+        return np.ones_like(frames)
+    # Channels lie so far apart that each frame's nearest given one is its own channel's.
+    far = distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames)))
+    share = np.clip(far / _FADES_IN, 0, 1).astype(np.float32)
+    return share * share * (3 - 2 * share)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:
