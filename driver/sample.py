@@ -143,8 +143,8 @@ def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
     if pins is None or not pins.known.any():
         return np.ones_like(frames)
     # Channels lie so far apart that each frame's nearest given one is its own channel's.
-    far = distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames)))
-    share = np.clip(far / _FADES_IN, 0, 1).astype(np.float32)
+    far = np.asarray(distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames))), np.float32)
+    share = np.clip(far / np.float32(_FADES_IN), 0, 1)
     return share * share * (3 - 2 * share)
 
 
