@@ -62,7 +62,7 @@ def add_muscle(frames: np.ndarray, muscle: str, value: np.ndarray) -> None:
             frames[:, INDEX[name]] += value
 
 
-def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, *, learned: bool) -> np.ndarray:
+def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, *, learned: bool, share: np.ndarray | float = 1.0) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] with moods added by rule; where the lips meet, they still do.
 
     Args:
@@ -70,10 +70,11 @@ def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, *, learned: bool) 
         emotion: [T or 1, EMOTIONS] intensities.
         lips: of the head.
         learned: whether the frames wear the moods already as the training data do, so that only what is missing is added.
+        share: of it that is added, one for all or [T, NUM_CHANNELS].
     """
     if not emotion.any():
         return frames
-    added = np.broadcast_to(emotion @ _faces(learned), frames.shape).copy()
+    added = share * np.broadcast_to(emotion @ _faces(learned), frames.shape)
     gap = lips.gap.numpy()
     met = np.clip(1.5 - frames @ gap, 0, 1)[:, None]
     added[:, _MOUTH] *= 1 - (1 - _LEFT_AT_CONTACT) * met
@@ -84,10 +85,16 @@ def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, *, learned: bool) 
     return made
 
 
-def bare(pins: Pins, emotion: np.ndarray, *, learned: bool) -> Pins:
-    """Pins without what `worn` will add: the motion is made around them as it is without that, and fits when the mood is put on."""
+def bare(pins: Pins, emotion: np.ndarray, *, learned: bool) -> tuple[Pins, float]:
+    """Pins without the mood that they wear, and the share, 0..1, that they wear of what `worn` adds.
+
+    A motion that is made around them then fits when the mood is put on: so much of it beside what is given, all of it farther away.
+    """
     added = emotion[np.minimum(np.arange(len(pins)), len(emotion) - 1)] @ _faces(learned)
-    return Pins((pins.values - added).astype(np.float32), pins.known)
+    # Where something is given, that is, and the mood says something too.
+    given = added * pins.known
+    share = float(np.clip((pins.values * given).sum() / max((given**2).sum(), 1e-6), 0, 1))
+    return Pins((pins.values - share * added).astype(np.float32), pins.known), share
 
 
 def _faces(learned: bool) -> np.ndarray:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
@@ -28,6 +29,8 @@ NEW, BEYOND = 64, 8
 """Frames that a window adds, and that it makes beyond its end so that its last ones see what follows them."""
 _BEYOND_PINNED = 32
 """The same where frames are given: what is to be met later is prepared for earlier."""
+_FADES_IN = round(0.4 * FPS)
+"""Frames from what is given over which a mood or a gaze that is added by rule comes in."""
 _TURN = 20
 """Frames at the end of a loop that lead back to its beginning."""
 
@@ -129,8 +132,9 @@ def perform(
     learned = not own and len(emotion) == 1
     if not learned:
         wanted["emotion"] = [0.0] * len(EMOTIONS)
+    share = 1.0
     if pins is not None:
-        pins = bare(pins, emotion, learned=learned)
+        pins, share = bare(pins, emotion, learned=learned)
     if direction.mode == "idle":
         # Who does neither speak nor listen hears nothing.
         sound = np.zeros_like(sound)
@@ -145,10 +149,22 @@ def perform(
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
+    away = _away_from(pins, made)
     if own and direction.gaze is not None:
-        made = looking(made, direction.gaze)
-    made = worn(exaggerated(made, direction), _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion, lips, learned=learned)
+        made = made + away * (looking(made, direction.gaze) - made)
+    moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
+    made = worn(exaggerated(made, direction), moods, lips, learned=learned, share=share + (1 - share) * away)
     return held(made, direction.pins)
+
+
+def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
+    """What is added by rule to frames [T, NUM_CHANNELS], as a share of each: beside what is given it begins gradually, and does not jump."""
+    if pins is None or not pins.known.any():
+        return np.ones_like(frames)
+    # Channels lie so far apart that each frame's nearest given one is its own channel's.
+    far = np.asarray(distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames))), np.float32)
+    share = np.clip(far / np.float32(_FADES_IN), 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -77,6 +77,17 @@ def test_a_region_with_pins_is_not_exaggerated():
     np.testing.assert_array_equal(made, frames)
 
 
+def test_a_mood_by_rule_comes_in_gradually_beside_what_is_given(tiny_net, lips, babble):
+    sound, brow = babble[: 4 * RATE], INDEX["browInnerUp"]
+    plain = perform(sound, tiny_net, lips, Direction(), steps=1, own=True)
+    directed = Direction(emotion={"surprised": 1.0}, pins=stretch_pins(plain, 30, 70))
+    neutral = perform(sound, tiny_net, lips, Direction(pins=stretch_pins(plain, 30, 70)), steps=1, own=True)
+    added = (perform(sound, tiny_net, lips, directed, steps=1, own=True) - neutral)[:, brow]
+    assert added[42:58].mean() > 0.2 and not added[:30].any() and not added[70:].any()
+    assert np.abs(np.diff(added)).max() < 0.5 * np.abs(added).max()
+    assert np.abs(added[[30, 69]]).max() < 0.1 * np.abs(added).max()
+
+
 def test_a_stretch_is_made_anew_and_the_rest_stays(tiny_net, lips, babble):
     sound = babble[: 4 * RATE]
     before = perform(sound, tiny_net, lips, Direction(), seed=1, steps=2)

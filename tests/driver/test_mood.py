@@ -46,13 +46,14 @@ def test_no_mood_changes_nothing(lips):
     assert worn(frames, np.zeros((1, len(EMOTIONS)), np.float32), lips, learned=True) is frames
 
 
-def test_a_mood_put_on_a_bare_pin_is_the_pin(lips):
+@pytest.mark.parametrize(("level", "expected"), [(0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (2.0, 1.0)])
+def test_what_is_given_wears_some_of_a_mood_and_is_the_same_with_it_put_on_again(lips, level, expected):
     pins = no_pins(4)
-    pins.values[:], pins.known[:] = 0.5, True
-    emotion = np.repeat(mood("sad"), 2, axis=0)
-    again = bare(pins, emotion, learned=True).values
-    open_mouth = worn(again, mood("sad"), lips, learned=True)
-    np.testing.assert_allclose(open_mouth, 0.5, atol=1e-6)
+    pins.values[:], pins.known[:] = level * mood_face({"sad": 1.0}), True
+    pins.values[:, INDEX["jaw_pose_0"]] = 0.5
+    plain, share = bare(pins, np.repeat(mood("sad"), 2, axis=0), learned=False)
+    assert share == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(worn(plain.values, mood("sad"), lips, learned=False, share=share), pins.values.clip(0, 1), atol=1e-6)
 
 
 def test_a_stretch_made_anew_keeps_the_mood_of_what_is_around_it(tiny_net, lips, babble):
