@@ -1,7 +1,10 @@
 """What several verbs share: finding heads and avatars, the next command."""
 
 import functools
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +95,20 @@ def check_range(option: str, value: float | None, low: float, high: float) -> No
 
     if value is not None and not low <= value <= high:
         raise UserError(f"{option} {value}: choose {low} to {high}")
+
+
+def interrupted() -> Callable[[], bool]:
+    """Whether Ctrl-C was pressed since this was called. It raises KeyboardInterrupt as ever; but that is lost where it comes while a compiler
+    or a library calls back into Python, and whoever waits without end must ask for it too.
+    """
+    pressed = threading.Event()
+
+    def end(*_) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, end)
+    return pressed.is_set
 
 
 def say(line: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from avatar3d.cli.common import check_range, open_avatar, say
+from avatar3d.cli.common import check_range, interrupted, open_avatar, say
 
 
 def view(
@@ -43,6 +43,7 @@ def view(
 
     check_token(token)
     token = token_for(host, token)
+    over = interrupted()
     server = open_server(host, port, f"avatar3d: {avatar.stem}", token)
     try:
         say(f"view: open {page_address(host, server.get_port(), token)} in a browser; Ctrl-C ends it")
@@ -59,10 +60,11 @@ def view(
             bench = Workbench(server, person, avatar.stem, first, DriverPerformer(person, avatar), footage, scratch)
             loading.remove()
             try:
-                bench.run()
+                bench.run(over)
             finally:
                 bench.close()
     except KeyboardInterrupt:
-        say("view: closed")
+        pass
     finally:
         close_server(server)
+    say("view: closed")
