@@ -4,7 +4,7 @@ Both hold, attribute by attribute: positions as 24-bit fixed point with `fractio
 (255 (0.15 sh + 0.5)), log-scale as uint8 (16 (s + 10)), the quaternion x, y, z, w in 32 bits (index of the largest component, then sign and nine bits
 of each other, of 1/sqrt 2), harmonics above degree 0 as uint8 (128 + 128 sh), coefficient by coefficient, red green blue. Axes: x right, y up, z back.
 
-The reference writer has 12 fractional bits, a quarter of a millimetre in metres; here they are as many as fit, up to 20: a thousandth. What the
+The reference writer has 12 fractional bits, a quarter of a millimetre in metres; here they are 18, four thousandths, or as many as fit. What the
 file is stands in version 4 as an extension record (skipped by readers that do not know it), in version 3 as the comment of the gzip header.
 """
 
@@ -26,7 +26,7 @@ from viewer.export.provenance import provenance
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 MAGIC = 0x5053474E
-MOST_BITS, FEWEST_BITS = 20, 8
+MOST_BITS, FEWEST_BITS = 18, 8
 EXTENSION = 0xA3D40001
 """Type of the record that holds our words, JSON in UTF-8."""
 _HEADER3, _HEADER4 = struct.Struct("<IIIBBBB"), struct.Struct("<IIIBBBBI12x")
