@@ -43,7 +43,8 @@ def _spark(found: Found) -> str:
     if found.kind == "spz" and found.layout.get("version") == 4:
         return "yes from version 2.2 on; earlier ones need --spz-version 3"
     if found.kind in _WEB:
-        turned = "" if found.kind == "spz" else "; y points down as in all such files: set quaternion (1, 0, 0, 0), or export with --up y"
+        upright = found.facts.get("up", "y" if found.kind == "spz" else "-y") == "y"
+        turned = "" if upright else "; the head is not upright there: set quaternion (1, 0, 0, 0), or export with --up y"
         return f"yes{turned}"
     if found.kind in _SEQUENCES:
         return "frame by frame only; `--format web` moves the head in it"
