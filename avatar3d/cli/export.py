@@ -44,6 +44,7 @@ def export(
     from avatar3d.progress import console
     from viewer.export.formats import check_request, find_format
     from viewer.export.frames import open_frames
+    from viewer.export.props import read_prop
 
     formats = all_formats(avatar)
     find_format(format, formats)
@@ -51,7 +52,8 @@ def export(
     check_request(format, formats, out, selection, options)
     person = open_avatar(avatar, head)
     performed = None if motion is None else load_motion(motion, person.head)
-    frames = open_frames(person, performed, selection, formats[format].up)
+    prop = None if selection.prop is None else read_prop(selection.prop)
+    frames = open_frames(person, performed, selection, formats[format].up, prop)
     for line in frames.notes:
         note(line)
     with console("export") as progress:

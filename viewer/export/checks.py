@@ -1,6 +1,5 @@
 """Reading exported files back to the end: what they hold, and whether they are whole."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,9 @@ import numpy as np
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress, silent
 from viewer.export.gsd import read_gsd
-from viewer.export.ply import read_ply
 from viewer.export.sequence import read_manifest
-from viewer.export.splat import facts_path, read_splat
+from viewer.export.splat_files import READERS, read_splats
 from viewer.export.splats import Splats, read_whole
-from viewer.export.spz import read_spz
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,20 +98,9 @@ def _found(kind: str, size: int, read: Iterable[Splats], progress: Progress, fra
     return Found(kind, size, first[0], low, high, done, **values)  # pyright: ignore[reportArgumentType]
 
 
-def _single(kind: str, read: Callable[[bytes, str], Splats]) -> Check:
-    def check(path: Path, progress: Progress) -> Found:
-        data = read_whole(path)
-        more = {"facts": _facts_beside(path)} if kind == "splat" else {}
-        return _found(kind, len(data), [read(data, str(path))], progress, 1, **more)
-
-    return check
-
-
-def _facts_beside(path: Path) -> dict[str, str]:
-    try:
-        return {str(key): str(value) for key, value in json.loads(facts_path(path).read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {}
+def _single(path: Path, progress: Progress) -> Found:
+    splats = read_splats(path)
+    return _found(splats.kind, path.stat().st_size, [splats], progress, 1)
 
 
 def _gsd(path: Path, progress: Progress) -> Found:
@@ -123,9 +109,6 @@ def _gsd(path: Path, progress: Progress) -> Found:
     facts = {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else {}
     fps = float(header["targetFPS"]) if header["frameCount"] > 1 else 0.0
     return _found("gsd", path.stat().st_size, frames, progress, header["frameCount"], fps=fps, facts=facts)
-
-
-_READERS: dict[str, Callable[[bytes, str], Splats]] = {".ply": read_ply, ".splat": read_splat, ".spz": read_spz}
 
 
 def _sequence(folder: Path, progress: Progress) -> Found:
@@ -140,13 +123,13 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     if sound and not (folder / str(sound)).is_file():
         raise UserError(f"{folder}: its sound {sound} is missing; run the same export again")
     suffix = paths[0].suffix
-    if suffix not in _READERS:
+    if suffix not in READERS:
         raise UserError(f"{folder}: holds {suffix} files, which are not read here")
     facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
     size = sum(path.stat().st_size for path in paths)
-    read = (_READERS[suffix](read_whole(path), str(path)) for path in paths)
+    read = (READERS[suffix](read_whole(path), str(path)) for path in paths)
     return _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
 
 
-CHECKS: dict[str, Check] = {suffix: _single(suffix[1:], read) for suffix, read in _READERS.items()} | {".gsd": _gsd}
+CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd}
 """By the ending of the name."""

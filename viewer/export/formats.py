@@ -9,11 +9,9 @@ from avatar3d.progress import Progress
 from viewer.export.frames import Frames
 from viewer.export.gsd import write_gsd
 from viewer.export.options import FormatOptions
-from viewer.export.ply import write_ply
 from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
-from viewer.export.splat import write_splat
-from viewer.export.spz import write_spz
+from viewer.export.stills import write_ply, write_splat, write_spz
 
 ALL = frozenset(field.name for field in fields(Selection))
 """Every field of the selection: what formats of posed Gaussians heed."""
