@@ -94,7 +94,7 @@ def _spread(bits: np.ndarray) -> np.ndarray:
 
 
 def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
-    """Write all frames, and the sound beside them as .wav; see `formats.Writer`."""
+    """Write all frames, and the sound beside them as NAME.gsd.wav; see `formats.Writer`."""
     entries = []
     first = frames.gaussians(0)
     room = 8 + len(_header(frames, path.stem, first, [])) + _FRAME_ROOM * frames.count
@@ -112,8 +112,10 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
         size = stream.seek(0, 2)
     told = f"{path}: {frames.count} frames of {len(first)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(first):.1f} bytes each)"
     if frames.sound is not None and path.is_file():
-        write_wav(path.with_suffix(".wav"), frames.sound, frames.sound_rate)
-        told += f"; its sound is {path.with_suffix('.wav').name}"
+        # Not NAME.wav, which may be the very sound that the motion was made from.
+        sound = path.with_name(path.name + ".wav")
+        write_wav(sound, frames.sound, frames.sound_rate)
+        told += f"; its sound is {sound.name}"
     return f"{told}\nnext: avatar3d check {path}"
 
 
@@ -136,9 +138,9 @@ def _entry(gaussians: Gaussians, size: int) -> dict:
 def _header(frames: Frames, name: str, first: Gaussians, entries: list[dict]) -> bytes:
     side = texture_side(len(first))
     header = {
-        "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps), "shDegree": _degree(first),
-        "textureWidth": side, "textureHeight": side, "gaussianCount": len(first), "positionPrecision": _FULL, "rotationPrecision": _HALF,
-        "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": frames.facts(), "frames": entries,
+        "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps),
+        "shDegree": _degree(first), "textureWidth": side, "textureHeight": side, "gaussianCount": len(first),
+        "positionPrecision": _FULL, "rotationPrecision": _HALF, "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": frames.facts(), "frames": entries,
     }  # fmt: skip
     return json.dumps(header, separators=(",", ":")).encode()
 

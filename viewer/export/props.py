@@ -39,12 +39,13 @@ def read_prop(text: str) -> Gaussians:
 
 
 def _space(splats: Splats) -> tuple[Up, float]:
-    up = splats.facts.get("up", AXES[splats.kind])
+    said = splats.facts.get("up")
     try:
         factor = float(splats.facts.get("units_per_metre", 1))
     except ValueError:
         factor = 1.0
-    return up if up in get_args(Up) else AXES[splats.kind], factor if math.isfinite(factor) and factor > 0 else 1.0
+    up = next((axes for axes in get_args(Up) if axes == said), AXES[splats.kind])
+    return up, factor if math.isfinite(factor) and factor > 0 else 1.0
 
 
 def together(first: Gaussians, second: Gaussians) -> Gaussians:

@@ -34,9 +34,6 @@ def write_spz(frames: Frames, path: Path, options: FormatOptions, progress: Prog
 
 
 def _write(frames: Frames, path: Path, data: bytes) -> str:
-    # Unbuffered: on a full disk a buffer would complain once more when it is collected.
-    with atomic_path(path) as temporary, open(temporary, "wb", buffering=0) as stream:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[stream.write(rest) :]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
     return f"{path}: {frames.num_gaussians} Gaussians, {len(data) / 1e6:.2f} MB\nnext: avatar3d check {path}"

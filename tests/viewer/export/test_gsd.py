@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 import struct
@@ -65,7 +66,7 @@ def test_the_file_as_its_layout_says(tmp_path):
         assert entry["maxPosition"] == pytest.approx({"x": z.max(), "y": x.max(), "z": -y.min()}, rel=1e-5)
         start += 4 + entry["compressedSize"]
     assert start == len(data) and header["provenance"]["subject"] == "nobody"
-    assert len(read_sound(tmp_path / "a.wav")) == round(frames.duration * 16000)
+    assert len(read_sound(tmp_path / "a.gsd.wav")) == round(frames.duration * 16000)
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
@@ -128,10 +129,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, noise, place, length):
     data = bytearray(path.read_bytes())
     data[place : place + length] = noise
     path.write_bytes(bytes(data))
-    try:
+    with contextlib.suppress(UserError):
         list(read_gsd(path)[1])
-    except UserError:
-        pass
 
 
 def test_silence_leaves_no_sound_file(tmp_path):

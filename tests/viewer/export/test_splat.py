@@ -1,3 +1,4 @@
+import contextlib
 import json
 import struct
 
@@ -68,7 +69,5 @@ def test_other_bytes_are_refused(data):
 @settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=160))
 def test_any_bytes_are_read_or_refused(data):
-    try:
+    with contextlib.suppress(UserError):
         assert len(read_splat(data).gaussians) == len(data) // 32
-    except UserError:
-        pass
