@@ -140,7 +140,8 @@ def _header(frames: Frames, name: str, first: Gaussians, entries: list[dict]) ->
     header = {
         "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps),
         "shDegree": _degree(first), "textureWidth": side, "textureHeight": side, "gaussianCount": len(first),
-        "positionPrecision": _FULL, "rotationPrecision": _HALF, "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": frames.facts(), "frames": entries,
+        "positionPrecision": _FULL, "rotationPrecision": _HALF, "scaleOpacityPrecision": _HALF, "shPrecision": _HALF,
+        "provenance": frames.facts(), "frames": entries,
     }  # fmt: skip
     return json.dumps(header, separators=(",", ":")).encode()
 

@@ -37,12 +37,12 @@ def test_what_formats_heed_are_fields():
 
 
 def test_a_still_has_no_end():
-    with pytest.raises(UserError, match="--end: means nothing to --format ply; .*ply-seq"):
+    with pytest.raises(UserError, match=r"--end: means nothing to --format ply; .*ply-seq"):
         check_request("ply", FORMATS, Path("a.ply"), Selection(end=2.0), FormatOptions())
 
 
 def test_an_unknown_format_lists_the_known():
-    with pytest.raises(UserError, match="--format fbx.*ply, splat, spz, ply-seq"):
+    with pytest.raises(UserError, match=r"--format fbx.*ply, splat, spz, ply-seq"):
         find_format("fbx", FORMATS)
 
 
