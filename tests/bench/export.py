@@ -25,8 +25,8 @@ GAUSSIANS, FRAMES = 15_000, 250
 def bench(avatar: Path | None = None, motion: Path | None = None, formats: str = "", out: Annotated[Path | None, arg(aliases=["-o"])] = None) -> None:
     """Print a row of a Markdown table for each format: seconds of the writer, frames a second, bytes a Gaussian a frame, peak memory.
 
-    Each is written in a process of its own, after one frame that is not counted, since numba compiles then. The memory beyond that process's own before
-    the export is what the export needs.
+    Each is written in a process of its own, after one frame that is not counted, since numba compiles then. The memory is that process's own before the
+    export, and what the export adds.
 
     Args:
         avatar: the .avatar file; default one of 15,000 random Gaussians.
@@ -46,10 +46,11 @@ def bench(avatar: Path | None = None, motion: Path | None = None, formats: str =
             motion = folder / "bench.npz"
             save_motion(replace(bench_motion(load_head(), FRAMES), sound=np.zeros(160_000, np.float32), sound_rate=16000), motion)
         print(
-            f"| format | seconds | frames a second | bytes a Gaussian a frame | peak memory, MB |  load {os.getloadavg()[0]:.1f}\n|---|---|---|---|---|"
+            f"load {os.getloadavg()[0]:.1f}\n\n| format | seconds | frames a second | bytes a Gaussian a frame | peak memory, MB |\n|---|---|---|---|---|"
         )
         for each in names:
-            done = subprocess.run([sys.executable, "-m", "tests.bench.export", "one", each, avatar, motion, folder], capture_output=True, text=True)
+            command = [sys.executable, "-m", "tests.bench.export", "one", each, str(avatar), str(motion), str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"| {each} | {done.stderr.strip().splitlines()[-1]} |")
                 continue
@@ -58,7 +59,7 @@ def bench(avatar: Path | None = None, motion: Path | None = None, formats: str =
             print(f"| {each} | {figures} |", flush=True)
 
 
-def one(name: Positional[str], avatar: Positional[Path], motion: Positional[Path], folder: Positional[Path], /) -> None:
+def one_format(name: Positional[str], avatar: Positional[Path], motion: Positional[Path], folder: Positional[Path], /) -> None:
     """Write one format and print its figures as JSON."""
     from avatar3d.cli.common import open_avatar
     from avatar3d.cli.export import all_formats
@@ -71,9 +72,8 @@ def one(name: Positional[str], avatar: Positional[Path], motion: Positional[Path
     format, person = all_formats(avatar)[name], open_avatar(avatar)
     performed = load_motion(motion, person.head)
     suffix = format.suffixes[0]
-    format.write(
-        open_frames(person, performed.frames(slice(0, 1)), Selection(), format.up), folder / f"first-{name}{suffix}", FormatOptions(), silent
-    )
+    one = open_frames(person, performed.frames(slice(0, 1)), Selection(), format.up)
+    format.write(one, folder / f"first-{name}{suffix}", FormatOptions(), silent)
     frames = open_frames(person, performed, Selection(), format.up)
     path, before = folder / f"{name}{suffix}", _peak()
     start = time.perf_counter()
@@ -96,4 +96,4 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    tyro.cli(one, args=sys.argv[2:]) if sys.argv[1:2] == ["one"] else tyro.cli(bench)
+    tyro.cli(one_format, args=sys.argv[2:]) if sys.argv[1:2] == ["one"] else tyro.cli(bench)

@@ -41,7 +41,7 @@ def _supersplat(found: Found) -> str:
 
 def _spark(found: Found) -> str:
     if found.kind == "spz" and found.layout.get("version") == 4:
-        return "yes from version 2.2 on; earlier ones need --spz-version 3"
+        return "no: as of 2.2 it reads SPZ up to version 3; export with --spz-version 3"
     if found.kind in _WEB:
         upright = found.facts.get("up", "y" if found.kind == "spz" else "-y") == "y"
         turned = "" if upright else "; the head is not upright there: set quaternion (1, 0, 0, 0), or export with --up y"
