@@ -25,8 +25,8 @@ GAUSSIANS, FRAMES = 15_000, 250
 def bench(avatar: Path | None = None, motion: Path | None = None, formats: str = "", out: Annotated[Path | None, arg(aliases=["-o"])] = None) -> None:
     """Print a row of a Markdown table for each format: seconds of the writer, frames a second, bytes a Gaussian a frame, peak memory.
 
-    Each is written in a process of its own, after one frame that is not counted, since numba compiles then. The memory is that process's own before the
-    export, and what the export adds.
+    Each is written in a process of its own, after one frame that is not counted, since numba compiles then. The memory is that process's own before
+    the export, and what the export adds.
 
     Args:
         avatar: the .avatar file; default one of 15,000 random Gaussians.
@@ -45,9 +45,8 @@ def bench(avatar: Path | None = None, motion: Path | None = None, formats: str =
         if motion is None:
             motion = folder / "bench.npz"
             save_motion(replace(bench_motion(load_head(), FRAMES), sound=np.zeros(160_000, np.float32), sound_rate=16000), motion)
-        print(
-            f"load {os.getloadavg()[0]:.1f}\n\n| format | seconds | frames a second | bytes a Gaussian a frame | peak memory, MB |\n|---|---|---|---|---|"
-        )
+        print(f"load {os.getloadavg()[0]:.1f}\n")
+        print("| format | seconds | frames a second | bytes a Gaussian a frame | memory, MB |\n|---|---|---|---|---|")
         for each in names:
             command = [sys.executable, "-m", "tests.bench.export", "one", each, str(avatar), str(motion), str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
