@@ -26,7 +26,7 @@ def _unity(found: Found) -> str:
         return "colours come out wrong, since it takes harmonics for degree 3; export with --sh-degree 3 or 0"
     if found.layout.get("stride") != 248:
         return "yes in recent versions, which go by name; older ones demand 248 bytes a Gaussian (--sh-degree 3 --normals)"
-    return "yes, in all versions (Tools, Gaussian Splats, Create GaussianSplatAsset)"
+    return "yes, in all versions; give its Transform the scale (1, -1, 1), since Unity is left-handed"
 
 
 def _supersplat(found: Found) -> str:
