@@ -67,6 +67,21 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Write one of many files of a folder that exists, under a hidden name first; may be called from several threads at once.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with _named_errors(path):
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Like `atomic_path` for a folder: an existing folder of that name is replaced only when the block ends well."""
