@@ -1,17 +1,19 @@
 """Reading exported files back to the end: what they hold, and whether they are whole."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress, silent
+from viewer.export.glb_files import is_splats_glb, read_rigged_glb, read_splats_glb
 from viewer.export.gsd import read_gsd
 from viewer.export.sequence import read_manifest
 from viewer.export.splat_files import READERS, read_splats
 from viewer.export.splats import Splats, read_whole
+from viewer.export.usd_files import read_usd
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,24 @@ def _gsd(path: Path, progress: Progress) -> Found:
     return _found("gsd", path.stat().st_size, frames, progress, header["frameCount"], fps=fps, facts=facts)
 
 
+def _glb(path: Path, progress: Progress) -> Found:
+    data = read_whole(path)
+    if is_splats_glb(data, str(path)):
+        return _found("glb", len(data), [read_splats_glb(data, str(path))], progress, 1)
+    rig = read_rigged_glb(data, str(path))
+    sound = rig.facts.get("sound")
+    remarks = (
+        () if not sound or (path.parent / Path(sound).name).is_file() else (f"its sound {sound} is not beside it: export again, or copy it here",)
+    )
+    return Found("rig-glb", len(data), 0, rig.low, rig.high, rig.frames, rig.fps, rig.layout, rig.facts, remarks)
+
+
+def _usd(path: Path, progress: Progress) -> Found:
+    header, frames = read_usd(path)
+    found = _found("usd", path.stat().st_size, frames, progress, header["count"], fps=header["fps"] if header["count"] > 1 else 0.0)
+    return replace(found, remarks=(*found.remarks, *header["complaints"]))
+
+
 def _sequence(folder: Path, progress: Progress) -> Found:
     """Every frame of a sequence's folder."""
     manifest = read_manifest(folder)
@@ -131,5 +151,5 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     return _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
 
 
-CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd}
+CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd}
 """By the ending of the name."""

@@ -7,11 +7,14 @@ from typing import Protocol
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
 from viewer.export.frames import Frames
+from viewer.export.glb import write_splats_glb
 from viewer.export.gsd import write_gsd
 from viewer.export.options import FormatOptions
+from viewer.export.rig_glb import write_rig_glb
 from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
 from viewer.export.stills import write_ply, write_splat, write_spz
+from viewer.export.usd import write_usd
 
 ALL = frozenset(field.name for field in fields(Selection))
 """Every field of the selection: what formats of posed Gaussians heed."""
@@ -59,6 +62,9 @@ FORMATS: dict[str, Format] = {
     "splat-seq": Format("a .splat for each frame, and the sound", ("",), write_splat_sequence, up="-y"),
     "spz-seq": Format("an SPZ for each frame, and the sound", ("",), write_spz_sequence, takes=_SPZ),
     "gsd": Format("all frames in one file for Unreal, and the sound", (".gsd",), write_gsd, up="-y"),
+    "glb": Format("one moment as Gaussians, in glTF", (".glb",), write_splats_glb, STILL - {"up", "unit"}),
+    "rig-glb": Format("a textured mesh with morphs, skeleton and animation", (".glb",), write_rig_glb, STRETCH | {"scale"}),
+    "usd": Format("a motion as Gaussians over time, with camera, sound and rig", (".usdc", ".usdz"), write_usd, ALL, frozenset({"mesh"})),
 }
 
 

@@ -18,3 +18,5 @@ class FormatOptions:
     """ply: zeros where old readers demand normals."""
     spz_version: Literal[3, 4] = 3
     """spz: 4 packs twice as fast, and fewer programs read it."""
+    mesh: bool = True
+    """usd: the head's textured mesh with its rig, hidden beside the Gaussians."""

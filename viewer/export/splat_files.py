@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from avatar3d.errors import UserError
+from viewer.export.glb_files import read_splats_glb
 from viewer.export.ply import read_ply
 from viewer.export.selection import Up
 from viewer.export.splat import facts_path, read_splat
 from viewer.export.splats import Splats, read_whole
 from viewer.export.spz import read_spz
 
-READERS: dict[str, Callable[[bytes, str], Splats]] = {".ply": read_ply, ".splat": read_splat, ".spz": read_spz}
-AXES: dict[str, Up] = {"ply": "-y", "splat": "-y", "spz": "y"}
+READERS: dict[str, Callable[[bytes, str], Splats]] = {".ply": read_ply, ".splat": read_splat, ".spz": read_spz, ".glb": read_splats_glb}
+AXES: dict[str, Up] = {"ply": "-y", "splat": "-y", "spz": "y", "glb": "y"}
 """What files of each kind are in where they do not say."""
 
 

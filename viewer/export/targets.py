@@ -77,6 +77,26 @@ def _quest(found: Found) -> str:
     return "as a still, in a page of Spark's or SuperSplat's; `--format web` moves, and has a VR button"
 
 
+def _blender(found: Found) -> str:
+    if found.kind == "rig-glb":
+        return "yes: File, Import, glTF 2.0; expressions are shape keys, the motion an action; put the .wav on the video sequencer"
+    if found.kind == "usd":
+        return "from 5.3 on, which is said to read Gaussians of USD; the mesh in it, hidden at first, in earlier ones, too"
+    return "no; export --format rig-glb or usd"
+
+
+def _usd(found: Found) -> str:
+    return "yes: plays from the timeline, by version 26.3 or later" if found.kind == "usd" else "no; export --format usd"
+
+
+def _gltf(found: Found) -> str:
+    if found.kind == "rig-glb":
+        return "yes, as any animated glTF"
+    if found.kind == "glb":
+        return "where they know KHR_gaussian_splatting (three.js r186, Babylon.js, Cesium); others show coloured points"
+    return "no; export --format glb or rig-glb"
+
+
 TARGETS: dict[str, Callable[[Found], str]] = {
     "Unity (aras-p)": _unity,
     "SuperSplat": _supersplat,
@@ -85,4 +105,7 @@ TARGETS: dict[str, Callable[[Found], str]] = {
     "Unreal (MLSLabs)": _mlslabs,
     "Unreal (Splat Renderer)": _dazai,
     "Quest browser": _quest,
+    "Blender": _blender,
+    "usdview, Omniverse": _usd,
+    "glTF viewers": _gltf,
 }

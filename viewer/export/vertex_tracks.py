@@ -39,7 +39,7 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
         motions: by name.
     """
     used, _, _ = used_vertices(avatar)
-    mean, components = principal(np.concatenate([_vertices(avatar, motion, used, _SEEN // len(motions)) for motion in motions.values()]))
+    mean, components = principal(np.concatenate([still_vertices(avatar, motion, used, _SEEN // len(motions)) for motion in motions.values()]))
     packed.header |= {"mesh": "tracks", "reason": REASON}
     packed.arrays |= {"track_mean": quantised(mean.reshape(-1, 3)), "track_components": quantised(components)}
     # Fitted to the rounded mean and components, so that their rounding costs less.
@@ -47,7 +47,7 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
     out = {}
     for name, motion in motions.items():
         pieces = [motion.frames(slice(start, start + _AT_ONCE)) for start in range(0, len(motion), _AT_ONCE)]
-        coefficients = np.concatenate([(_vertices(avatar, piece, used) - mean) @ inverse for piece in pieces])
+        coefficients = np.concatenate([(still_vertices(avatar, piece, used) - mean) @ inverse for piece in pieces])
         weights = np.stack([avatar.weights(motion.frames(slice(i, i + 1))) for i in range(len(motion))])
         header = {"format": FORMAT, "fps": [motion.fps.numerator, motion.fps.denominator], "frames": len(motion), "head": motion.head_fingerprint}
         channels = {"coefficients": coefficients, "weights": weights, "rotation": motion.rotation, "translation": motion.translation}
@@ -55,7 +55,7 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
     return out
 
 
-def _vertices(avatar: Avatar, motion: Motion, used: np.ndarray, most: int | None = None) -> np.ndarray:
+def still_vertices(avatar: Avatar, motion: Motion, used: np.ndarray, most: int | None = None) -> np.ndarray:
     """Posed vertices [T, 3 V'] as if the torso stood at the origin unturned; of `most` frames at most, evenly spread."""
     chosen = np.arange(len(motion)) if most is None else np.unique(np.linspace(0, len(motion) - 1, most).round().astype(np.int64))
     still = replace(motion, rotation=np.zeros_like(motion.rotation), translation=np.zeros_like(motion.translation))

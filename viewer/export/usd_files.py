@@ -1,0 +1,74 @@
+"""Reading Gaussians over time back from OpenUSD."""
+
+# usd-core says nothing of its types.
+# pyright: reportAttributeAccessIssue=false
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avatar3d.errors import UserError
+from viewer.export.splats import Splats, gaussians_of
+from viewer.export.usd_stage import check_usd
+
+_MAX_FRAMES = 10_000_000
+
+
+def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
+    """What a stage says of itself, and the Gaussians of each of its frames in the stage's own axes and units.
+
+    Returns:
+        fps, count, facts, layout and complaints, the last of USD's own validation; and the frames, each read when it is asked for.
+
+    Raises:
+        UserError: not whole, or without Gaussians.
+    """
+    check_usd()
+    from pxr import Tf, Usd, UsdGeom, UsdValidation
+
+    try:
+        stage = Usd.Stage.Open(str(path))
+        prim = next((each for each in stage.Traverse() if each.GetTypeName() == "ParticleField3DGaussianSplat"), None)
+        if prim is None:
+            raise UserError(f"{path}: holds no Gaussians; export it again with --format usd")
+        times = prim.GetAttribute("positions").GetTimeSamples() or prim.GetAttribute("positionsh").GetTimeSamples() or [stage.GetStartTimeCode()]
+        if len(times) > _MAX_FRAMES:
+            raise UserError(f"{path}: claims {len(times)} frames; export it again")
+        context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
+        complaints = [f"USD itself says {error.GetName()}: {error.GetMessage()}" for error in context.Validate(stage)]
+        mesh = any(each.GetTypeName() == "SkelRoot" for each in stage.TraverseAll())
+        layout = {"up": str(UsdGeom.GetStageUpAxis(stage)).lower(), "metres per unit": UsdGeom.GetStageMetersPerUnit(stage), "rig": mesh}
+        facts = {str(key): str(value) for key, value in stage.GetRootLayer().customLayerData.items()}
+    except (Tf.ErrorException, ValueError, RuntimeError, MemoryError) as error:
+        raise UserError(f"{path}: is no USD file, or damaged; export it again") from error
+    header = {"fps": float(stage.GetTimeCodesPerSecond()), "count": len(times), "facts": facts, "layout": layout, "complaints": complaints}
+    return header, (_splats(path, stage, prim, time, header) for time in times)
+
+
+def _splats(path: Path, stage: Any, prim: Any, time: float, header: dict) -> Splats:
+    """One frame; `stage` is named so that it lives as long as its prim does."""
+    from pxr import Tf, UsdGeom
+
+    def values(name: str) -> np.ndarray:
+        # Each attribute has a twin in half precision, as ours are; the whole one counts where a file has both.
+        whole = prim.GetAttribute(name)
+        return np.array((whole if whole.HasAuthoredValue() else prim.GetAttribute(f"{name}h")).Get(time), np.float32)
+
+    try:
+        matrix = np.array(UsdGeom.XformCache(time).GetLocalToWorldTransform(prim))
+        if not np.allclose(matrix[:3, :3], np.eye(3)):
+            raise ValueError("its Gaussians are turned or stretched as a whole")
+        # As numpy sees them: xyzw.
+        quaternions, opacity = values("orientations"), values("opacities")
+        count = len(quaternions)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logit, log_scale = np.log(opacity) - np.log1p(-opacity), np.log(values("scales"))
+        sh = values("radiance:sphericalHarmonicsCoefficients").reshape(count, -1, 3)
+        position = values("positions") + matrix[3, :3].astype(np.float32)
+        if not len(position) == len(logit) == len(log_scale) == count:
+            raise ValueError("its attributes do not go together")
+        return Splats(gaussians_of(str(path), position, quaternions[:, [3, 0, 1, 2]], log_scale, logit, sh), "usd", header["layout"], header["facts"])
+    except (Tf.ErrorException, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+        raise UserError(f"{path}: is damaged ({' '.join(str(error).split())[:80]}); export it again") from error
