@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 from avatar3d.codecs import H264, Codec
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
+from avatar3d.spherical import Stereo, mark_stereo
 
 SYNTHETIC = "Synthetic video made with avatar3d: this is not a recording of the person."
 _SOUND_CHUNK = 1024
@@ -43,6 +45,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         comment: container comment; the default says that the video is synthetic.
         codec: how it is packed; default MP4.
         alpha: frames have a fourth channel, for a codec with alpha.
+        stereo: how two eyes share the frames, for players: written into MP4 and MOV whole, into WebM without the projection.
         options: of the encoder, over the codec's own.
 
     Raises:
@@ -61,6 +64,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         comment: str = SYNTHETIC,
         codec: Codec = H264,
         alpha: bool = False,
+        stereo: Stereo | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.fps, self.size = Path(path), Fraction(fps), size
@@ -68,7 +72,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         self._sound = None if sound is None else np.ascontiguousarray(sound, np.float32)
         self._sound_rate = sound_rate
         self._metadata = {"title": title, "comment": comment}
-        self.codec, self.channels = codec, 4 if alpha else 3
+        self.codec, self.channels, self.stereo = codec, 4 if alpha else 3, stereo
         self._pixels = codec.alpha_pixels if alpha else codec.pixels
         if self._pixels is None:
             raise ValueError(f"{codec.video} has no alpha")
@@ -81,6 +85,9 @@ class VideoWriter(contextlib.AbstractContextManager):
             temporary = stack.enter_context(atomic_path(self.path))
             stack.enter_context(_disk_errors(self.path))
             self._container = av.open(str(temporary), "w", format=self.codec.container, options=self.codec.container_options)
+            if self.stereo is not None and self.codec.container != "webm" and temporary.is_file():
+                # After closing, before the file gets its name.
+                stack.push(partial(_mark, temporary, self.stereo))
             stack.push(self._close)
             self._container.metadata.update({key: value for key, value in self._metadata.items() if value})
             self._video = self._video_stream()
@@ -129,6 +136,8 @@ class VideoWriter(contextlib.AbstractContextManager):
         stream.pix_fmt = self._pixels
         if self.channels == 4 and self.codec.container == "webm":
             stream.metadata["alpha_mode"] = "1"
+        if self.stereo is not None and self.codec.container == "webm":
+            stream.metadata["stereo_mode"] = "top_bottom" if self.stereo.over_under else "left_right"
         context = stream.codec_context
         context.time_base = 1 / self.fps
         # Threads change the bytes, by their number and now and then by themselves: one, so that the same frames give the same file.
@@ -166,6 +175,12 @@ class VideoWriter(contextlib.AbstractContextManager):
         assert self._audio is not None
         for piece in self._resampler.resample(frame):
             self._container.mux(self._audio.encode(piece))
+
+
+def _mark(path: Path, stereo: Stereo, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+    if kind is None:
+        mark_stereo(path, stereo)
+    return False
 
 
 @contextlib.contextmanager
