@@ -12,10 +12,11 @@ from avatar3d.avatar import Avatar
 from avatar3d.drawing import draw
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
-from avatar3d.mp4 import SYNTHETIC, VideoWriter
+from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
 from viewer.cameras import CameraPath
+from viewer.export.provenance import provenance
 
 Background = Callable[[int], np.ndarray]
 """Frame number -> [3] or [H, W, 3] float32 sRGB."""
@@ -99,9 +100,11 @@ def film_together(
 
     count = max(int(lead.duration * fps), 1)
     first = picture(0)
-    title, comment = title_and_comment([avatar for avatar, _, _ in performers])
+    facts = provenance([avatar for avatar, _, _ in performers])
     height, width = first.shape[:2]
-    writer = VideoWriter(path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=title, comment=comment)
+    writer = VideoWriter(
+        path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=facts.title, comment=facts.sentence
+    )
     # One frame is encoded while the next is drawn.
     with writer as video, ThreadPoolExecutor(1) as pool:
         pending: Future = pool.submit(video.write, first)
@@ -113,10 +116,3 @@ def film_together(
         pending.result()
         progress(count, count)
     return count
-
-
-def title_and_comment(avatars: Sequence[Avatar]) -> tuple[str, str]:
-    """What a film of these avatars says of itself in its metadata: that it is synthetic, of whom, and with what consent."""
-    subjects = ", ".join(avatar.metadata.get("subject") or "a captured person" for avatar in avatars)
-    consents = ", ".join(avatar.metadata.get("consent") or "not recorded" for avatar in avatars)
-    return f"avatar3d: {subjects}", f"{SYNTHETIC} Subject: {subjects}. Consent: {consents}."

@@ -1,16 +1,19 @@
 """export: an avatar for other programs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from avatar3d.cli.common import note, open_avatar, say
+from viewer.export.options import FormatOptions
+from viewer.export.selection import Selection
 
 if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
-    from avatar3d.motion import Motion
+    from avatar3d.progress import Progress
+    from viewer.export.formats import Format
+    from viewer.export.frames import Frames
     from viewer.export.packed import Packed
 
 
@@ -20,8 +23,8 @@ def export(
     out: Annotated[Path, arg(aliases=["-o"])],
     format: str = "web",
     motion: Path | None = None,
-    background: str = "#d8dce2",
-    speech: bool = False,
+    selection: Annotated[Selection, arg(name="")] = Selection(),  # noqa: B008
+    options: Annotated[FormatOptions, arg(name="")] = FormatOptions(),  # noqa: B008
     head: Path | None = None,
 ) -> None:
     """Write an avatar, and a motion it performs, for other programs.
@@ -29,31 +32,50 @@ def export(
     Args:
         avatar: the .avatar file.
         out: what to write; for web, a folder or a name that ends in .html.
-        format: web, a page that plays in any browser.
-        motion: the motion (.npz) it performs, for instance from drive; without one it idles.
-        background: behind the avatar, a code such as #204060 or "transparent".
-        speech: the page itself speaks sound files and what the microphone hears; adds 9 MB.
+        format: web (a page that plays in any browser), ply, splat, spz (one moment as Gaussians), ply-seq, splat-seq, spz-seq, gsd (a motion as
+            Gaussians).
+        motion: the motion (.npz) it performs, for instance from drive; without one it idles in web, and is at rest elsewhere.
+        selection: what is written.
+        options: of single formats.
         head: file of the avatar's head model where it is not the embedded one.
     """
-    from avatar3d.errors import UserError
     from avatar3d.files import check_output
     from avatar3d.motion import load_motion
+    from avatar3d.progress import console
+    from viewer.export.formats import check_request, find_format
+    from viewer.export.frames import open_frames
 
-    if format not in FORMATS:
-        raise UserError(f"--format {format}: is not known; choose {' or '.join(FORMATS)}")
+    formats = all_formats(avatar)
+    find_format(format, formats)
     check_output(out, avatar, motion)
+    check_request(format, formats, out, selection, options)
     person = open_avatar(avatar, head)
     performed = None if motion is None else load_motion(motion, person.head)
-    say(FORMATS[format](person, performed, out, background, avatar if speech else None))
+    frames = open_frames(person, performed, selection, formats[format].up)
+    for line in frames.notes:
+        note(line)
+    with console("export") as progress:
+        told = formats[format].write(frames, out, options, progress)
+    say(told)
 
 
-def _web(person: "Avatar", motion: "Motion | None", out: Path, background: str, speaker: Path | None) -> str:
-    from avatar3d.errors import UserError
+def all_formats(avatar: Path) -> "dict[str, Format]":
+    """Every format by name; the web page's is made here, since it may carry a driver: that of the file `avatar`."""
+    from viewer.export.formats import FORMATS, Format
+
+    def write(frames: "Frames", path: Path, options: FormatOptions, progress: "Progress") -> str:
+        return _web(frames, path, options, avatar)
+
+    web = Format("a page that plays in any browser", (".html", ".htm", ""), write, frozenset(), frozenset({"background", "speech"}))
+    return {"web": web} | FORMATS
+
+
+def _web(frames: "Frames", out: Path, options: FormatOptions, avatar: Path) -> str:
     from viewer.export.web import export_web
 
-    if out.suffix and out.suffix.lower() not in {".html", ".htm"} and not out.is_dir():
-        raise UserError(f"{out}: is no name for a page; end it in .html, or give a folder without {out.suffix}")
-    sizes = export_web(person, motion, out, background=background, driver=None if speaker is None else _packed_driver(person, speaker))
+    person, motion = frames.avatar, None if frames.still else frames.motion
+    driver = _packed_driver(person, avatar) if options.speech else None
+    sizes = export_web(person, motion, out, background=options.background, driver=driver)
     parts = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())
     page = out if out.suffix.lower() in {".html", ".htm"} else out / "index.html"
     opened = "open it in a browser" if page == out else f"serve the folder, for instance with `python -m http.server --directory {out}`"
@@ -71,8 +93,3 @@ def _packed_driver(person: "Avatar", avatar: Path) -> "Packed":
     note("speech: the driver becomes ONNX, which takes half a minute")
     made = portable(open_driver(avatar)[0], person.head, bits=8)
     return Packed(made.header, dict(made.arrays))
-
-
-FORMATS: dict[str, Callable[["Avatar", "Motion | None", Path, str, Path | None], str]] = {"web": _web}
-"""Writes a person, perhaps with a motion, to a path before a background; where it shall speak, with the driver of an avatar file. Returns what
-to tell the user."""

@@ -7,7 +7,6 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from avatar3d.motion import Motion
 from viewer.export.idle import idle_motion
 from viewer.export.motion_track import pack_motion, pack_sound
 from viewer.export.packed import Packed, write_packed
+from viewer.export.provenance import program_version
 from viewer.export.vertex_tracks import pack_tracks
 from viewer.export.web_bundle import pack_avatar
 
@@ -157,7 +157,7 @@ def page_html(
     texts = {name: base64.b64encode(content).decode() for name, content in (contents or {}).items()}
     data = "\n".join(f'<script id="data-{name}" type="text/plain">{text}</script>' for name, text in texts.items())
     tags = [f"<script>{_harmless(script)}</script>" if inside else f'<script src="{name}"></script>' for name, script in scripts.items()]
-    shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": _version(), "description": description, "policy": _POLICY}
+    shown: dict[str, str] = {"title": f"avatar3d: {facts['subject']}", "version": program_version(), "description": description, "policy": _POLICY}
     # A frame whose colour scheme is not that of the page around it is opaque, whatever its background.
     shown["scheme"] = "normal" if background == "transparent" else "light dark"
     shown |= {"subject": facts["subject"], "consent": facts["consent"], "background": background}
@@ -170,13 +170,6 @@ def page_html(
 def _harmless(script: str) -> str:
     """A script without what may not stand inside a page's; in strings and patterns the backslash changes nothing."""
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
-
-
-def _version() -> str:
-    try:
-        return version("avatar3d")
-    except PackageNotFoundError:
-        return "from a checkout"
 
 
 def _fitted(sound: np.ndarray, seconds: float, rate: int) -> np.ndarray:

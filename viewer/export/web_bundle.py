@@ -12,11 +12,11 @@ import torch
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
-from avatar3d.mp4 import SYNTHETIC
 from avatar3d.posing import triangle_areas
 from avatar3d.statistics import MotionStatistics
 from viewer.cameras import front_camera, head_centre
 from viewer.export.packed import Packed, Quantised, as_float, quantised
+from viewer.export.provenance import provenance
 
 FORMAT = "avatar3d web avatar"
 GROUPS = (slice(0, 3), slice(3, 7), slice(7, 10))
@@ -60,13 +60,13 @@ def pack_avatar(avatar: Avatar, *, exact: bool = False) -> Packed:
 
 
 def _header(avatar: Avatar) -> dict:
-    metadata, head = avatar.metadata, avatar.head
+    facts, head = provenance(avatar, "picture"), avatar.head
     return {
         "format": FORMAT,
-        "subject": str(metadata.get("subject") or "a captured person"),
-        "consent": str(metadata.get("consent") or "not recorded"),
-        "licence": str(metadata.get("licence") or "not recorded"),
-        "synthetic": SYNTHETIC.replace("video", "picture"),
+        "subject": facts.subject,
+        "consent": facts.consent,
+        "licence": facts.licence,
+        "synthetic": facts.synthetic,
         "head": {"name": head.name, "fingerprint": head.fingerprint, "licence": head.licence, "redistributable": head.redistributable},
         "gaussians": len(avatar),
         "bases": avatar.position_basis.shape[0],

@@ -16,7 +16,7 @@ from avatar3d.motion import CHANNELS, ROTATIONS, Motion, between
 from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
-from viewer.film import title_and_comment
+from viewer.export.provenance import provenance
 from viewer.live.look import Look, lit
 
 LONGEST = 600.0
@@ -137,9 +137,11 @@ def film_take(
     known = [moment.camera for moment in moments if moment.camera is not None]
     begin = known[0] if known else fallback
     size = (2 * max(round(height * begin.width / begin.height / 2), 8), height)
-    title, comment = title_and_comment([moments[0].avatar])
+    facts = provenance(moments[0].avatar)
     workspace = Workspace()
-    writer = VideoWriter(path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=title, comment=comment)
+    writer = VideoWriter(
+        path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=facts.title, comment=facts.sentence
+    )
     with writer as video:
         for index, (before, after, along) in enumerate(zip(first, second, share, strict=True)):
             moment = moments[before]

@@ -1,0 +1,90 @@
+"""Every file format that an avatar can be exported to, by name."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+from avatar3d.errors import UserError
+from avatar3d.progress import Progress
+from viewer.export.frames import Frames
+from viewer.export.options import FormatOptions
+from viewer.export.ply import write_ply
+from viewer.export.selection import Selection, Up
+
+ALL = frozenset(field.name for field in fields(Selection))
+"""Every field of the selection: what formats of posed Gaussians heed."""
+STRETCH = frozenset({"every", "start", "end"})
+"""Which frames: what formats of motions and films heed."""
+STILL = ALL - {"every", "end"}
+"""What a format of one moment heeds; that moment is the beginning."""
+
+
+class Writer(Protocol):
+    """Writes the frames of an export."""
+
+    def __call__(self, frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
+        """Write to `path`, under a temporary name first, and return what to tell the user.
+
+        Raises:
+            UserError: these frames cannot be written so, or not there.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format."""
+
+    what: str
+    """It is, in a few words."""
+    suffixes: tuple[str, ...]
+    """That the name may end in; "" stands for a folder."""
+    write: Writer
+    selects: frozenset[str] = ALL
+    """Fields of the selection that it heeds."""
+    takes: frozenset[str] = frozenset()
+    """Fields of the options that it heeds."""
+    up: Up = "y"
+    """The axes that its readers expect."""
+
+
+FORMATS: dict[str, Format] = {
+    "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, frozenset({"sh_degree", "normals"}), "-y"),
+}
+
+
+def find_format(name: str, formats: dict[str, Format]) -> Format:
+    """The format of that name.
+
+    Raises:
+        UserError: there is none; all names are listed.
+    """
+    if name not in formats:
+        raise UserError(f"--format {name}: is not known; choose one of {', '.join(formats)}")
+    return formats[name]
+
+
+def check_request(name: str, formats: dict[str, Format], path: Path, selection: Selection, options: FormatOptions) -> None:
+    """Refuse a file name or options that do not go with a format, before any work.
+
+    Raises:
+        UserError: names the option, and the formats that take it.
+    """
+    format = find_format(name, formats)
+    for given, usual, heeded in ((selection, Selection(), "selects"), (options, FormatOptions(), "takes")):
+        for field in fields(given):
+            if getattr(given, field.name) != getattr(usual, field.name) and field.name not in getattr(format, heeded):
+                others = [other for other, candidate in formats.items() if field.name in getattr(candidate, heeded)]
+                raise UserError(f"--{field.name.replace('_', '-')}: means nothing to --format {name}; leave it out (it is for {', '.join(others)})")
+    _check_name(name, format, path)
+
+
+def _check_name(name: str, format: Format, path: Path) -> None:
+    named = [suffix for suffix in format.suffixes if suffix]
+    # A device or a pipe is called as it is.
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return
+    if path.suffix.lower() in named or ("" in format.suffixes and (not path.suffix or path.is_dir())):
+        return
+    ways = ([f"a name that ends in {' or '.join(named)}"] if named else []) + (["the name of a folder"] if "" in format.suffixes else [])
+    raise UserError(f"{path}: --format {name} writes {format.what}; give {' or '.join(ways)}")

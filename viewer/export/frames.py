@@ -1,0 +1,142 @@
+"""The frames of an export: posed Gaussians in a file's axes and units, one frame at a time."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from avatar3d.avatar import Avatar
+from avatar3d.errors import UserError
+from avatar3d.gaussians import Gaussians
+from avatar3d.motion import Motion, rest_motion
+from viewer.export.axes import turned
+from viewer.export.pruning import most_important, without_torso
+from viewer.export.selection import Selection, Up
+
+_MAX_SCALE = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """`count` frames at `fps`, each made when it is asked for. May be asked from several threads at once."""
+
+    avatar: Avatar
+    """Who performs, with the selected Gaussians only."""
+    motion: Motion
+    """What; one frame of rest where none was given."""
+    still: bool
+    """Whether none was given."""
+    selection: Selection
+    up: Up
+    """The selection's, or the format's where it says none."""
+    indices: np.ndarray
+    """[count] frames of the motion."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how they were selected."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.indices)
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames per second."""
+        return self.motion.fps / self.selection.every
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return float(self.count / self.fps)
+
+    @property
+    def factor(self) -> float:
+        """File lengths per metre."""
+        return self.selection.scale * {"m": 1.0, "cm": 100.0}[self.selection.unit]
+
+    def time(self, index: int) -> float:
+        """Seconds of the motion at which frame `index` is."""
+        return float(self.indices[index] / self.motion.fps)
+
+    def gaussians(self, index: int) -> Gaussians:
+        """The Gaussians of frame `index` in the file's axes and units, unit quaternions.
+
+        Raises:
+            UserError: the avatar poses to values that are not numbers.
+        """
+        posed = turned(self.avatar.pose(self.motion, self.time(index)), self.up, self.factor)
+        if not all(bool(torch.isfinite(getattr(posed, name)).all()) for name in ("position", "rotation", "log_scale", "opacity_logit", "sh")):
+            raise UserError(f"frame {index}: the avatar poses to values that are not numbers; run `avatar3d check` on avatar and motion")
+        return posed
+
+    @property
+    def sound(self) -> np.ndarray | None:
+        """[samples] mono float32 from the first frame on, as long as the frames; None where the motion has none."""
+        if self.motion.sound is None or not self.motion.sound_rate:
+            return None
+        first = round(float(self.indices[0] / self.motion.fps) * self.motion.sound_rate)
+        length = round(self.duration * self.motion.sound_rate)
+        cut = self.motion.sound[first : first + length]
+        return np.pad(cut, (0, length - len(cut)))
+
+    @property
+    def sound_rate(self) -> int:
+        """Hz."""
+        return self.motion.sound_rate
+
+
+def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up: Up = "y") -> Frames:
+    """The frames that a selection means.
+
+    Args:
+        avatar: who.
+        motion: what it performs; None for its rest pose, one frame.
+        selection: which frames and Gaussians, in which axes and units.
+        up: the axes of the format, where the selection says nothing.
+
+    Raises:
+        UserError: the selection holds nothing or is out of range.
+    """
+    if not (math.isfinite(selection.scale) and 1 / _MAX_SCALE <= selection.scale <= _MAX_SCALE):
+        raise UserError(f"--scale {selection.scale}: choose {1 / _MAX_SCALE} to {_MAX_SCALE:.0f}")
+    if selection.every < 1:
+        raise UserError(f"--every {selection.every}: choose 1 or more")
+    if selection.max_gaussians is not None and selection.max_gaussians < 1:
+        raise UserError(f"--max-gaussians {selection.max_gaussians}: choose 1 or more")
+    still = motion is None
+    if motion is None:
+        if (selection.every, selection.start, selection.end) != (1, None, None):
+            raise UserError("--every, --start and --end: choose frames of a motion; give one with --motion")
+        motion = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+    indices = _indices(motion, selection)
+    notes: list[str] = []
+    if selection.crop_shoulders:
+        whole, avatar = len(avatar), without_torso(avatar)
+        notes.append(f"--crop-shoulders: {whole - len(avatar)} of {whole} Gaussians follow the torso and are left out")
+    if len(avatar) == 0:
+        raise UserError("the avatar: has no Gaussian to export" + ("; leave --crop-shoulders out" if selection.crop_shoulders else "; fit it again"))
+    if selection.max_gaussians is not None and selection.max_gaussians < len(avatar):
+        whole = len(avatar)
+        pruned = most_important(avatar, motion, [float(i / motion.fps) for i in indices], selection.max_gaussians)
+        avatar = pruned.avatar
+        notes.append(f"--max-gaussians: {len(avatar)} of {whole} Gaussians are kept; pictures from all around differ by {pruned.psnr:.1f} dB PSNR")
+    return Frames(avatar, motion, still, selection, selection.up or up, indices, tuple(notes))
+
+
+def _indices(motion: Motion, selection: Selection) -> np.ndarray:
+    """Frames from `start` on, before `end`."""
+    start, end = selection.start or 0.0, motion.duration if selection.end is None else selection.end
+    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
+        raise UserError(f"--start {start:g} and --end {end:g}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
+    # A frame that a rounded time means is taken.
+    first = math.ceil(start * float(motion.fps) - 1e-3)
+    last = min(math.ceil(end * float(motion.fps) - 1e-3), len(motion))
+    indices = np.arange(first, last, selection.every)
+    if len(indices) == 0:
+        raise UserError(f"--start {start:g} and --end {end:g}: hold no frame of the motion, which lasts {motion.duration:.2f} s")
+    return indices
