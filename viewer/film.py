@@ -102,9 +102,7 @@ def film_together(
     first = picture(0)
     facts = provenance([avatar for avatar, _, _ in performers])
     height, width = first.shape[:2]
-    writer = VideoWriter(
-        path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=facts.title, comment=facts.sentence
-    )
+    writer = VideoWriter(path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=facts.title, comment=facts.sentence)
     # One frame is encoded while the next is drawn.
     with writer as video, ThreadPoolExecutor(1) as pool:
         pending: Future = pool.submit(video.write, first)

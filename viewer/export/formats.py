@@ -6,8 +6,11 @@ from typing import Protocol
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
+from viewer.export.film import write_film
+from viewer.export.filming import Filming
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
+from viewer.export.pictures import write_pictures
 from viewer.export.ply import write_ply
 from viewer.export.selection import Selection, Up
 
@@ -17,6 +20,11 @@ STRETCH = frozenset({"every", "start", "end"})
 """Which frames: what formats of motions and films heed."""
 STILL = ALL - {"every", "end"}
 """What a format of one moment heeds; that moment is the beginning."""
+
+DRAWN = STRETCH | {"crop_shoulders", "max_gaussians"}
+"""What films and pictures heed: frames and Gaussians."""
+FILMED = frozenset(field.name for field in fields(Filming))
+"""Options of films and pictures."""
 
 
 class Writer(Protocol):
@@ -50,6 +58,8 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, frozenset({"sh_degree", "normals"}), "-y"),
+    "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
+    "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
 }
 
 

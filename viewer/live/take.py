@@ -139,9 +139,7 @@ def film_take(
     size = (2 * max(round(height * begin.width / begin.height / 2), 8), height)
     facts = provenance(moments[0].avatar)
     workspace = Workspace()
-    writer = VideoWriter(
-        path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=facts.title, comment=facts.sentence
-    )
+    writer = VideoWriter(path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=facts.title, comment=facts.sentence)
     with writer as video:
         for index, (before, after, along) in enumerate(zip(first, second, share, strict=True)):
             moment = moments[before]
