@@ -13,6 +13,7 @@ from viewer.export.options import FormatOptions
 from viewer.export.pictures import write_pictures
 from viewer.export.ply import write_ply
 from viewer.export.selection import Selection, Up
+from viewer.export.viser_page import write_viser_page
 
 ALL = frozenset(field.name for field in fields(Selection))
 """Every field of the selection: what formats of posed Gaussians heed."""
@@ -60,6 +61,7 @@ FORMATS: dict[str, Format] = {
     "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, frozenset({"sh_degree", "normals"}), "-y"),
     "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
     "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
+    "viser-html": Format("a page recorded with viser", (".html", ".htm"), write_viser_page),
 }
 
 
