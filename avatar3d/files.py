@@ -67,6 +67,25 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Write one of many files of a folder that exists, under a hidden name first; may be called from several threads at once.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with _named_errors(path):
+        try:
+            # Unbuffered: on a full disk a buffer would complain once more when it is collected.
+            with open(temporary, "wb", buffering=0) as stream:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[stream.write(rest) :]
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Like `atomic_path` for a folder: an existing folder of that name is replaced only when the block ends well."""

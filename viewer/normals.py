@@ -12,13 +12,13 @@ from avatar3d.motion import Motion
 from viewer.views import Layer
 
 
-def pose_normals(avatar: Avatar, motion: Motion, time: float, eye: np.ndarray) -> Gaussians:
-    """The Gaussians at a time whose colour is 0.5 + normal / 2 in the world's axes.
+def with_normals(gaussians: Gaussians, avatar: Avatar, motion: Motion, time: float, eye: np.ndarray) -> Gaussians:
+    """An avatar's Gaussians as posed at a time, with the colour 0.5 + normal / 2 in the world's axes.
 
     A Gaussian on the head has the normal of its triangle, one on a carrier (the bust) its own shortest axis; either is turned towards `eye` [3],
     metres, because what is seen from behind is seen as it lies.
     """
-    gaussians, vertices = avatar.pose(motion, time), avatar.vertices(motion.at(time))
+    vertices = avatar.vertices(motion.at(time))
     normal = posing.triangle_frames(vertices, avatar.faces, avatar.rest_area).rotation[avatar.face, :, 2]
     bust = avatar.face >= len(avatar.head.faces)
     if bust.any():
@@ -33,7 +33,7 @@ def camera_normals(layer: Layer, turn: np.ndarray) -> Layer:
     """A layer of world normals as one of unit normals in the camera's axes as OpenGL has them: red right, green up, blue towards the camera.
 
     Args:
-        layer: what was drawn of `pose_normals`.
+        layer: what was drawn of `with_normals`.
         turn: [3, 3] from the world to the camera (x right, y down, z forward).
     """
     alpha = layer.alpha[..., None]

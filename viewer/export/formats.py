@@ -9,10 +9,14 @@ from avatar3d.progress import Progress
 from viewer.export.film import write_film
 from viewer.export.filming import Filming
 from viewer.export.frames import Frames
+from viewer.export.gsd import write_gsd
 from viewer.export.options import FormatOptions
 from viewer.export.pictures import write_pictures
 from viewer.export.ply import write_ply
 from viewer.export.selection import Selection, Up
+from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
+from viewer.export.splat import write_splat
+from viewer.export.spz import write_spz
 from viewer.export.viser_page import write_viser_page
 
 ALL = frozenset(field.name for field in fields(Selection))
@@ -57,8 +61,15 @@ class Format:
     """The axes that its readers expect."""
 
 
+_PLY, _SPZ = frozenset({"sh_degree", "normals"}), frozenset({"spz_version"})
 FORMATS: dict[str, Format] = {
-    "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, frozenset({"sh_degree", "normals"}), "-y"),
+    "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, _PLY, "-y"),
+    "splat": Format("one moment as Gaussians of 32 bytes, for web viewers", (".splat",), write_splat, STILL, up="-y"),
+    "spz": Format("one moment as compressed Gaussians", (".spz",), write_spz, STILL, _SPZ),
+    "ply-seq": Format("a PLY for each frame, and the sound", ("",), write_ply_sequence, takes=_PLY, up="-y"),
+    "splat-seq": Format("a .splat for each frame, and the sound", ("",), write_splat_sequence, up="-y"),
+    "spz-seq": Format("an SPZ for each frame, and the sound", ("",), write_spz_sequence, takes=_SPZ),
+    "gsd": Format("all frames in one file for Unreal, and the sound", (".gsd",), write_gsd, up="-y"),
     "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
     "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
     "viser-html": Format("a page recorded with viser", (".html", ".htm"), write_viser_page),

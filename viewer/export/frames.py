@@ -1,5 +1,6 @@
 """The frames of an export: posed Gaussians in a file's axes and units, one frame at a time."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,12 +11,16 @@ import torch
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.gaussians import Gaussians
-from avatar3d.motion import Motion, rest_motion
+from avatar3d.motion import CHANNELS, Motion, rest_motion
 from viewer.export.axes import turned
 from viewer.export.pruning import most_important, without_torso
 from viewer.export.selection import Selection, Up
 
 _MAX_SCALE = 1e6
+_ARRAYS = (
+    "shape", "vertex_offset", "position", "rotation", "log_scale", "opacity_logit", "colour", "position_basis", "rotation_basis", "colour_basis",
+    "input_mean", "input_std",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +78,16 @@ class Frames:
         if not all(bool(torch.isfinite(getattr(posed, name)).all()) for name in ("position", "rotation", "log_scale", "opacity_logit", "sh")):
             raise UserError(f"frame {index}: the avatar poses to values that are not numbers; run `avatar3d check` on avatar and motion")
         return posed
+
+    def fingerprint(self, more: str = "") -> str:
+        """Sixteen hexadecimal digits that differ where any frame may differ, or `more` does."""
+        avatar, motion = self.avatar, self.motion
+        tensors = [getattr(avatar, name).numpy() for name in _ARRAYS] + [part.numpy() for layer in avatar.layers for part in layer]
+        tracks = [track[self.indices] for name in ("expr", *CHANNELS) if (track := getattr(motion, name)) is not None]
+        digest = hashlib.sha256(f"{avatar.head.fingerprint} {self.fps} {self.up} {self.factor!r} {more}".encode())
+        for array in (avatar.face, avatar.bary, *tensors, *tracks, *([] if self.sound is None else [self.sound])):
+            digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def sound(self) -> np.ndarray | None:

@@ -4,8 +4,7 @@ PNG: 8-bit sRGB, alpha straight; depth 16-bit millimetres, 0 where there is noth
 linear light and multiplied by alpha, as that format has it; depth millimetres in the channel Y; normals -1 to 1 in R, G, B.
 """
 
-import json
-import os
+import io
 import struct
 import threading
 from pathlib import Path
@@ -16,18 +15,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from avatar3d.progress import Progress
-from avatar3d.sound import write_wav
-from viewer.export.frame_folder import digest, write_frame_folder
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
 from viewer.export.provenance import Provenance, provenance
+from viewer.export.sequence import write_sequence
 from viewer.export.shooting import Shooting, shooting
 from viewer.straight_alpha import as_integers
 from viewer.views import Brush, Layer
 
-VERSION = 1
-RECORD = "pictures.json"
-SOUND = "sound.wav"
 _PNG_LEVEL = 4
 
 
@@ -42,42 +37,23 @@ def shoot_pictures(frames: Frames, path: Path, shot: Shooting, progress: Progres
     Raises:
         UserError: the folder cannot be written.
     """
-    suffix = ".exr" if shot.filming.exr else ".png"
-    names = [f"frame_{index:05d}{suffix}" for index in range(len(frames))]
     facts, own = provenance(frames.avatar, "picture"), threading.local()
+    pack = _exr if shot.filming.exr else _png
 
-    def write(index: int, to: Path) -> None:
-        own.brush = getattr(own, "brush", None) or Brush()
-        layer = shot.layer(frames, index, own.brush)
-        to.write_bytes(_exr(shot, layer, facts) if shot.filming.exr else _png(shot, layer, facts))
+    def make(index: int) -> bytes:
+        if not hasattr(own, "brush"):
+            own.brush = Brush()
+        return pack(shot, shot.layer(frames, index, own.brush), facts)
 
-    def finish(folder: Path) -> None:
-        record = _record(frames, shot, names, facts)
-        if frames.sound is not None:
-            write_wav(folder / SOUND, frames.sound, frames.sound_rate)
-            record["sound"] = SOUND
-        (folder / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
-
-    recipe = digest(VERSION, _ingredients(frames), shot.filming, shot.record(), facts)
-    there = write_frame_folder(path, names, write, finish, recipe, len(os.sched_getaffinity(0)), progress)
-    resumed = f", {there} of them from an earlier run" if there else ""
-    return f"{path}: {len(frames)} pictures{resumed}, {frames.duration:.1f} s at {float(frames.fps):g} a second, {RECORD}" + (
-        f", {SOUND}" if frames.sound is not None else ""
-    )
+    suffix = ".exr" if shot.filming.exr else ".png"
+    return write_sequence(frames, path, suffix, make, kind="png-seq", parameters=_record(shot), facts=facts, progress=progress)
 
 
-def _ingredients(frames: Frames) -> list:
-    avatar, motion = frames.avatar, frames.motion
-    parts = [avatar.face, avatar.bary, avatar.position, avatar.rotation, avatar.log_scale, avatar.opacity_logit, avatar.colour]
-    bases = [avatar.position_basis, avatar.rotation_basis, avatar.colour_basis, avatar.input_mean, avatar.input_std, *map(list, avatar.layers)]
-    return [avatar.head.fingerprint, avatar.shape, avatar.vertex_offset, *parts, *bases, motion, frames.indices]
-
-
-def _record(frames: Frames, shot: Shooting, names: list[str], facts: Provenance) -> dict:
+def _record(shot: Shooting) -> dict:
+    """What somebody who uses the pictures must know."""
     show, exr = shot.filming.show, shot.filming.exr
-    colour = "linear light of sRGB's primaries" if exr else "sRGB"
     values = {
-        "colour": colour,
+        "colour": "linear light of sRGB's primaries" if exr else "sRGB",
         "depth": f"millimetres {'from the eye' if shot.view.half_sphere else 'along the optical axis'}, 0 where there is nothing",
         "normals": f"unit normals in the camera's axes (x right, y up, z towards it) as {'numbers' if exr else '(n + 1) / 2'}",
     }[show]
@@ -85,16 +61,11 @@ def _record(frames: Frames, shot: Shooting, names: list[str], facts: Provenance)
         alpha = "none"
     else:
         alpha = "colours are multiplied by it" if exr and show == "colour" else "straight: colours are not multiplied by it; composite in sRGB values"
-    return {
-        "format": "avatar3d-pictures", "version": VERSION, "files": f"frame_%05d{Path(names[0]).suffix}", "frames": len(names),
-        "fps": [frames.fps.numerator, frames.fps.denominator], "size": list(shot.view.size), "holds": show, "values": values, "alpha": alpha,
-        **shot.record(), **facts.fields(),
-    }  # fmt: skip
+    background = None if shot.background is None else [round(float(value), 4) for value in shot.background]
+    return {"holds": show, "values": values, "alpha": alpha, "background": background, "size": list(shot.view.size), **shot.record()}
 
 
 def _png(shot: Shooting, layer: Layer, facts: Provenance) -> bytes:
-    import io
-
     texts = PngInfo()
     for name, text in (("Title", facts.title), ("Description", facts.sentence), ("Copyright", facts.licence), ("Software", facts.generator)):
         texts.add_itxt(name, text)

@@ -13,7 +13,7 @@ from viewer.export.filming import Filming
 from viewer.export.frames import Frames
 from viewer.film import colour_background
 from viewer.half_sphere import half_sphere_view
-from viewer.normals import camera_normals, pose_normals
+from viewer.normals import camera_normals, with_normals
 from viewer.straight_alpha import straight_rgba
 from viewer.views import COMFORTABLE, Brush, Layer, View, flat_view, stereo_view
 
@@ -40,11 +40,12 @@ class Shooting:
     def layer(self, frames: Frames, index: int, brush: Brush) -> Layer:
         """What is seen of a frame: colours, or normals."""
         time = frames.time(index)
+        gaussians = frames.gaussians(index)
         if self.filming.show != "normals":
-            return self.view.draw(frames.avatar.pose(frames.motion, time), time, brush)
+            return self.view.draw(gaussians, time, brush)
         T = self.view.camera(time).T_cam_world
-        posed = pose_normals(frames.avatar, frames.motion, time, -T[:3, :3].T @ T[:3, 3])
-        return camera_normals(self.view.draw(posed, time, brush), T[:3, :3])
+        coloured = with_normals(gaussians, frames.avatar, frames.motion, time, -T[:3, :3].T @ T[:3, 3])
+        return camera_normals(self.view.draw(coloured, time, brush), T[:3, :3])
 
     def picture(self, layer: Layer) -> np.ndarray:
         """[H, W, 3] over the background, or [H, W, 4] with straight alpha; float32, 0..1."""
