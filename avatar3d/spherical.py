@@ -114,7 +114,10 @@ def _picture_entry(path: Path, header: _Box) -> _Box:
     """The box that describes the pictures' coding."""
     for track in header.all(b"trak"):
         if any(bytes(box.content)[8:12] == b"vide" for box in track.all(b"hdlr")):  # pyright: ignore[reportArgumentType]
-            return track.all(b"stsd")[0]
+            # A full box's eight bytes of version and count, and the header of the first entry.
+            for box in track.all(b"stsd"):
+                if len(box.content) >= 16 + _ENTRY_HEADER:
+                    return box
     raise UserError(f"{path}: has no pictures; give a film")
 
 
@@ -133,14 +136,14 @@ def _find_header(path: Path, source) -> tuple[int, int]:
     raise UserError(f"{path}: is not an MP4 file; give one that a media player can play")
 
 
-def _boxes(data: bytes) -> list[_Box]:
+def _boxes(data: bytes, depth: int = 0) -> list[_Box]:
     boxes, at = [], 0
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         if not 8 <= size <= len(data) - at:
             break
         inner = data[at + 8 : at + size]
-        boxes.append(_Box(kind, _boxes(inner) if kind in _FOLDERS else inner))
+        boxes.append(_Box(kind, _boxes(inner, depth + 1) if kind in _FOLDERS and depth < len(_FOLDERS) else inner))
         at += size
     return boxes
 

@@ -1,7 +1,7 @@
 """Pictures for compositing: colours that are not multiplied by alpha, and that go on where alpha ends.
 
-Straight alpha, as PNG defines it and video editors take ProRes 4444 and WebM to have it: seen = alpha colour + (1 - alpha) background, in sRGB values.
-Around the silhouette the colours of its edge continue, so that neither scaling nor the coarse chroma of a video mixes black into the edge.
+Straight alpha, as PNG and WebM define it: seen = alpha colour + (1 - alpha) background, in sRGB values. Around the silhouette the colours of its
+edge continue, so that neither scaling nor the coarse chroma of a video mixes black into the edge.
 """
 
 import cv2

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
+from viewer.export.bvh import write_bvh
 from viewer.export.film import write_film
 from viewer.export.filming import Filming
 from viewer.export.frames import Frames
 from viewer.export.gsd import write_gsd
+from viewer.export.motion_files import write_arkit_csv, write_motion_json, write_motion_npz
 from viewer.export.options import FormatOptions
 from viewer.export.pictures import write_pictures
 from viewer.export.ply import write_ply
@@ -17,6 +19,7 @@ from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
 from viewer.export.splat import write_splat
 from viewer.export.spz import write_spz
+from viewer.export.vhap import write_vhap
 from viewer.export.viser_page import write_viser_page
 
 ALL = frozenset(field.name for field in fields(Selection))
@@ -73,6 +76,11 @@ FORMATS: dict[str, Format] = {
     "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
     "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
     "viser-html": Format("a page recorded with viser", (".html", ".htm"), write_viser_page),
+    "arkit-csv": Format("a take of Live Link Face", (".csv",), write_arkit_csv, STRETCH),
+    "bvh": Format("a skeleton in motion", (".bvh",), write_bvh, STRETCH | {"scale", "up", "unit"}),
+    "motion-npz": Format("a motion, as drive writes it", (".npz",), write_motion_npz, STRETCH),
+    "motion-json": Format("a motion as text", (".json",), write_motion_json, STRETCH),
+    "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), write_vhap, DRAWN, frozenset({"camera", "size", "background"})),
 }
 
 

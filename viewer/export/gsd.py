@@ -106,9 +106,7 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
         stream.seek(0)
         _write(stream, MAGIC + struct.pack("<I", room - 8) + header.ljust(room - 8))
         size = stream.seek(0, 2)
-    told = (
-        f"{path}: {frames.count} frames of {len(frames.avatar)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(frames.avatar):.1f} each)"
-    )
+    told = f"{path}: {frames.count} frames of {len(frames.avatar)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(frames.avatar):.1f} each)"
     if frames.sound is not None and path.is_file():
         write_wav(path.with_suffix(".wav"), frames.sound, frames.sound_rate)
         told += f"; its sound is {path.with_suffix('.wav').name}"
@@ -175,9 +173,7 @@ def read_gsd(path: Path) -> tuple[dict, Iterator[Splats]]:
 
 
 def _frames(path: Path, header: dict, start: int) -> Iterator[Splats]:
-    widths = [header[f"{name}Precision"] for name in ("position", "rotation", "scaleOpacity")] + [header["shPrecision"]] * _PICTURES[
-        header["shDegree"]
-    ]
+    widths = [header[f"{name}Precision"] for name in ("position", "rotation", "scaleOpacity")] + [header["shPrecision"]] * _PICTURES[header["shDegree"]]
     kinds = [np.dtype("<f4" if width == _FULL else "<f2") for width in widths]
     with open(path, "rb") as stream:
         stream.seek(start)

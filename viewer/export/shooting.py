@@ -59,7 +59,7 @@ class Shooting:
         """JSON-ready: what somebody who uses the pictures must know."""
         eyes = {"layout": self.view.layout, "eye_distance": self.filming.eye_distance / 1000} if self.view.layout else {}
         lens = "half sphere, equirectangular, longitude and latitude -90 to 90 degrees" if self.view.half_sphere else "perspective"
-        return {"projection": lens, **eyes, "camera": self.view.camera(0.0).to_json()}
+        return {"projection": lens, **eyes, "path": self.filming.camera, "camera": self.view.camera(0.0).to_json()}
 
 
 def shooting(avatar: Avatar, filming: Filming) -> Shooting:
