@@ -8,20 +8,20 @@ from avatar3d.cli.common import open_avatar, say
 
 
 def info(file: Positional[Path], /) -> None:
-    """Say what an avatar, a motion, a head model or a capture folder holds.
+    """Say what an avatar, a motion, a head model, a capture folder or an exported file holds.
 
     Args:
-        file: .avatar, motion .npz, head .npz or .pkl, or a capture folder.
+        file: .avatar, motion .npz, head .npz or .pkl, a capture folder, or what export wrote.
     """
     for line in _describe(file):
         say(line)
 
 
 def check(file: Positional[Path], /, head: Path | None = None) -> None:
-    """Read a file to the end and pose it; exit status 2 where anything is wrong.
+    """Read a file to the end and pose it; exit status 2 where anything is wrong. Of exported files it also says what other programs make of them.
 
     Args:
-        file: .avatar, motion .npz, head model, or a capture folder.
+        file: .avatar, motion .npz, head model, a capture folder, or what export wrote.
         head: file of the avatar's head model where it is not the embedded one.
     """
     if file.suffix == ".avatar":
@@ -39,11 +39,27 @@ def check(file: Positional[Path], /, head: Path | None = None) -> None:
         weights = read_driver(file)
         if weights is not None:
             network_of(weights, f"{file}: its own driver", DRIVER_REMEDY)
+    elif _is_exported(file):
+        from avatar3d.progress import console
+        from viewer.export.checks import check_file, describe
+        from viewer.export.targets import targets
+
+        with console("check") as progress:
+            found = check_file(file, progress)
+        for line in (*describe(file, found), *(f"  {line}" for line in targets(found))):
+            say(line)
     elif file.is_dir():
         _check_capture(file)
     else:
         _describe(file)
     say(f"{file}: whole")
+
+
+def _is_exported(file: Path) -> bool:
+    """Whether it is a file or a folder that export wrote; other programs' files of these kinds are read as well."""
+    from viewer.export.checks import is_exported
+
+    return file.exists() and is_exported(file)
 
 
 def _check_capture(folder: Path) -> None:
@@ -67,6 +83,10 @@ def _describe(file: Path) -> list[str]:
 
     if not file.exists():
         raise UserError(f"{file}: no such file")
+    if _is_exported(file):
+        from viewer.export.checks import check_file, describe
+
+        return describe(file, check_file(file))
     if file.is_dir():
         from recon.capture import load_capture
 
@@ -89,7 +109,9 @@ def _describe(file: Path) -> list[str]:
             line = f"  {len(motion)} frames at {float(motion.fps):.2f}/s ({motion.duration:.1f} s), {motion.expr.shape[1]} expressions, {sound}"
             return [f"{file}: motion for head {motion.head_fingerprint}", line, *([f"  {motion.note}"] if motion.note else [])]
     if file.suffix not in (".npz", ".pkl"):
-        raise UserError(f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, or a capture folder")
+        raise UserError(
+            f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, a capture folder, or an exported file"
+        )
     from avatar3d.head.info import head_info
     from avatar3d.head.store import load_head
 

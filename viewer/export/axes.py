@@ -29,7 +29,7 @@ def axes_rotation(up: Up) -> np.ndarray:
 def _harmonics_rotation(up: Up, bands: int) -> torch.Tensor:
     """[bands, bands] M with Y(d R) = Y(d) M for all unit rows d: M sh are the harmonics of the turned function.
 
-    Found by least squares over directions, which is exact: a turned harmonic is a sum of harmonics of its own degree (Ramamoorthi and Hanrahan, 2001).
+    Found by least squares over directions, which is exact: a turned harmonic is a sum of harmonics of its own degree.
     """
     i = np.arange(64) + 0.5
     polar, turn = np.arccos(1 - 2 * i / 64), np.pi * (1 + 5**0.5) * i

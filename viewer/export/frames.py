@@ -13,6 +13,7 @@ from avatar3d.errors import UserError
 from avatar3d.gaussians import Gaussians
 from avatar3d.motion import CHANNELS, Motion, rest_motion
 from viewer.export.axes import turned
+from viewer.export.provenance import provenance
 from viewer.export.pruning import most_important, without_torso
 from viewer.export.selection import Selection, Up
 
@@ -78,6 +79,10 @@ class Frames:
         if not all(bool(torch.isfinite(getattr(posed, name)).all()) for name in ("position", "rotation", "log_scale", "opacity_logit", "sh")):
             raise UserError(f"frame {index}: the avatar poses to values that are not numbers; run `avatar3d check` on avatar and motion")
         return posed
+
+    def facts(self, kind: str = "scene") -> dict[str, str]:
+        """What the file says of itself, its axes and units among it; `kind` as in `provenance`."""
+        return provenance(self.avatar, kind).fields() | {"up": self.up, "units_per_metre": f"{self.factor:g}"}
 
     def fingerprint(self, more: str = "") -> str:
         """Sixteen hexadecimal digits that differ where any frame may differ, or `more` does."""

@@ -29,7 +29,6 @@ from avatar3d.sound import write_wav
 from avatar3d.threads import one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
-from viewer.export.provenance import provenance
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 MAGIC = b"GSD1"
@@ -106,7 +105,9 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
         stream.seek(0)
         _write(stream, MAGIC + struct.pack("<I", room - 8) + header.ljust(room - 8))
         size = stream.seek(0, 2)
-    told = f"{path}: {frames.count} frames of {len(frames.avatar)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(frames.avatar):.1f} each)"
+    told = (
+        f"{path}: {frames.count} frames of {len(frames.avatar)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(frames.avatar):.1f} each)"
+    )
     if frames.sound is not None and path.is_file():
         write_wav(path.with_suffix(".wav"), frames.sound, frames.sound_rate)
         told += f"; its sound is {path.with_suffix('.wav').name}"
@@ -134,7 +135,7 @@ def _header(frames: Frames, name: str, entries: list[dict]) -> bytes:
     header = {
         "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps), "shDegree": 0,
         "textureWidth": side, "textureHeight": side, "gaussianCount": len(frames.avatar), "positionPrecision": _FULL, "rotationPrecision": _HALF,
-        "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": provenance(frames.avatar, "scene").fields(), "frames": entries,
+        "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": frames.facts(), "frames": entries,
     }  # fmt: skip
     return json.dumps(header, separators=(",", ":")).encode()
 
@@ -158,6 +159,8 @@ def read_gsd(path: Path) -> tuple[dict, Iterator[Splats]]:
         count, entries, degree = header["frameCount"], header["frames"], header["shDegree"]
         if not isinstance(count, int) or count < 1 or len(entries) != count or degree not in _PICTURES or not float(header["targetFPS"]) > 0:
             raise ValueError("its counts")
+        if any(header[f"{part}Precision"] not in (_FULL, _HALF) for part in ("position", "rotation", "scaleOpacity", "sh")):
+            raise ValueError("its precisions")
         for entry in entries:
             if not (1 <= entry["gaussianCount"] <= entry["textureWidth"] * entry["textureHeight"] <= MAX_COUNT):
                 raise ValueError("its pictures")
@@ -173,7 +176,8 @@ def read_gsd(path: Path) -> tuple[dict, Iterator[Splats]]:
 
 
 def _frames(path: Path, header: dict, start: int) -> Iterator[Splats]:
-    widths = [header[f"{name}Precision"] for name in ("position", "rotation", "scaleOpacity")] + [header["shPrecision"]] * _PICTURES[header["shDegree"]]
+    parts = ("position", "rotation", "scaleOpacity", *("sh",) * _PICTURES[header["shDegree"]])
+    widths = [header[f"{part}Precision"] for part in parts]
     kinds = [np.dtype("<f4" if width == _FULL else "<f2") for width in widths]
     with open(path, "rb") as stream:
         stream.seek(start)

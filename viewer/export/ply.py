@@ -16,7 +16,7 @@ from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
-from viewer.export.provenance import provenance
+from viewer.export.provenance import ascii_lines
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 _TYPES = {
@@ -66,8 +66,7 @@ def ply_bytes(gaussians: Gaussians, *, degree: int = 3, normals: bool = True, co
 
 def write_ply(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write the first frame; see `formats.Writer`."""
-    comments = provenance(frames.avatar, "scene").ascii_lines()
-    data = ply_bytes(frames.gaussians(0), degree=options.sh_degree, normals=options.normals, comments=comments)
+    data = ply_bytes(frames.gaussians(0), degree=options.sh_degree, normals=options.normals, comments=ascii_lines(frames.facts()))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB\nnext: avatar3d check {path}"
@@ -86,17 +85,7 @@ def read_ply(data: bytes, name: str = "the PLY file") -> Splats:
     order, elements, comments, start = _header(data, name)
     if any(element == "chunk" for element, _, _ in elements):
         raise UserError(f"{name}: is SuperSplat's compressed PLY; make it plain with `npx @playcanvas/splat-transform {name} plain.ply`")
-    rows = np.zeros(0)
-    for element, count, properties in elements:
-        if any(kind == "list" for _, kind in properties):
-            raise UserError(f"{name}: has lists in its element {element} before the Gaussians; save it as a PLY of points")
-        kinds = np.dtype([(key, order + kind) for key, kind in properties])
-        if count * kinds.itemsize > len(data) - start:
-            raise UserError(f"{name}: breaks off: it claims {count} rows of {element} and has {len(data) - start} bytes; copy it again")
-        if element == "vertex":
-            rows = np.frombuffer(data, kinds, count, start)
-            break
-        start += count * kinds.itemsize
+    rows = _vertices(data, order, elements, start, name)
     names = rows.dtype.names or ()
     missing = [key for key in _NEEDED if key not in names]
     if missing:
@@ -135,6 +124,20 @@ def _header(data: bytes, name: str) -> tuple[str, list[tuple[str, int, list[tupl
     if not order or not elements or any(len({key for key, _ in listed}) != len(listed) for _, _, listed in elements) or len(properties) > 1000:
         raise UserError(f"{name}: has a header that makes no sense; export it again")
     return order, elements, comments, after + 1
+
+
+def _vertices(data: bytes, order: str, elements: list[tuple[str, int, list[tuple[str, str]]]], start: int, name: str) -> np.ndarray:
+    """The rows of the element `vertex`; what stands before it is skipped."""
+    for element, count, properties in elements:
+        if any(kind == "list" for _, kind in properties):
+            raise UserError(f"{name}: has lists in its element {element} before the Gaussians; save it as a PLY of points")
+        kinds = np.dtype([(key, order + kind) for key, kind in properties])
+        if count * kinds.itemsize > len(data) - start:
+            raise UserError(f"{name}: breaks off: it claims {count} rows of {element} and has {len(data) - start} bytes; copy it again")
+        if element == "vertex":
+            return np.frombuffer(data, kinds, count, start)
+        start += count * kinds.itemsize
+    raise UserError(f"{name}: is a PLY without points; it holds no Gaussians")
 
 
 def _count(word: str, name: str) -> int:

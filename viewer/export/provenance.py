@@ -37,9 +37,10 @@ class Provenance:
         """By name, for files that hold pairs."""
         return asdict(self)
 
-    def ascii_lines(self) -> list[str]:
-        """`name: text` lines for headers that hold ASCII only; what is not is escaped as in Python."""
-        return [f"{name}: {text}".encode("ascii", "backslashreplace").decode() for name, text in self.fields().items()]
+
+def ascii_lines(facts: dict[str, str]) -> list[str]:
+    """`name: text` lines for headers that hold ASCII only; what is not is escaped as in Python."""
+    return [f"{name}: {text}".encode("ascii", "backslashreplace").decode() for name, text in facts.items()]
 
 
 def provenance(avatars: Avatar | Sequence[Avatar], kind: str = "video") -> Provenance:

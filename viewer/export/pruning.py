@@ -82,11 +82,11 @@ def _cameras(avatar: Avatar) -> list[Camera]:
 def _weights(avatar: Avatar, motion: Motion, time: float, camera: Camera, workspace: Workspace) -> np.ndarray:
     """[N] pixels that each Gaussian colours: the gradient of the picture's sum with respect to the colour."""
     g = avatar.pose(motion, time)
-    arrays = [getattr(g, name).numpy() for name in Gradients._fields]
-    # Colours below zero are clamped and would get no gradient.
-    arrays[4] = np.zeros_like(arrays[4])
-    render_arrays(*arrays, camera, _BACKGROUND, threads=1, workspace=workspace)
-    gradients = Gradients(*(np.zeros_like(array) for array in arrays))
+    shape = (g.position.numpy(), g.rotation.numpy(), g.log_scale.numpy(), g.opacity_logit.numpy())
+    # Grey, since colours below zero are clamped and would get no gradient.
+    grey = np.zeros_like(g.sh.numpy())
+    render_arrays(*shape, grey, camera, _BACKGROUND, threads=1, workspace=workspace)
+    gradients = Gradients(*(np.zeros_like(array) for array in (*shape, grey)))
     backward_arrays(workspace, np.full((camera.height, camera.width, 3), 1 / 3, np.float32), threads=1, out=gradients)
     return gradients.sh[:, 0].sum(axis=1) / np.float32(SH_C0)
 

@@ -19,7 +19,7 @@ from avatar3d.threads import one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
 from viewer.export.ply import ply_bytes
-from viewer.export.provenance import Provenance, provenance
+from viewer.export.provenance import ascii_lines
 from viewer.export.splat import splat_bytes
 from viewer.export.spz import spz_bytes
 
@@ -36,7 +36,7 @@ def write_sequence(
     *,
     kind: str,
     parameters: dict,
-    facts: Provenance,
+    facts: dict[str, str],
     progress: Progress,
 ) -> str:
     """Write every frame that is not there yet, the sound and the manifest; returns what to tell the user.
@@ -131,7 +131,7 @@ def read_manifest(folder: Path) -> dict:
         raise UserError(f"{path}: makes no sense ({str(error)[:60]}); export again into a new folder") from error
 
 
-def _manifest(frames: Frames, folder: Path, suffix: str, kind: str, parameters: dict, facts: Provenance) -> dict:
+def _manifest(frames: Frames, folder: Path, suffix: str, kind: str, parameters: dict, facts: dict[str, str]) -> dict:
     # Players read the number at the end of the name and may take % for a place to put one.
     stem = re.sub(r"[%\\/]", "_", folder.resolve().name) or "frames"
     digits = max(_DIGITS, len(str(frames.count)))
@@ -147,11 +147,9 @@ def _manifest(frames: Frames, folder: Path, suffix: str, kind: str, parameters: 
         "seconds": frames.duration,
         "gaussians": len(frames.avatar),
         "sound": f"{stem}.wav" if frames.sound is not None else None,
-        "up": frames.up,
-        "units_per_metre": frames.factor,
         "parameters": parameters,
-        "provenance": facts.fields(),
-        "export": frames.fingerprint(f"{kind} {json.dumps(parameters, sort_keys=True)} {json.dumps(facts.fields(), sort_keys=True)}"),
+        "provenance": facts,
+        "export": frames.fingerprint(f"{kind} {json.dumps(parameters, sort_keys=True)} {json.dumps(facts, sort_keys=True)}"),
         "complete": False,
     }
 
@@ -188,8 +186,8 @@ def _write_manifest(folder: Path, manifest: dict) -> None:
 
 def write_ply_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write a PLY for each frame; see `formats.Writer`."""
-    facts = provenance(frames.avatar, "scene")
-    comments = facts.ascii_lines()
+    facts = frames.facts()
+    comments = ascii_lines(facts)
 
     def make(index: int) -> bytes:
         return ply_bytes(frames.gaussians(index), degree=options.sh_degree, normals=options.normals, comments=comments)
@@ -200,7 +198,7 @@ def write_ply_sequence(frames: Frames, path: Path, options: FormatOptions, progr
 
 def write_splat_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write a .splat for each frame; see `formats.Writer`."""
-    facts = provenance(frames.avatar, "scene")
+    facts = frames.facts()
     return write_sequence(
         frames, path, ".splat", lambda index: splat_bytes(frames.gaussians(index)), kind="splat-seq", parameters={}, facts=facts, progress=progress
     )
@@ -208,10 +206,10 @@ def write_splat_sequence(frames: Frames, path: Path, options: FormatOptions, pro
 
 def write_spz_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write an SPZ for each frame; see `formats.Writer`."""
-    facts = provenance(frames.avatar, "scene")
+    facts = frames.facts()
 
     def make(index: int) -> bytes:
-        return spz_bytes(frames.gaussians(index), version=options.spz_version, facts=facts.fields())
+        return spz_bytes(frames.gaussians(index), version=options.spz_version, facts=facts)
 
     parameters = {"spz_version": options.spz_version}
     return write_sequence(frames, path, ".spz", make, kind="spz-seq", parameters=parameters, facts=facts, progress=progress)

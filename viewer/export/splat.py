@@ -16,7 +16,6 @@ from avatar3d.gaussians import SH_C0, Gaussians
 from avatar3d.progress import Progress
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
-from viewer.export.provenance import provenance
 from viewer.export.splats import Splats, gaussians_of
 
 ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
@@ -43,7 +42,7 @@ def write_splat(frames: Frames, path: Path, options: FormatOptions, progress: Pr
     told = f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB"
     if path.is_file():
         with atomic_path(facts_path(path)) as temporary:
-            temporary.write_text(json.dumps(provenance(frames.avatar, "scene").fields(), indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(frames.facts(), indent=1) + "\n", encoding="utf-8")
         told += f"; {facts_path(path).name} says what it is"
     return f"{told}\nnext: avatar3d check {path}"
 

@@ -2,15 +2,17 @@
 
 Both hold, attribute by attribute: positions as 24-bit fixed point with `fractional bits` behind the point, alpha as uint8, colour as uint8
 (255 (0.15 sh + 0.5)), log-scale as uint8 (16 (s + 10)), the quaternion x, y, z, w in 32 bits (index of the largest component, then sign and nine bits
-of each other, of 1/sqrt 2), harmonics above degree 0 as uint8 (128 + 128 sh), coefficient by coefficient, red green blue. Axes: x right, y up, z back.
+of each other, of 1/sqrt 2), harmonics above degree 0 as uint8 (128 + 128 sh), coefficient by coefficient, red green blue. Axes: x right, y up, z
+back.
 
-The reference writer has 12 fractional bits, a quarter of a millimetre in metres; here they are as many as fit, up to 20: a thousandth. What the
+The reference writer has 12 fractional bits, a quarter of a millimetre in metres; here they are 18, four thousandths, or as many as fit. What the
 file is stands in version 4 as an extension record (skipped by readers that do not know it), in version 3 as the comment of the gzip header.
 """
 
 import json
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,10 @@ from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
-from viewer.export.provenance import provenance
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 MAGIC = 0x5053474E
-MOST_BITS, FEWEST_BITS = 20, 8
+MOST_BITS, FEWEST_BITS = 18, 8
 EXTENSION = 0xA3D40001
 """Type of the record that holds our words, JSON in UTF-8."""
 _HEADER3, _HEADER4 = struct.Struct("<IIIBBBB"), struct.Struct("<IIIBBBBI12x")
@@ -81,7 +82,7 @@ def fractional_bits(gaussians: Gaussians) -> int:
 
 def write_spz(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write the first frame; see `formats.Writer`."""
-    data = spz_bytes(frames.gaussians(0), version=options.spz_version, facts=provenance(frames.avatar, "scene").fields())
+    data = spz_bytes(frames.gaussians(0), version=options.spz_version, facts=frames.facts())
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB\nnext: avatar3d check {path}"
@@ -183,7 +184,7 @@ def _read_3(data: bytes, name: str) -> Splats:
     if len(body) < sum(sizes):
         raise UserError(f"{name}: breaks off; copy it again")
     edges = np.cumsum([0, *sizes])
-    parts = [body[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [body[start:stop] for start, stop in pairwise(edges)]
     return _splats(parts, count, degree, bits, 3, _gzip_comment(data), name)
 
 

@@ -1,0 +1,88 @@
+"""What the programs that people use make of an exported file; docs/formats.md says where each statement comes from."""
+
+from collections.abc import Callable
+
+from viewer.export.checks import Found
+
+VR_COUNT = 50_000
+"""Gaussians that a standalone headset still draws at its own rate when a head fills the view."""
+_SEQUENCES = {"ply-seq", "splat-seq", "spz-seq"}
+_WEB = {"ply", "splat", "spz"}
+
+
+def targets(found: Found) -> list[str]:
+    """A line for each program."""
+    return [f"{name}: {verdict(found)}" for name, verdict in TARGETS.items()]
+
+
+def _unity(found: Found) -> str:
+    if found.kind == "spz":
+        return "no: it reads SPZ of version 2 only; export --format ply"
+    if found.kind == "ply-seq":
+        return "an asset for each frame; it has no player (forks of it do)"
+    if found.kind != "ply":
+        return "no: it reads PLY; export --format ply"
+    if found.layout.get("degree") in (1, 2):
+        return "colours come out wrong, since it takes harmonics for degree 3; export with --sh-degree 3 or 0"
+    if found.layout.get("stride") != 248:
+        return "yes in recent versions, which go by name; older ones demand 248 bytes a Gaussian (--sh-degree 3 --normals)"
+    return "yes, in all versions (Tools, Gaussian Splats, Create GaussianSplatAsset)"
+
+
+def _supersplat(found: Found) -> str:
+    if found.kind in _WEB:
+        return "yes: drag the file into the page"
+    if found.kind == "ply-seq":
+        return f"yes: drag the folder into the page; it plays {found.frames} frames by the numbers in their names"
+    if found.kind in _SEQUENCES:
+        return "frame by frame only: it takes sequences of PLY; export --format ply-seq"
+    return "no; export --format ply or ply-seq"
+
+
+def _spark(found: Found) -> str:
+    if found.kind == "spz" and found.layout.get("version") == 4:
+        return "yes from version 2.2 on; earlier ones need --spz-version 3"
+    if found.kind in _WEB:
+        upright = found.facts.get("up", "y" if found.kind == "spz" else "-y") == "y"
+        turned = "" if upright else "; the head is not upright there: set quaternion (1, 0, 0, 0), or export with --up y"
+        return f"yes{turned}"
+    if found.kind in _SEQUENCES:
+        return "frame by frame only; `--format web` moves the head in it"
+    return "no; export --format spz or web"
+
+
+def _xscene(found: Found) -> str:
+    if found.kind == "ply":
+        return "yes" if found.layout.get("stride") == 248 else "perhaps: give it 248 bytes a Gaussian (--sh-degree 3 --normals)"
+    return "one frame at a time: it does not play sequences" if found.kind == "ply-seq" else "no: it reads PLY; export --format ply"
+
+
+def _mlslabs(found: Found) -> str:
+    if found.kind == "ply-seq":
+        return f"yes: import the folder, set {found.fps:g} frames a second, put the .wav on the Sequencer beside it"
+    return "yes" if found.kind == "ply" else "no: it reads PLY and folders of PLY; export --format ply-seq"
+
+
+def _dazai(found: Found) -> str:
+    if found.kind == "gsd":
+        return "yes: BP_4DGS, Sequence Path; the .wav beside it is the Audio Path"
+    return "yes: BP_3DGS, PLY File Path" if found.kind == "ply" else "no; export --format gsd"
+
+
+def _quest(found: Found) -> str:
+    if found.kind not in _WEB:
+        return "no page opens it there; export --format web, which has a VR button"
+    if found.count > VR_COUNT:
+        return f"slow: a head is near and {found.count} Gaussians are many; export with --max-gaussians {VR_COUNT}"
+    return "as a still, in a page of Spark's or SuperSplat's; `--format web` moves, and has a VR button"
+
+
+TARGETS: dict[str, Callable[[Found], str]] = {
+    "Unity (aras-p)": _unity,
+    "SuperSplat": _supersplat,
+    "Spark": _spark,
+    "Unreal (XScene)": _xscene,
+    "Unreal (MLSLabs)": _mlslabs,
+    "Unreal (Splat Renderer)": _dazai,
+    "Quest browser": _quest,
+}
