@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import numpy as np
@@ -131,7 +132,7 @@ class VideoWriter(contextlib.AbstractContextManager):
         return False
 
     def _video_stream(self) -> VideoStream:
-        stream = self._container.add_stream(self.codec.video, rate=self.fps, options=self._options)
+        stream = cast(VideoStream, self._container.add_stream(self.codec.video, rate=self.fps, options=self._options))
         stream.width, stream.height = (side + (side % 2 if self.codec.even else 0) for side in self.size)
         stream.pix_fmt = self._pixels
         if self.channels == 4 and self.codec.container == "webm":
@@ -148,7 +149,7 @@ class VideoWriter(contextlib.AbstractContextManager):
 
     def _audio_stream(self) -> AudioStream:
         rate = self._sound_rate if not self.codec.sound_rates or self._sound_rate in self.codec.sound_rates else 48000
-        stream = self._container.add_stream(self.codec.sound, rate=rate, layout="mono")
+        stream = cast(AudioStream, self._container.add_stream(self.codec.sound, rate=rate, layout="mono"))
         stream.codec_context.bit_rate = 128_000 if rate >= 32000 else 64_000
         self._resampler = av.AudioResampler(format=self.codec.sound_format, layout="mono", rate=rate)
         self._heard = 0

@@ -132,4 +132,4 @@ def _reaches(points: np.ndarray, T_face_world: np.ndarray) -> bool:
 
 
 def _read(picture: np.ndarray, face: Face) -> np.ndarray:
-    return cv2.remap(picture, face.u, face.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.remap(picture, face.u, face.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))

@@ -46,7 +46,7 @@ def shoot_pictures(frames: Frames, path: Path, shot: Shooting, progress: Progres
         return pack(shot, shot.layer(frames, index, own.brush), facts)
 
     suffix = ".exr" if shot.filming.exr else ".png"
-    return write_sequence(frames, path, suffix, make, kind="png-seq", parameters=_record(shot), facts=facts, progress=progress)
+    return write_sequence(frames, path, suffix, make, kind="png-seq", parameters=_record(shot), facts=facts.fields(), progress=progress)
 
 
 def _record(shot: Shooting) -> dict:
