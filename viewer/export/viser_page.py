@@ -61,8 +61,8 @@ def write_viser_page(frames: Frames, path: Path, options: FormatOptions, progres
     needed = _BYTES * len(frames.avatar) * len(frames)
     if needed > MAX_BYTES:
         raise UserError(
-            f"{path}: {len(frames)} frames of {len(frames.avatar)} Gaussians are {needed / 1e9:.1f} GB in a browser, {MAX_BYTES / 1e9:.1f} is the most; "
-            "choose fewer with --start, --end, --every or --max-gaussians, or --format web, whose size hardly grows"
+            f"{path}: {len(frames)} frames of {len(frames.avatar)} Gaussians take {needed / 1e9:.1f} GB of a browser, {MAX_BYTES / 1e9:.1f} is "
+            "the most; choose fewer with --start, --end, --every or --max-gaussians, or --format web, whose size hardly grows"
         )
     # The server is needed to record and listens for the time of it, for this machine alone.
     # What it says of itself would stand between the lines of the result.
