@@ -76,11 +76,7 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     temporary = path.with_name(f".{path.name}.part")
     with _named_errors(path):
         try:
-            # Unbuffered: on a full disk a buffer would complain once more when it is collected.
-            with open(temporary, "wb", buffering=0) as stream:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[stream.write(rest) :]
+            temporary.write_bytes(data)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

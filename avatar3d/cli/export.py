@@ -33,7 +33,8 @@ def export(
         avatar: the .avatar file.
         out: what to write; for web, a folder or a name that ends in .html.
         format: web (a page that plays in any browser), ply, splat, spz (one moment as Gaussians), ply-seq, splat-seq, spz-seq, gsd (a motion as
-            Gaussians).
+            Gaussians), mp4 (a film, also .mov and .webm), png-seq (a folder of pictures), viser-html (a page of viser's), arkit-csv, bvh,
+            motion-npz, motion-json (the motion alone), vhap (a folder for GaussianAvatars).
         motion: the motion (.npz) it performs, for instance from drive; without one it idles in web, and is at rest elsewhere.
         selection: what is written.
         options: of single formats.
@@ -44,6 +45,7 @@ def export(
     from avatar3d.progress import console
     from viewer.export.formats import check_request, find_format
     from viewer.export.frames import open_frames
+    from viewer.export.props import read_prop
 
     formats = all_formats(avatar)
     find_format(format, formats)
@@ -51,7 +53,8 @@ def export(
     check_request(format, formats, out, selection, options)
     person = open_avatar(avatar, head)
     performed = None if motion is None else load_motion(motion, person.head)
-    frames = open_frames(person, performed, selection, formats[format].up)
+    prop = None if selection.prop is None else read_prop(selection.prop)
+    frames = open_frames(person, performed, selection, formats[format].up, prop)
     for line in frames.notes:
         note(line)
     with console("export") as progress:

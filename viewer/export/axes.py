@@ -38,6 +38,15 @@ def _harmonics_rotation(up: Up, bands: int) -> torch.Tensor:
     return torch.linalg.lstsq(before, after).solution.float()
 
 
+def turned_back(gaussians: Gaussians, up: Up, factor: float = 1.0) -> Gaussians:
+    """The inverse of `turned`: Gaussians of a file in our axes and metres."""
+    if up != "z":
+        # A half turn, or none, is its own inverse.
+        return turned(gaussians, up, 1 / factor)
+    # Three more quarters bring a quarter back.
+    return turned(turned(turned(gaussians, "z"), "z"), "z", 1 / factor)
+
+
 def turned(gaussians: Gaussians, up: Up, factor: float = 1.0) -> Gaussians:
     """Gaussians of our axes (y up, metres) in those of `up` and `factor` times as large, with unit quaternions.
 

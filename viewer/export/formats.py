@@ -14,11 +14,9 @@ from viewer.export.gsd import write_gsd
 from viewer.export.motion_files import write_arkit_csv, write_motion_json, write_motion_npz
 from viewer.export.options import FormatOptions
 from viewer.export.pictures import write_pictures
-from viewer.export.ply import write_ply
 from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
-from viewer.export.splat import write_splat
-from viewer.export.spz import write_spz
+from viewer.export.stills import write_ply, write_splat, write_spz
 from viewer.export.vhap import write_vhap
 from viewer.export.viser_page import write_viser_page
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +13,7 @@ from avatar3d.errors import UserError
 from avatar3d.gaussians import Gaussians
 from avatar3d.motion import CHANNELS, Motion, rest_motion
 from viewer.export.axes import turned
+from viewer.export.props import together
 from viewer.export.provenance import provenance
 from viewer.export.pruning import most_important, without_torso
 from viewer.export.selection import Selection, Up
@@ -39,6 +40,8 @@ class Frames:
     """The selection's, or the format's where it says none."""
     indices: np.ndarray
     """[count] frames of the motion."""
+    prop: Gaussians | None = None
+    """What stands still beside the avatar, in our axes, metres."""
     notes: tuple[str, ...] = ()
     """What the user should know of how they were selected."""
 
@@ -49,6 +52,11 @@ class Frames:
     def count(self) -> int:
         """Number of frames."""
         return len(self.indices)
+
+    @property
+    def num_gaussians(self) -> int:
+        """Of every frame: the avatar's and the prop's."""
+        return len(self.avatar) + (0 if self.prop is None else len(self.prop))
 
     @property
     def fps(self) -> Fraction:
@@ -75,7 +83,8 @@ class Frames:
         Raises:
             UserError: the avatar poses to values that are not numbers.
         """
-        posed = turned(self.avatar.pose(self.motion, self.time(index)), self.up, self.factor)
+        posed = self.avatar.pose(self.motion, self.time(index))
+        posed = turned(posed if self.prop is None else together(posed, self.prop), self.up, self.factor)
         if not all(bool(torch.isfinite(getattr(posed, name)).all()) for name in ("position", "rotation", "log_scale", "opacity_logit", "sh")):
             raise UserError(f"frame {index}: the avatar poses to values that are not numbers; run `avatar3d check` on avatar and motion")
         return posed
@@ -90,7 +99,8 @@ class Frames:
         tensors = [getattr(avatar, name).numpy() for name in _ARRAYS] + [part.numpy() for layer in avatar.layers for part in layer]
         tracks = [track[self.indices] for name in ("expr", *CHANNELS) if (track := getattr(motion, name)) is not None]
         digest = hashlib.sha256(f"{avatar.head.fingerprint} {self.fps} {self.up} {self.factor!r} {more}".encode())
-        for array in (avatar.face, avatar.bary, *tensors, *tracks, *([] if self.sound is None else [self.sound])):
+        prop = [] if self.prop is None else [getattr(self.prop, field.name).numpy() for field in fields(self.prop)]
+        for array in (avatar.face, avatar.bary, *tensors, *tracks, *prop, *([] if self.sound is None else [self.sound])):
             digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
@@ -110,7 +120,7 @@ class Frames:
         return self.motion.sound_rate
 
 
-def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up: Up = "y") -> Frames:
+def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up: Up = "y", prop: Gaussians | None = None) -> Frames:
     """The frames that a selection means.
 
     Args:
@@ -118,6 +128,7 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
         motion: what it performs; None for its rest pose, one frame.
         selection: which frames and Gaussians, in which axes and units.
         up: the axes of the format, where the selection says nothing.
+        prop: what stands still beside the avatar, in our axes, metres.
 
     Raises:
         UserError: the selection holds nothing or is out of range.
@@ -145,7 +156,7 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
         pruned = most_important(avatar, motion, [float(i / motion.fps) for i in indices], selection.max_gaussians)
         avatar = pruned.avatar
         notes.append(f"--max-gaussians: {len(avatar)} of {whole} Gaussians are kept; pictures from all around differ by {pruned.psnr:.1f} dB PSNR")
-    return Frames(avatar, motion, still, selection, selection.up or up, indices, tuple(notes))
+    return Frames(avatar, motion, still, selection, selection.up or up, indices, prop, tuple(notes))
 
 
 def _indices(motion: Motion, selection: Selection) -> np.ndarray:

@@ -47,7 +47,7 @@ def frame_blob(gaussians: Gaussians) -> bytes:
     """A frame, not yet compressed, of Gaussians in the file's axes (y down)."""
     order = morton_order(gaussians.position.numpy())
     side = texture_side(len(gaussians))
-    degree = int(math.sqrt(gaussians.sh.shape[1])) - 1
+    degree = _degree(gaussians)
     pictures = np.zeros((3 + _PICTURES[degree], side * side, 4), np.float32)
     pictures[0, len(gaussians) :, 3] = pictures[1, len(gaussians) :, 3] = 1
     x, y, z = gaussians.position.numpy()[order].T
@@ -61,6 +61,10 @@ def frame_blob(gaussians: Gaussians) -> bytes:
     flat = np.pad(flat, ((0, 0), (0, 4 * _PICTURES[degree] - flat.shape[1])))
     pictures[3:, used] = flat.reshape(len(gaussians), -1, 4).transpose(1, 0, 2)
     return _shuffled(pictures[0].astype("<f4")) + b"".join(_shuffled(picture.astype("<f2")) for picture in pictures[1:])
+
+
+def _degree(gaussians: Gaussians) -> int:
+    return math.isqrt(gaussians.sh.shape[1]) - 1
 
 
 def texture_side(count: int) -> int:
@@ -90,9 +94,10 @@ def _spread(bits: np.ndarray) -> np.ndarray:
 
 
 def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
-    """Write all frames, and the sound beside them as .wav; see `formats.Writer`."""
+    """Write all frames, and the sound beside them as NAME.gsd.wav; see `formats.Writer`."""
     entries = []
-    room = 8 + len(_header(frames, path.stem, [])) + _FRAME_ROOM * frames.count
+    first = frames.gaussians(0)
+    room = 8 + len(_header(frames, path.stem, first, [])) + _FRAME_ROOM * frames.count
     with atomic_path(path) as temporary, one_torch_thread(), open(temporary, "wb", buffering=0) as stream:
         _write(stream, b" " * room)
         for index in range(frames.count):
@@ -101,16 +106,16 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
             _write(stream, struct.pack("<I", len(packed)) + packed)
             entries.append(_entry(gaussians, len(packed)))
             progress(index + 1, frames.count)
-        header = _header(frames, path.stem, entries)
+        header = _header(frames, path.stem, first, entries)
         stream.seek(0)
         _write(stream, MAGIC + struct.pack("<I", room - 8) + header.ljust(room - 8))
         size = stream.seek(0, 2)
-    told = (
-        f"{path}: {frames.count} frames of {len(frames.avatar)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(frames.avatar):.1f} each)"
-    )
+    told = f"{path}: {frames.count} frames of {len(first)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(first):.1f} bytes each)"
     if frames.sound is not None and path.is_file():
-        write_wav(path.with_suffix(".wav"), frames.sound, frames.sound_rate)
-        told += f"; its sound is {path.with_suffix('.wav').name}"
+        # Not NAME.wav, which may be the very sound that the motion was made from.
+        sound = path.with_name(path.name + ".wav")
+        write_wav(sound, frames.sound, frames.sound_rate)
+        told += f"; its sound is {sound.name}"
     return f"{told}\nnext: avatar3d check {path}"
 
 
@@ -130,12 +135,13 @@ def _entry(gaussians: Gaussians, size: int) -> dict:
     }  # fmt: skip
 
 
-def _header(frames: Frames, name: str, entries: list[dict]) -> bytes:
-    side = texture_side(len(frames.avatar))
+def _header(frames: Frames, name: str, first: Gaussians, entries: list[dict]) -> bytes:
+    side = texture_side(len(first))
     header = {
-        "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps), "shDegree": 0,
-        "textureWidth": side, "textureHeight": side, "gaussianCount": len(frames.avatar), "positionPrecision": _FULL, "rotationPrecision": _HALF,
-        "scaleOpacityPrecision": _HALF, "shPrecision": _HALF, "provenance": frames.facts(), "frames": entries,
+        "version": 1, "compression": "shuffle_lz4", "sequenceName": name, "frameCount": frames.count, "targetFPS": float(frames.fps),
+        "shDegree": _degree(first), "textureWidth": side, "textureHeight": side, "gaussianCount": len(first),
+        "positionPrecision": _FULL, "rotationPrecision": _HALF, "scaleOpacityPrecision": _HALF, "shPrecision": _HALF,
+        "provenance": frames.facts(), "frames": entries,
     }  # fmt: skip
     return json.dumps(header, separators=(",", ":")).encode()
 

@@ -6,17 +6,11 @@ goes by name, so that any order and any further property will do; `binding_0`, t
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
 from avatar3d.gaussians import Gaussians
-from avatar3d.progress import Progress
-from viewer.export.frames import Frames
-from viewer.export.options import FormatOptions
-from viewer.export.provenance import ascii_lines
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 _TYPES = {
@@ -62,14 +56,6 @@ def ply_bytes(gaussians: Gaussians, *, degree: int = 3, normals: bool = True, co
     rows[:, -7:-4] = gaussians.log_scale
     rows[:, -4:] = gaussians.rotation
     return header.encode("ascii") + rows.tobytes()
-
-
-def write_ply(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
-    """Write the first frame; see `formats.Writer`."""
-    data = ply_bytes(frames.gaussians(0), degree=options.sh_degree, normals=options.normals, comments=ascii_lines(frames.facts()))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    return f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB\nnext: avatar3d check {path}"
 
 
 def read_ply(data: bytes, name: str = "the PLY file") -> Splats:

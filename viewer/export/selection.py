@@ -27,5 +27,7 @@ class Selection:
     """of lengths."""
     crop_shoulders: bool = False
     """leave out what moves with the torso, below the neck."""
+    prop: str | None = None
+    """a file of Gaussians (.ply, .splat, .spz) that stands still beside the avatar, FILE or FILE@x,y,z for where, metres."""
     max_gaussians: int | None = None
     """keep as many, those that matter most to the picture; says what it costs."""

@@ -73,8 +73,8 @@ def write_sequence(
         write_wav(folder / manifest["sound"], frames.sound, frames.sound_rate)
     _write_manifest(folder, manifest | {"complete": True})
     size = sum((folder / name).stat().st_size for name in names)
-    per = size / frames.count / len(frames.avatar)
-    notes.append(f"{frames.count} frames of {len(frames.avatar)} Gaussians at {float(frames.fps):g}/s, {size / 1e6:.1f} MB ({per:.1f} bytes each)")
+    per = size / frames.count / frames.num_gaussians
+    notes.append(f"{frames.count} frames of {frames.num_gaussians} Gaussians at {float(frames.fps):g}/s, {size / 1e6:.1f} MB ({per:.1f} bytes each)")
     return f"{folder}: {'; '.join(notes)}\nnext: avatar3d check {folder}"
 
 
@@ -145,7 +145,7 @@ def _manifest(frames: Frames, folder: Path, suffix: str, kind: str, parameters: 
         "fps": float(frames.fps),
         "fps_fraction": [frames.fps.numerator, frames.fps.denominator],
         "seconds": frames.duration,
-        "gaussians": len(frames.avatar),
+        "gaussians": frames.num_gaussians,
         "sound": f"{stem}.wav" if frames.sound is not None else None,
         "parameters": parameters,
         "provenance": facts,

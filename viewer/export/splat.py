@@ -5,17 +5,12 @@ and most opaque come first, so that a page that is still loading shows the whole
 it, in NAME.splat.json.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
 from avatar3d.gaussians import SH_C0, Gaussians
-from avatar3d.progress import Progress
-from viewer.export.frames import Frames
-from viewer.export.options import FormatOptions
 from viewer.export.splats import Splats, gaussians_of
 
 ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
@@ -32,19 +27,6 @@ def splat_bytes(gaussians: Gaussians) -> bytes:
     rows["rgba"][:, 3] = _byte(255 * opacity[order])
     rows["rotation"] = _byte(128 + 128 * gaussians.rotation.numpy()[order])
     return rows.tobytes()
-
-
-def write_splat(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
-    """Write the first frame; see `formats.Writer`."""
-    data = splat_bytes(frames.gaussians(0))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    told = f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB"
-    if path.is_file():
-        with atomic_path(facts_path(path)) as temporary:
-            temporary.write_text(json.dumps(frames.facts(), indent=1) + "\n", encoding="utf-8")
-        told += f"; {facts_path(path).name} says what it is"
-    return f"{told}\nnext: avatar3d check {path}"
 
 
 def facts_path(path: Path) -> Path:

@@ -13,17 +13,12 @@ import json
 import struct
 import zlib
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import zstandard
 
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
 from avatar3d.gaussians import Gaussians
-from avatar3d.progress import Progress
-from viewer.export.frames import Frames
-from viewer.export.options import FormatOptions
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 MAGIC = 0x5053474E
@@ -78,14 +73,6 @@ def fractional_bits(gaussians: Gaussians) -> int:
     if bits < FEWEST_BITS:
         raise UserError(f"spz: Gaussians lie {reach:.3g} from the origin, too far for its 24 bits; export with --unit m or a smaller --scale")
     return bits
-
-
-def write_spz(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
-    """Write the first frame; see `formats.Writer`."""
-    data = spz_bytes(frames.gaussians(0), version=options.spz_version, facts=frames.facts())
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    return f"{path}: {len(frames.avatar)} Gaussians, {len(data) / 1e6:.2f} MB\nnext: avatar3d check {path}"
 
 
 def _streams(gaussians: Gaussians, bits: int) -> list[bytes]:
