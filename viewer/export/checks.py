@@ -115,9 +115,8 @@ def _pictures(manifest: dict, paths: list[Path], progress: Progress) -> Found:
             raise UserError(f"{path}: is of another size or kind than {paths[0].name}; delete it and run the same export again")
         layout = found
         progress(index + 1, len(paths))
-    told = manifest.get("parameters") if isinstance(manifest.get("parameters"), dict) else {}
+    told, facts = (part if isinstance(part, dict) else {} for part in (manifest.get("parameters"), manifest.get("provenance")))
     layout |= {name: told[name] for name in ("holds", "values", "alpha") if name in told}
-    facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
     size, nowhere = sum(path.stat().st_size for path in paths), np.zeros(3)
     return Found(str(manifest.get("kind")), size, 0, nowhere, nowhere, len(paths), float(manifest.get("fps", 0)), layout, facts)
 
