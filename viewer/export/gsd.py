@@ -44,7 +44,7 @@ _CENTIMETRES = 100.0
 
 
 def frame_blob(gaussians: Gaussians) -> bytes:
-    """A frame, not yet compressed, of Gaussians in the file's axes (y down)."""
+    """A frame, not yet compressed, of Gaussians in the file's axes (y down), unit quaternions."""
     order = morton_order(gaussians.position.numpy())
     side = texture_side(len(gaussians))
     degree = _degree(gaussians)

@@ -35,7 +35,7 @@ def ply_bytes(gaussians: Gaussians, *, degree: int = 3, normals: bool = True, co
     """The file.
 
     Args:
-        gaussians: in the file's axes.
+        gaussians: in the file's axes, unit quaternions.
         degree: of the harmonics written; missing ones are zero.
         normals: write zeros for them.
         comments: lines of ASCII for the header.

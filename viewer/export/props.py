@@ -3,7 +3,6 @@
 import math
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import get_args
 
 import torch
 
@@ -39,12 +38,12 @@ def read_prop(text: str) -> Gaussians:
 
 
 def _space(splats: Splats) -> tuple[Up, float]:
-    said = splats.facts.get("up")
     try:
         factor = float(splats.facts.get("units_per_metre", 1))
     except ValueError:
         factor = 1.0
-    up = next((axes for axes in get_args(Up) if axes == said), AXES[splats.kind])
+    known: dict[str, Up] = {"y": "y", "z": "z", "-y": "-y"}
+    up = known.get(splats.facts.get("up", ""), AXES[splats.kind])
     return up, factor if math.isfinite(factor) and factor > 0 else 1.0
 
 

@@ -40,8 +40,8 @@ def without_torso(avatar: Avatar) -> Avatar:
 def most_important(avatar: Avatar, motion: Motion, times: Sequence[float], count: int) -> Pruned:
     """The avatar with its `count` Gaussians of most importance, the same ones in all frames.
 
-    A Gaussian's importance is the largest share of a picture that it ever colours (opacity times area, as far as nothing hides it) over some moments
-    and views: teeth that are seen only once are kept before skin that is always covered.
+    A Gaussian's importance is how much of the pictures of some moments and views it colours: opacity times projected area, as far as nothing hides
+    it. Without regard to what hides what, the same number of Gaussians loses 10 dB more.
 
     Args:
         avatar: whom to thin out.
@@ -55,7 +55,7 @@ def most_important(avatar: Avatar, motion: Motion, times: Sequence[float], count
     workspace = Workspace()
     for time in moments:
         for camera in cameras:
-            np.maximum(importance, _weights(avatar, motion, time, camera, workspace), out=importance)
+            importance += _weights(avatar, motion, time, camera, workspace)
     kept = np.sort(np.argsort(-importance, kind="stable")[:count])
     fewer = subset(avatar, kept)
     return Pruned(fewer, _psnr(avatar, fewer, motion, moments, cameras))

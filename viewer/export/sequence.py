@@ -122,7 +122,7 @@ def read_manifest(folder: Path) -> dict:
             raise ValueError("not an export")
         if record["schema"] > SCHEMA:
             raise UserError(f"{path}: was written by a newer avatar3d; update avatar3d")
-        if not re.fullmatch(r"[^/\\%]*_%0\d+d\.[a-z0-9]+", record["pattern"]) or not 1 <= int(record["count"]) <= 10_000_000:
+        if not re.fullmatch(r"[^/\\%]*_%0[1-9]d\.[a-z0-9]+", record["pattern"]) or not 1 <= int(record["count"]) <= 1_000_000:
             raise ValueError("its names or its count")
         return record
     except FileNotFoundError as error:
@@ -167,7 +167,7 @@ def _prepare(folder: Path, manifest: dict, names: set[str]) -> list[str]:
     ours, same = names | {MANIFEST, manifest["sound"]}, False
     if MANIFEST in present:
         earlier = read_manifest(folder)
-        shape = re.compile(re.sub(r"%0\d+d", r"\\d+", re.escape(earlier["pattern"]).replace("\\%", "%")))
+        shape = re.compile(re.sub(r"%0\dd", r"\\d+", re.escape(earlier["pattern"]).replace("\\%", "%")))
         ours |= {name for name in present if shape.fullmatch(name)} | {earlier.get("sound")}
         same = earlier.get("export") == manifest["export"] and earlier["pattern"] == manifest["pattern"]
     ours |= {f".{name}.part" for name in ours}

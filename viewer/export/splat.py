@@ -17,7 +17,7 @@ ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), 
 
 
 def splat_bytes(gaussians: Gaussians) -> bytes:
-    """The file, for Gaussians in its axes; harmonics above degree 0 are lost, colours are clamped to 0..1."""
+    """The file, for Gaussians in its axes with unit quaternions; harmonics above degree 0 are lost, colours are clamped to 0..1."""
     scale, opacity = np.exp(gaussians.log_scale.numpy()), _sigmoid(gaussians.opacity_logit.numpy())
     order = np.argsort(-scale.prod(axis=1) * opacity, kind="stable")
     rows = np.empty(len(gaussians), ROW)

@@ -29,7 +29,7 @@ _HEADER3, _HEADER4 = struct.Struct("<IIIBBBB"), struct.Struct("<IIIBBBBI12x")
 _HAS_EXTENSIONS = 2
 _COLOUR = 0.15
 _BITS = 511
-_LEVEL3, _LEVEL4 = 6, 9
+_LEVEL3, _LEVEL4 = 4, 9
 _MAX_RATIO = 1100
 """No deflate stream grows by more; a header that promises more is refused before anything is allocated."""
 _WINDOW = 1 << 27
@@ -39,7 +39,7 @@ def spz_bytes(gaussians: Gaussians, *, version: int = 4, facts: dict[str, str] |
     """The file.
 
     Args:
-        gaussians: in its axes (y up).
+        gaussians: in its axes (y up), unit quaternions.
         version: 3 or 4.
         facts: what it says of itself.
 

@@ -36,7 +36,7 @@ def _unity(found: Found) -> str:
         return "colours come out wrong, since it takes harmonics for degree 3; export with --sh-degree 3 or 0"
     if found.layout.get("stride") != 248:
         return "yes in recent versions, which go by name; older ones demand 248 bytes a Gaussian (--sh-degree 3 --normals)"
-    return "yes, in all versions (Tools, Gaussian Splats, Create GaussianSplatAsset)"
+    return "yes, in all versions; give its Transform the scale (1, -1, 1), since Unity is left-handed"
 
 
 def _supersplat(found: Found) -> str:
@@ -51,7 +51,7 @@ def _supersplat(found: Found) -> str:
 
 def _spark(found: Found) -> str:
     if found.kind == "spz" and found.layout.get("version") == 4:
-        return "yes from version 2.2 on; earlier ones need --spz-version 3"
+        return "no: as of 2.2 it reads SPZ up to version 3; export with --spz-version 3"
     if found.kind in _WEB:
         upright = found.facts.get("up", "y" if found.kind == "spz" else "-y") == "y"
         turned = "" if upright else "; the head is not upright there: set quaternion (1, 0, 0, 0), or export with --up y"

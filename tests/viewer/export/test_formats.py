@@ -23,7 +23,7 @@ def test_every_format_takes_a_plain_request(name, tmp_path):
 
 @pytest.mark.parametrize("name", FORMATS_ALL)
 def test_every_format_refuses_the_options_of_others(name, tmp_path):
-    format, others = FORMATS_ALL[name], {"sh_degree": 1, "normals": False, "spz_version": 3, "background": "#000000", "speech": True}
+    format, others = FORMATS_ALL[name], {"sh_degree": 1, "normals": False, "spz_version": 4, "background": "#000000", "speech": True}
     for option, value in others.items():
         if option not in format.takes:
             with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: means nothing"):

@@ -162,6 +162,7 @@ def test_torch_has_its_threads_again_afterwards(tmp_path):
     [
         lambda manifest: manifest | {"pattern": "../../x_%05d.ply"},
         lambda manifest: manifest | {"pattern": "x_%s.ply"},
+        lambda manifest: manifest | {"pattern": "x_%0999999999d.ply"},
         lambda manifest: manifest | {"count": 10**12},
         lambda manifest: manifest | {"count": "many"},
         lambda manifest: {},
