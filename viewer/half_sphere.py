@@ -94,10 +94,10 @@ def _half_sphere(gaussians: Gaussians, eye: Camera, size: int, brush: Brush) -> 
 def half_cube(size: int, side: int) -> tuple[Face, ...]:
     """The five faces of the front half of a cube: where pixels of a half sphere of `size` pixels are read off pictures of `side` pixels."""
     across = ((np.arange(size) + 0.5) / size - 0.5) * math.pi
-    longitude, latitude = np.meshgrid(across, -across)
-    rays = np.stack([np.cos(latitude) * np.sin(longitude), -np.sin(latitude), np.cos(latitude) * np.cos(longitude)], axis=-1)
-    axis = np.abs(rays).argmax(axis=-1)
-    ahead = np.take_along_axis(rays, axis[..., None], axis=-1)[..., 0] > 0
+    wide, high = (np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32) for angle in (across, -across))
+    rays = np.stack([high[0][:, None] * wide[1], np.broadcast_to(-high[1][:, None], (size, size)), high[0][:, None] * wide[0]], axis=-1)
+    axis = np.abs(rays).argmax(axis=-1).astype(np.int8)
+    ahead = np.take_along_axis(rays, axis[..., None].astype(np.int64), axis=-1)[..., 0] > 0
     # Right, down and forward of each face in the eye's axes.
     faces = {
         (2, True): [(1, 0, 0), (0, 1, 0), (0, 0, 1)],
@@ -111,8 +111,8 @@ def half_cube(size: int, side: int) -> tuple[Face, ...]:
         mask = (axis == which) & (ahead == positive)
         rows, columns = (_span(mask.any(axis=other)) for other in (1, 0))
         turn = np.array(turn, np.float64)
-        local = rays[rows, columns] @ turn.T
-        z = np.where(mask[rows, columns], local[..., 2], np.inf)
+        local = rays[rows, columns] @ turn.T.astype(np.float32)
+        z = np.where(mask[rows, columns], local[..., 2], np.float32(np.inf))
         focal = 0.5 * side / _OVERLAP
         # OpenCV puts pixel centres at whole numbers.
         u, v = (np.where(np.isfinite(z), focal * local[..., k] / z + 0.5 * side - 0.5, -1).astype(np.float32) for k in (0, 1))
