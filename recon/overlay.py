@@ -123,8 +123,7 @@ def write_overlay(
         sound=motion.sound,
         sound_rate=motion.sound_rate,
         comment="The tracked head model over the frames of the capture.",
-        preset="ultrafast",
-        crf=22,
+        options={"preset": "ultrafast", "crf": "22"},
     ) as video:
         for index, rgb in enumerate(frames):
             known = landmarks is not None and (motion.valid is None or motion.valid[index])

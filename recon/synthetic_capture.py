@@ -78,7 +78,9 @@ def film_adorned(
         camera, motion = synthetic_camera(SIZE), performed.motion
         rng = np.random.default_rng([SEED, 8])
         with atomic_folder(folder) as made:
-            with VideoWriter(made / "video.mp4", fps=motion.fps, size=(SIZE, SIZE), title="avatar3d: a made-up person", crf=_CRF) as video:
+            with VideoWriter(
+                made / "video.mp4", fps=motion.fps, size=(SIZE, SIZE), title="avatar3d: a made-up person", options={"crf": str(_CRF)}
+            ) as video:
                 for index, picture in enumerate(film_synthetic(avatar, motion, camera, backdrop(SIZE, SEED))):
                     seen = with_hand(picture, index) if HAND[0] <= index <= HAND[1] else picture
                     video.write(np.clip(np.round(seen + rng.normal(0, NOISE, seen.shape)), 0, 255).astype(np.uint8))

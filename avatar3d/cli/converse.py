@@ -46,7 +46,6 @@ def converse(
         size: side of each picture, pixels.
         background: a colour.
     """
-    from avatar3d.cli.perform import check_film
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
     from avatar3d.motion import save_motion
@@ -58,7 +57,9 @@ def converse(
     from viewer.film import colour_background, film_together
 
     check_output(out, one, two, audio)
-    check_film(out, "front", size, background, None)
+    check_range("--size", size, 16, 4096)
+    if out.suffix.lower() != ".mp4" and (out.is_file() or not out.exists()):
+        raise UserError(f"{out}: conversations are written as MP4; give a name that ends in .mp4")
     for path in motions or ():
         if path.suffix != ".npz":
             raise UserError(f"{path}: motions are written as .npz; give such a name")

@@ -131,7 +131,7 @@ def main() -> None:
     background = backdrop(SIZE, args.seed)
     writer = VideoWriter(
         args.out / "demo.mp4", fps=motion.fps, size=(SIZE, SIZE), sound=sound, sound_rate=RATE, title="avatar3d demo: a made-up person",
-        comment="Synthetic: nobody is shown. CC0 1.0.", crf=CRF, preset="veryslow",
+        comment="Synthetic: nobody is shown. CC0 1.0.", options={"crf": str(CRF), "preset": "veryslow"},
     )  # fmt: skip
     with console("demo") as progress, writer as video:
         for index, picture in enumerate(film_synthetic(avatar, motion, camera, background, args.threads)):

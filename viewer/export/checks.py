@@ -1,47 +1,21 @@
 """Reading exported files back to the end: what they hold, and whether they are whole."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress, silent
+from viewer.export.found import Check, Found
 from viewer.export.glb_files import is_splats_glb, read_rigged_glb, read_splats_glb
 from viewer.export.gsd import read_gsd
+from viewer.export.media_checks import MEDIA_CHECKS, PICTURES, check_picture, check_vhap
 from viewer.export.sequence import read_manifest
 from viewer.export.splat_files import READERS, read_splats
 from viewer.export.splats import Splats, read_whole
 from viewer.export.usd_files import read_usd
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a file or a folder holds."""
-
-    kind: str
-    """Name of the format."""
-    size: int
-    """Bytes, of all files."""
-    count: int
-    """Gaussians of a frame; 0 where there are none."""
-    low: np.ndarray
-    """[3] least centre of all frames, in the file's axes and units."""
-    high: np.ndarray
-    """[3] greatest."""
-    frames: int = 1
-    fps: float = 0.0
-    """0 where it does not move."""
-    layout: dict[str, object] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=dict)
-    """What it says of itself."""
-    remarks: tuple[str, ...] = ()
-    """What else the user should know."""
-
-
-Check = Callable[[Path, Progress], Found]
-"""Reads a file or a folder to the end. Raises UserError where it is not whole."""
 
 
 def check_file(path: Path, progress: Progress = silent) -> Found:
@@ -51,7 +25,7 @@ def check_file(path: Path, progress: Progress = silent) -> Found:
         UserError: not whole, or nothing that is known here.
     """
     if path.is_dir():
-        return _sequence(path, progress)
+        return check_vhap(path, progress) if (path / "export.json").is_file() else _sequence(path, progress)
     if path.suffix.lower() not in CHECKS:
         raise UserError(f"{path}: is nothing that avatar3d exports; it knows {', '.join(CHECKS)} and the folders of sequences")
     return CHECKS[path.suffix.lower()](path, progress)
@@ -59,17 +33,17 @@ def check_file(path: Path, progress: Progress = silent) -> Found:
 
 def is_exported(path: Path) -> bool:
     """Whether `check_file` is who should read this."""
-    return (path / "manifest.json").is_file() if path.is_dir() else path.suffix.lower() in CHECKS
+    return any((path / name).is_file() for name in ("manifest.json", "export.json")) if path.is_dir() else path.suffix.lower() in CHECKS
 
 
 def describe(path: Path, found: Found) -> list[str]:
     """Lines that say what was found."""
-    what = f"{found.count} Gaussians" if found.count else "no Gaussians"
+    what = f", {found.count} Gaussians" if found.count else ""
     moving = f", {found.frames} frames" + (f" at {found.fps:g}/s ({found.frames / found.fps:.2f} s)" if found.fps else "") if found.frames > 1 else ""
     each = f" ({found.size / found.frames / found.count:.1f} bytes a Gaussian a frame)" if found.count else ""
     layout = ", ".join(f"{name} {value}" for name, value in found.layout.items() if name != "names")
     extent = " x ".join(f"{side:.3g}" for side in found.high - found.low)
-    lines = [f"{path}: {found.kind}, {what}{moving}", f"  {found.size / 1e6:.2f} MB{each}" + (f"; {layout}" if layout else "")]
+    lines = [f"{path}: {found.kind}{what}{moving}", f"  {found.size / 1e6:.2f} MB{each}" + (f"; {layout}" if layout else "")]
     if found.count:
         corners = " to ".join("(" + ", ".join(f"{x:.4g}" for x in corner) + ")" for corner in (found.low, found.high))
         lines.append(f"  centres lie within {extent}: {corners}")
@@ -143,6 +117,8 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     if sound and not (folder / str(sound)).is_file():
         raise UserError(f"{folder}: its sound {sound} is missing; run the same export again")
     suffix = paths[0].suffix
+    if suffix in PICTURES:
+        return _pictures(manifest, paths, progress)
     if suffix not in READERS:
         raise UserError(f"{folder}: holds {suffix} files, which are not read here")
     facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
@@ -151,5 +127,20 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     return _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
 
 
-CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd}
+def _pictures(manifest: dict, paths: list[Path], progress: Progress) -> Found:
+    """Every picture of a sequence's folder."""
+    layout: dict[str, object] = {}
+    for index, path in enumerate(paths):
+        found = check_picture(path)
+        if layout and found != layout:
+            raise UserError(f"{path}: is of another size or kind than {paths[0].name}; delete it and run the same export again")
+        layout = found
+        progress(index + 1, len(paths))
+    told, facts = (part if isinstance(part, dict) else {} for part in (manifest.get("parameters"), manifest.get("provenance")))
+    layout |= {name: told[name] for name in ("holds", "values", "alpha") if name in told}
+    size, nowhere = sum(path.stat().st_size for path in paths), np.zeros(3)
+    return Found(str(manifest.get("kind")), size, 0, nowhere, nowhere, len(paths), float(manifest.get("fps", 0)), layout, facts)
+
+
+CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd} | MEDIA_CHECKS
 """By the ending of the name."""

@@ -6,15 +6,22 @@ from typing import Protocol
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
+from viewer.export.bvh import write_bvh
+from viewer.export.film import write_film
+from viewer.export.filming import Filming
 from viewer.export.frames import Frames
 from viewer.export.glb import write_splats_glb
 from viewer.export.gsd import write_gsd
+from viewer.export.motion_files import write_arkit_csv, write_motion_json, write_motion_npz
 from viewer.export.options import FormatOptions
+from viewer.export.pictures import write_pictures
 from viewer.export.rig_glb import write_rig_glb
 from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
 from viewer.export.stills import write_ply, write_splat, write_spz
 from viewer.export.usd import write_usd
+from viewer.export.vhap import write_vhap
+from viewer.export.viser_page import write_viser_page
 
 ALL = frozenset(field.name for field in fields(Selection))
 """Every field of the selection: what formats of posed Gaussians heed."""
@@ -22,6 +29,11 @@ STRETCH = frozenset({"every", "start", "end"})
 """Which frames: what formats of motions and films heed."""
 STILL = ALL - {"every", "end"}
 """What a format of one moment heeds; that moment is the beginning."""
+
+DRAWN = STRETCH | {"crop_shoulders", "max_gaussians"}
+"""What films and pictures heed: frames and Gaussians."""
+FILMED = frozenset(field.name for field in fields(Filming))
+"""Options of films and pictures."""
 
 
 class Writer(Protocol):
@@ -65,6 +77,14 @@ FORMATS: dict[str, Format] = {
     "glb": Format("one moment as Gaussians, in glTF", (".glb",), write_splats_glb, STILL - {"up", "unit"}),
     "rig-glb": Format("a textured mesh with morphs, skeleton and animation", (".glb",), write_rig_glb, STRETCH | {"scale"}),
     "usd": Format("a motion as Gaussians over time, with camera, sound and rig", (".usdc", ".usdz"), write_usd, ALL, frozenset({"mesh"})),
+    "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
+    "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
+    "viser-html": Format("a page recorded with viser", (".html", ".htm"), write_viser_page),
+    "arkit-csv": Format("a take of Live Link Face", (".csv",), write_arkit_csv, STRETCH),
+    "bvh": Format("a skeleton in motion", (".bvh",), write_bvh, STRETCH | {"scale", "up", "unit"}),
+    "motion-npz": Format("a motion, as drive writes it", (".npz",), write_motion_npz, STRETCH),
+    "motion-json": Format("a motion as text", (".json",), write_motion_json, STRETCH),
+    "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), write_vhap, DRAWN, frozenset({"camera", "size", "background"})),
 }
 
 

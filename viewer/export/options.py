@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from viewer.export.filming import Filming
+
 
 @dataclass(frozen=True)
-class FormatOptions:
+class FormatOptions(Filming):
     """What some formats may be told beyond the selection."""
 
-    background: str = "#d8dce2"
-    """web: behind the avatar, a code such as #204060 or "transparent"."""
     speech: bool = False
     """web: the page itself speaks sound files and what the microphone hears; adds 9 MB."""
     sh_degree: Literal[0, 1, 2, 3] = 3

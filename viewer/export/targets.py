@@ -12,7 +12,17 @@ _WEB = {"ply", "splat", "spz"}
 
 def targets(found: Found) -> list[str]:
     """A line for each program."""
+    if found.kind in MEDIA:
+        return [f"{name}: {verdict}" for name, verdict in MEDIA[found.kind].items()] + _headsets(found)
     return [f"{name}: {verdict(found)}" for name, verdict in TARGETS.items()]
+
+
+def _headsets(found: Found) -> list[str]:
+    if "stereo" not in found.layout:
+        return []
+    if found.kind == "webm" and not str(found.layout["stereo"]).endswith("half sphere"):
+        return ["headsets: go by the name, since WebM says which eye is where and not that it is a half sphere: end it in _SBS, _OU or _180_LR"]
+    return ["headsets and YouTube: go by what the file says, or by its name: end it in _SBS, _OU, _180_LR or _180_TB"]
 
 
 def _unity(found: Found) -> str:
@@ -109,3 +119,16 @@ TARGETS: dict[str, Callable[[Found], str]] = {
     "usdview, Omniverse": _usd,
     "glTF viewers": _gltf,
 }
+
+MEDIA: dict[str, dict[str, str]] = {
+    "mp4": {"players, browsers, editors": "yes"},
+    "mov": {"video editors": "yes: ProRes 4444; its alpha is straight (unmatted)", "browsers": "no; export the same with a name in .webm"},
+    "webm": {"Chromium, Firefox": "yes, with its alpha", "Safari, video editors": "not its alpha; export the same with a name in .mov"},
+    "png-seq": {"video editors, Blender, Nuke": "yes, as an image sequence at the manifest's rate; the .wav is its sound"},
+    "viser-html": {"browsers": "yes, from disk too; silent"},
+    "arkit-csv": {"Unreal (Live Link Face Importer), Blender add-ons": "yes, as a take of Live Link Face"},
+    "bvh": {"Blender": "yes, as its importer stands: y up, forward -z, unless --up said otherwise"},
+    "motion-json": {"programs of your own": "its fields are in docs/formats.md"},
+    "vhap": {"GaussianAvatars, VHAP's users": "yes: -s FOLDER"},
+}
+"""Of films, pictures, motions and pages, by kind."""
