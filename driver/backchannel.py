@@ -84,15 +84,22 @@ def shown(answers: Iterable[Answer], time: np.ndarray) -> np.ndarray:
     added = np.zeros((len(time), NUM_CHANNELS), np.float32)
     for answer in answers:
         since = np.maximum(time - answer.onset, 0)
-        # The sine's first crest is at 0.16 s, damped to 0.59 there.
-        nod = np.exp(-since / 0.3) * np.sin(2 * np.pi * 1.6 * since) * np.clip(since / 0.12, 0, 1)
-        added[:, INDEX["neck_pose_0"]] += np.radians(answer.nod / 0.59) * nod
+        added[:, INDEX["neck_pose_0"]] += np.radians(answer.nod) * _nod(since) / _CREST
         swell = np.clip(since / 0.3, 0, 1) * np.clip((answer.onset + ANSWER_SECONDS - time) / 0.6, 0, 1)
         if answer.brows:
             added[:, [INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] += 0.3 * swell[:, None]
         if answer.smile:
             added[:, [INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"]]] += 0.25 * swell[:, None]
     return added
+
+
+def _nod(since: np.ndarray) -> np.ndarray:
+    """A damped sine that begins from rest as muscles do, so many seconds after its onset."""
+    rise = np.clip(since / 0.3, 0, 1)
+    return np.exp(-since / 0.4) * np.sin(2 * np.pi * 1.6 * since) * rise * rise * (3 - 2 * rise)
+
+
+_CREST = float(_nod(np.linspace(0, 1, 1001)).max())
 
 
 def answers(sound: np.ndarray, listening: np.ndarray, seed: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Direction: all that a person or a program says to a performance beside its words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.signal import find_peaks
 from driver.channels import EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
+from driver.mood import liveliness
 from driver.pins import Pins, sized
 
 _BLINKS = np.array(
@@ -85,20 +86,19 @@ class Direction:
 
 
 def slots(direction: Direction, own: bool = False) -> Asked:
-    """What the network is asked for, by slot (`driver.conditions`); a person's `own` driver, which has heard of no moods, is asked for less:
-    mood and gaze are added to what it makes (`driver.mood.worn`, `looking`).
+    """What the network is asked for, by slot (`driver.conditions`). Of a mood that is how lively head and brows are; the face is put on
+    afterwards (`driver.mood.worn`), and to what a person's `own` driver makes the gaze as well (`looking`).
     """
-    if own:
-        direction = replace(direction, emotion={}, gaze=None)
     asked: dict = {
-        "emotion": levels(direction),
+        "emotion": [0.0] * len(EMOTIONS),
         "mode": [float(direction.mode == name) for name in MODES],
         "blinks": _QUIET_BLINKS[direction.mode] if direction.blinks is None else float(np.interp(direction.blinks, _BLINKS[:, 0], _BLINKS[:, 1])),
     }
-    asked |= {name: _octaves(getattr(direction, name)) for name in _AMOUNTS}
+    lively = liveliness(np.array(levels(direction)))
+    asked |= {name: _octaves(getattr(direction, name) * (1.0 if name == "mouth" else lively)) for name in _AMOUNTS}
     if direction.style is not None:
         asked["style"] = direction.style
-    if direction.gaze is not None:
+    if direction.gaze is not None and not own:
         right, up = direction.gaze
         asked["gaze"] = np.radians([-up * _GAZE[0], right * _GAZE[1]]) / GAZE_UNIT
     return asked

@@ -64,7 +64,7 @@ class Finish:
         if self._own and self._direction.gaze is not None:
             made = looking(made, self._direction.gaze, self._usual[GAZE])
         made = exaggerated(made, self._direction, self._usual)
-        made = worn(made, self._emotion, self._lips, learned=not self._own)
+        made = worn(made, self._emotion, self._lips)
         if self._direction.blinks == 0:
             # A lid that closes is taken for a blink until it has stayed closed for longer.
             self._lids.append(made[0, LIDS].copy())

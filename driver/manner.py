@@ -6,11 +6,10 @@ import numpy as np
 
 from driver.channels import INDEX, NUM_CHANNELS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES
-from driver.mood import add_muscle, mood_face
+from driver.mood import add_muscle, liveliness, mood_face
 
 CONTROLS: tuple[str, ...] = ("emotion", "mouth", "brows", "head", "mode", "blinks", "gaze")
 """Slots that a manner fills, in the order of `Manner.controls`."""
-_LIVELY = {"happy": 1.2, "sad": 0.6, "angry": 1.25, "surprised": 1.2, "afraid": 0.9, "disgusted": 0.9, "contemptuous": 0.8, "tired": 0.5}
 _LIPS = ("mouth", "jaw")
 
 
@@ -59,8 +58,7 @@ class Manner:
     @property
     def liveliness(self) -> float:
         """Of head and brows, as a factor, by mood."""
-        weight = sum(self.emotion)
-        return float(sum(w * _LIVELY[name] for w, name in zip(self.emotion, EMOTIONS, strict=True)) + 1 - weight) if weight <= 1 else 1.0
+        return liveliness(self.emotion)
 
 
 def draw_habits(rng: np.random.Generator) -> Habits:

@@ -35,9 +35,16 @@ _WHOLE: dict[str, dict[str, float]] = {
 
 The second table was chosen by eye, on rendered heads: seen small and without wrinkles, a mood must be worn more strongly to be told from others.
 """
-_MOUTH = [index for name, index in INDEX.items() if name.startswith(("mouth", "jaw"))]
-_LEFT_AT_CONTACT = 0.6
-"""Share of a mood's mouth that stays where the lips meet."""
+
+
+_LIVELY = {"happy": 1.2, "sad": 0.6, "angry": 1.25, "surprised": 1.2, "afraid": 0.9, "disgusted": 0.9, "contemptuous": 0.8, "tired": 0.5}
+"""How much more, or less, head and brows move in a mood at full strength."""
+
+
+def liveliness(emotion: np.ndarray) -> float:
+    """Of head and brows in a mood [EMOTIONS], as a factor."""
+    weight = sum(emotion)
+    return float(sum(w * _LIVELY[name] for w, name in zip(emotion, EMOTIONS, strict=True)) + 1 - weight) if weight <= 1 else 1.0
 
 
 def mood_face(emotion: Mapping[str, float] | np.ndarray, learned: bool = False) -> np.ndarray:
@@ -62,42 +69,39 @@ def add_muscle(frames: np.ndarray, muscle: str, value: np.ndarray) -> None:
             frames[:, INDEX[name]] += value
 
 
-def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, *, learned: bool, share: np.ndarray | float = 1.0) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] with moods added by rule; where the lips meet, they still do.
+def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, share: np.ndarray | float = 1.0) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] that wear no mood, with moods put on by rule; where the lips meet, they still do.
+
+    By rule, since the network has learned moods that give way wherever the lips meet: a whole smile would come and go with every p, b and m.
 
     Args:
         frames: as made.
         emotion: [T or 1, EMOTIONS] intensities.
         lips: of the head.
-        learned: whether the frames wear the moods already as the training data do, so that only what is missing is added.
-        share: of it that is added, one for all or [T, NUM_CHANNELS].
+        share: of the moods that is put on, one for all or [T, NUM_CHANNELS].
     """
     if not emotion.any():
         return frames
-    added = share * np.broadcast_to(emotion @ _faces(learned), frames.shape)
+    added = share * np.broadcast_to(emotion @ _FACES, frames.shape)
     gap = lips.gap.numpy()
-    met = np.clip(1.5 - frames @ gap, 0, 1)[:, None]
-    added[:, _MOUTH] *= 1 - (1 - _LEFT_AT_CONTACT) * met
+    met = np.clip(1.5 - frames @ gap, 0, 1)
     # By as much as the mood parts the lips, or presses them, the jaw closes or opens.
-    added[:, JAW] -= met[:, 0] * (added @ gap) / gap[JAW]
+    added[:, JAW] -= met * (added @ gap) / gap[JAW]
     made = frames + added
     made[:, EXPR] = made[:, EXPR].clip(0, 1)
     return made
 
 
-def bare(pins: Pins, emotion: np.ndarray, *, learned: bool) -> tuple[Pins, float]:
-    """Pins without the mood that they wear, and the share, 0..1, that they wear of what `worn` adds.
+def bare(pins: Pins, emotion: np.ndarray) -> tuple[Pins, float]:
+    """Pins without the mood that they wear, and the share, 0..1, that they wear of it.
 
     A motion that is made around them then fits when the mood is put on: so much of it beside what is given, all of it farther away.
     """
-    added = emotion[np.minimum(np.arange(len(pins)), len(emotion) - 1)] @ _faces(learned)
+    added = emotion[np.minimum(np.arange(len(pins)), len(emotion) - 1)] @ _FACES
     # Where something is given, that is, and the mood says something too.
     given = added * pins.known
     share = float(np.clip((pins.values * given).sum() / max((given**2).sum(), 1e-6), 0, 1))
     return Pins((pins.values - share * added).astype(np.float32), pins.known), share
 
 
-def _faces(learned: bool) -> np.ndarray:
-    """[EMOTIONS, NUM_CHANNELS] that are to be added."""
-    one = np.eye(len(EMOTIONS), dtype=np.float32)
-    return np.stack([mood_face(level) - learned * mood_face(level, learned=True) for level in one]).astype(np.float32)
+_FACES = np.stack([mood_face({name: 1.0}) for name in EMOTIONS])

@@ -29,7 +29,7 @@ NEW, BEYOND = 64, 8
 """Frames that a window adds, and that it makes beyond its end so that its last ones see what follows them."""
 _BEYOND_PINNED = 32
 """The same where frames are given: what is to be met later is prepared for earlier."""
-_FADES_IN = round(0.4 * FPS)
+_FADES_IN = round(0.6 * FPS)
 """Frames from what is given over which a mood or a gaze that is added by rule comes in."""
 _TURN = 20
 """Frames at the end of a loop that lead back to its beginning."""
@@ -127,14 +127,11 @@ def perform(
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
     if direction.blinks is None and np.shape(wanted["mode"])[1:] == (len(MODES),) and "blinks" not in (asked or {}):
         wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
-    emotion = np.atleast_2d(np.asarray((asked or {}).get("emotion", levels(direction)), np.float32))
-    # The network wears one mood for seconds, whatever is asked of it by then, and an own driver has heard of none.
-    learned = not own and len(emotion) == 1
-    if not learned:
-        wanted["emotion"] = [0.0] * len(EMOTIONS)
+    emotion = _moods(direction, asked or {}, num_frames(len(sound)))
+    wanted["emotion"] = [0.0] * len(EMOTIONS)
     share = 1.0
     if pins is not None:
-        pins, share = bare(pins, emotion, learned=learned)
+        pins, share = bare(pins, emotion)
     if direction.mode == "idle":
         # Who does neither speak nor listen hears nothing.
         sound = np.zeros_like(sound)
@@ -153,8 +150,26 @@ def perform(
     if own and direction.gaze is not None:
         made = made + away * (looking(made, direction.gaze) - made)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
-    made = worn(exaggerated(made, direction), moods, lips, learned=learned, share=share + (1 - share) * away)
+    made = worn(exaggerated(made, direction), moods, lips, share + (1 - share) * away)
     return held(made, direction.pins)
+
+
+def _moods(direction: Direction, asked: Asked, frames: int) -> np.ndarray:
+    """Intensities [frames or 1, EMOTIONS] that are asked for in one way or the other.
+
+    Raises:
+        ValueError: both ask, or what is asked fits no frames or is no intensity.
+    """
+    if "emotion" not in asked:
+        return np.array([levels(direction)], np.float32)
+    if direction.emotion:
+        raise ValueError("the direction and what is asked for both name an emotion; leave one of them out")
+    emotion = np.atleast_2d(np.asarray(asked["emotion"], np.float32))
+    if emotion.shape not in ((1, len(EMOTIONS)), (frames, len(EMOTIONS))):
+        raise ValueError(f"emotion has shape {list(emotion.shape)}, which does not fit [{frames}, {len(EMOTIONS)}]")
+    if not ((emotion >= 0) & (emotion <= 1)).all():
+        raise ValueError("emotion holds values that are no intensities; choose 0 to 1")
+    return emotion
 
 
 def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
-from driver.conditions import EMOTIONS, conditions
-from driver.direction import Direction, exaggerated, looking, manner_of, slots, usual_blinks
+from driver.conditions import conditions
+from driver.direction import Direction, exaggerated, levels, looking, manner_of, slots, usual_blinks
 from driver.features import RATE
 from driver.pins import no_pins, stretch_pins
 from driver.sample import perform
@@ -20,7 +20,14 @@ def test_what_is_asked_for_fits_its_slots():
     asked = slots(Direction(emotion={"happy": 0.5, "sad": 0.2}, gaze=(10, 5), mode="listen", blinks=34.6, head=0.5))
     rows = conditions(3, asked)
     assert rows.isfinite().all()
-    assert asked["emotion"][EMOTIONS.index("happy")] == 0.5 and asked["head"] == -1 and asked["blinks"] == pytest.approx(0.9)
+    # The face of a mood is put on afterwards; sad people move less.
+    assert (
+        not any(asked["emotion"])
+        and asked["head"] == pytest.approx(-1, abs=0.1)
+        and -0.2 < asked["brows"] < 0.2
+        and asked["blinks"] == pytest.approx(0.9)
+    )
+    assert slots(Direction(emotion={"sad": 1.0}))["brows"] < -0.5 and slots(Direction(emotion={"sad": 1.0}))["mouth"] == 0
     down, left = np.degrees(np.array(asked["gaze"]) * 0.25)
     assert -5 < down < -3 and 8 < left < 10
 
@@ -37,7 +44,21 @@ def test_who_listens_for_a_while_blinks_as_a_listener_meanwhile(tiny_net, lips, 
 
 
 def test_emotions_together_are_no_stronger_than_one():
-    assert sum(slots(Direction(emotion={"happy": 0.9, "angry": 0.9}))["emotion"]) == pytest.approx(1)
+    assert sum(levels(Direction(emotion={"happy": 0.9, "angry": 0.9}))) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "match"),
+    [(np.full((25, 8), np.nan), "no intensities"), (np.full((1, 8), 5), "no intensities"), (np.zeros((7, 8)), "fit"), (np.zeros(3), "fit")],
+)
+def test_moods_that_are_none_are_refused(tiny_net, lips, babble, emotion, match):
+    with pytest.raises(ValueError, match=match):
+        perform(babble[:RATE], tiny_net, lips, Direction(), asked={"emotion": emotion})
+
+
+def test_two_ways_to_ask_for_a_mood_contradict_each_other(tiny_net, lips, babble):
+    with pytest.raises(ValueError, match="both name an emotion"):
+        perform(babble[:RATE], tiny_net, lips, Direction(emotion={"sad": 1.0}), asked={"emotion": np.zeros(8)})
 
 
 @pytest.mark.parametrize(

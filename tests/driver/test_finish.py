@@ -43,7 +43,7 @@ def test_amounts_are_those_of_a_file_once_the_usual_place_is_known(lips):
 def test_an_own_driver_gets_mood_and_gaze_by_rule(lips):
     frames, direction = moving(100), Direction(emotion={"happy": 1.0}, gaze=(10, 0))
     live = finished(Finish(direction, lips, np.full(NUM_CHANNELS, 0.1), own=True), frames, 2)
-    expected = worn(looking(frames, (10, 0)), np.array([levels(direction)]), lips, learned=False)
+    expected = worn(looking(frames, (10, 0)), np.array([levels(direction)]), lips)
     smile = INDEX["mouthSmileLeft"]
     np.testing.assert_allclose(live[:, smile], expected[:, smile], atol=1e-6)
     np.testing.assert_allclose(live[:, GAZE], expected[:, GAZE], atol=0.01)
