@@ -212,7 +212,8 @@ class LiveSession:
             self._fresh.notify()
 
     def _count(self, done: int, total: int) -> None:
-        self.doing = f"looking at what was passed over, {100 * done // max(total, 1) // 10 * 10} %"
+        done_for = 100 * done // max(total, 1) // 10 * 10
+        self.doing = f"looking at what was passed over, {done_for} %" if done < total else "making the outlines of all pictures agree"
 
     def _look(self, capture: LiveCapture) -> None:
         coached = 0.0

@@ -8,6 +8,9 @@ from tyro.conf import Positional, arg
 from avatar3d.cli.common import check_range, open_head, say
 from avatar3d.cli.personal import give_own_driver
 
+RIGHTS = "the rights of the person filmed and of who filmed them apply"
+"""Licence of an avatar of which nobody says another."""
+
 if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
     from avatar3d.camera import Camera
@@ -127,6 +130,7 @@ def fit_capture(
     device: str = "cpu",
     subject: str = "",
     consent: str = "",
+    licence: str = RIGHTS,
 ) -> dict:
     """Fit a tracked capture, write the avatar and its comparison picture, and return the record of the fit."""
     from avatar3d.progress import console
@@ -144,8 +148,7 @@ def fit_capture(
             tracking = track_capture(folder, rig, holdout=holdout, progress=progress)
         capture = load_capture(folder)
     motion, camera = tracking.motion, tracking.camera
-    rights = "the rights of the person filmed and of who filmed them apply"
-    metadata = {"subject": subject, "consent": consent, "source": capture.source["name"], "licence": rights}
+    metadata = {"subject": subject, "consent": consent, "source": capture.source["name"], "licence": licence}
     checkpoint = out.with_suffix(".checkpoint")
     with console("fit") as progress:
         avatar = fit_gaussians(
@@ -198,7 +201,7 @@ def keep_fit(
                 f"{name.removeprefix('quality_').replace('_', ' ')} ({q['frames']} frames): PSNR full {q['psnr_full']:.2f} head {q['psnr_head']:.2f} "
                 f"mouth {q['psnr_mouth']:.2f} eyes {q['psnr_eyes']:.2f} dB, SSIM {q['ssim_full']:.3f}"
             )
-    say(f"{out}: {len(avatar)} Gaussians in {record['seconds']:.0f} s; look at {beside}")
+    say(f"{out}: {len(avatar)} Gaussians, fitted for {record['seconds']:.0f} s; look at {beside}")
     return record
 
 

@@ -62,7 +62,10 @@ def demo(
     truth = compare_with_truth(tracking.motion, tracking.camera, true_motion, cropped_camera(true_camera, capture.crop), head)
     say(f"track: face {truth.vertex_median:.2f} mm (median) and landmarks {truth.landmark_error:.2f} px off the truth; scale {truth.scale:.3f}")
     with _timed(seconds, "fit and evaluation"):
-        record = fit_capture(folder, avatar, preset=preset, holdout=HOLDOUT, seed=seed, resume=False, head=None, subject="a made-up person")
+        record = fit_capture(
+            folder, avatar, preset=preset, holdout=HOLDOUT, seed=seed, resume=False, head=None,
+            subject="a made-up person", consent="none is needed, nobody was filmed", licence="CC0",
+        )  # fmt: skip
     comparison = avatar.with_suffix(".comparison.png").replace(out / "comparison.png")
     with _timed(seconds, "speech"):
         drive(avatar, out=talk, talking=Talking(text=text if can_speak else None, audio=None if can_speak else video, seed=seed))

@@ -59,7 +59,7 @@ def live(
     """
     from fractions import Fraction
 
-    from avatar3d.cli.capture import check_options, fit_capture, keep_fit
+    from avatar3d.cli.capture import RIGHTS, check_options, fit_capture, keep_fit
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
     from viewer.visitors import check_token
@@ -97,8 +97,7 @@ def live(
         tracking, split = _follow(session, shown)
         _report(session, tracking)
         if preset == "live":
-            rights = "the rights of the person filmed and of who filmed them apply"
-            metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": rights, "preset": "live"}
+            metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": RIGHTS, "preset": "live"}
             avatar = session.fit.avatar(metadata, holdout)
             keep_fit(avatar, load_capture(session.out), tracking.motion, tracking.camera, split, out)
         else:

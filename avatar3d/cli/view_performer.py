@@ -66,8 +66,10 @@ class DriverPerformer:
 
         talking, directing = _options(wish, live="mic")
         check_live(talking, directing)
+        # A machine without a microphone says so before anything is loaded.
+        source = open_source("mic")
         live = live_stream(self._person, self._path, talking, directing)
-        return live_motion(live, _until(open_source("mic"), stop), deliver)[0]
+        return live_motion(live, _until(source, stop), deliver)[0]
 
 
 def _until(source: "Iterator[np.ndarray]", stop: threading.Event) -> "Iterator[np.ndarray]":

@@ -18,9 +18,10 @@ class PlayPanel:
     Args:
         desk: of the workbench.
         title: of what is loaded first.
+        nothing: whether nothing is, so that there is nothing to play yet.
     """
 
-    def __init__(self, desk: Desk, title: str) -> None:
+    def __init__(self, desk: Desk, title: str, nothing: bool = False) -> None:
         self.desk = desk
         gui, guarded = desk.gui, desk.guarded
         self.title = gui.add_markdown(title)
@@ -33,6 +34,7 @@ class PlayPanel:
             self.heard = gui.add_dropdown("sound from", HEARD_IN, initial_value=desk.heard_in)
             self.delay = gui.add_slider("sound later, s", 0.0, 0.5, 0.01, desk.delay, hint="Until lips and sound go together in this browser.")
         self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
+        self._enable(not nothing)
         self.play.on_click(guarded(self._toggle))
         self.scrubber.on_update(guarded(self._scrub))
         self.step.on_click(guarded(self._step))
@@ -54,7 +56,11 @@ class PlayPanel:
         if playing or abs(self.scrubber.value - player.position) > 0.02:
             self.scrubber.value = min(round(player.position, 2), self.scrubber.max)
 
+    def _enable(self, on: bool) -> None:
+        self.play.disabled = self.scrubber.disabled = not on
+
     def _loaded(self, motion: Motion) -> None:
+        self._enable(True)
         self.scrubber.max = max(round(motion.duration, 2), 0.01)
         self.scrubber.value = 0.0
 

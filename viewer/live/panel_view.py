@@ -1,6 +1,7 @@
 """The panel for looking: how each browser sees it, and from where; in which light and before what, which all share."""
 
 import time
+from collections.abc import Callable
 
 import viser
 
@@ -45,10 +46,11 @@ class OwnView:
     Args:
         desk: of the workbench.
         browser: whose.
+        free: leaves a capture, which is seen through its own camera and as pictures.
     """
 
-    def __init__(self, desk: Desk, browser: Browser) -> None:
-        self.desk, self.stage, self.browser = desk, desk.stage, browser
+    def __init__(self, desk: Desk, browser: Browser, free: Callable[[], None] = lambda: None) -> None:
+        self.desk, self.stage, self.browser, self._free = desk, desk.stage, browser, free
         gui, guarded = browser.client.gui, desk.guarded
         self.drawn = gui.add_dropdown(
             "drawn as", DRAWN, initial_value=DRAWN[browser.view.splats], order=-5.0,
@@ -63,7 +65,7 @@ class OwnView:
             names = tuple(PRESETS)
             self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:4]), ("or from", names[4:]))]
             self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
-        self.drawn.on_update(guarded(lambda _: self.stage.choose(browser, splats=self.drawn.value == DRAWN[1])))
+        self.drawn.on_update(guarded(self._draw))
         self.height.on_update(guarded(lambda _: self.stage.choose(browser, highest=int(self.height.value))))
         self.wireframe.on_update(guarded(lambda _: self.stage.choose(browser, wireframe=self.wireframe.value)))
         for preset in self.presets:
@@ -79,10 +81,17 @@ class OwnView:
             if self.rates.content != text:
                 self.rates.content = text
 
+    def _draw(self, event) -> None:
+        if event.client is not None:
+            self._free()
+        self.stage.choose(self.browser, splats=self.drawn.value == DRAWN[1])
+
     def _go(self, event) -> None:
+        self._free()
         self.browser.turning = None
         self.browser.look_from(preset_eye(self.desk.avatar, event.target.value, self.browser.aspect))
 
     def _orbit(self, _) -> None:
+        self._free()
         self.browser.turning = time.monotonic() if self.browser.turning is None else None
         self.stage.wake()

@@ -167,7 +167,7 @@ class Workbench:
         self.desk = Desk(server, self.stage, avatar, name, scratch)
         tabs = server.gui.add_tab_group()
         with tabs.add_tab("Play"):
-            self.play = PlayPanel(self.desk, title)
+            self.play = PlayPanel(self.desk, title, nothing=motion is None)
         with tabs.add_tab("Face"):
             self.face = FacePanel(self.desk)
         self.speak = self.capture = None
@@ -210,7 +210,7 @@ class Workbench:
         self._fit_width(browser)
         with self._seating:
             with self._tabs["View"]:
-                self.view.own[number] = OwnView(self.desk, browser)
+                self.view.own[number] = OwnView(self.desk, browser, lambda: self._free(number))
             with self._tabs["Record"]:
                 self.records[number], self._left = RecordPanel(self.desk, browser, self._left), []
             if self.capture is not None:
@@ -219,6 +219,13 @@ class Workbench:
         if number not in self.server.get_clients():
             # It went while it was being seated, and nobody says so once more.
             self._go(client)
+
+    def _free(self, number: int) -> None:
+        """A browser that would look from elsewhere leaves the capture."""
+        from viewer.live.tracked_frame import SHOWN
+
+        if self.capture is not None and number in self.capture.own:
+            self.capture.own[number].choose(SHOWN[-1])
 
     def _fit_width(self, browser: "Browser") -> None:
         """From where all begin, the head is too wide for a narrow page: it looks at more."""
