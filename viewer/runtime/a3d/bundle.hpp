@@ -76,6 +76,7 @@ constexpr std::size_t kHeaderSize = 32;
 constexpr std::size_t kEntrySize = 64;
 constexpr std::size_t kMaxRank = 4;
 constexpr std::uint32_t kMaxSections = 1024;
+constexpr std::size_t kMaxSize = 0x7FFFFFFF;  // bytes of a file: every count in it fits an int
 
 // Little-endian numbers at any address, on machines of any byte order.
 inline std::uint32_t read_u32(const std::uint8_t* at) {
@@ -145,8 +146,9 @@ public:
         size_ = 0;
         static const std::uint8_t magic[8] = {'A', '3', 'D', 'B', '\r', '\n', 0x1A, '\n'};
         if (data_ == nullptr || size < kHeaderSize || std::memcmp(data_, magic, sizeof magic) != 0) return failure(Status::kNotABundle);
-        if (read_u32(data_ + 8) != kVersion) return failure(Status::kNewer);
-        if (read_u64(data_ + 16) != size) return failure(Status::kSize);
+        const std::uint32_t version = read_u32(data_ + 8);
+        if (version != kVersion) return failure(version > kVersion ? Status::kNewer : Status::kNotABundle);
+        if (size > kMaxSize || read_u64(data_ + 16) != size) return failure(Status::kSize);
         sections_ = read_u32(data_ + 24);
         if (sections_ > kMaxSections || sections_ > (size - kHeaderSize) / kEntrySize) return failure(Status::kTable);
         if (read_u32(data_ + 28) != checksum(data_, size)) return failure(Status::kChecksum);

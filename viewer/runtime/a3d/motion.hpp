@@ -9,15 +9,15 @@
 
 namespace a3d {
 
-// The frame [avatar.frame_size()] at `seconds`, held at the ends or going round, as the file says. False where the file has no motion.
+// The frame [avatar.frame_size] at `seconds`, held at the ends or going round, as the file says. False where the file has no motion.
 inline bool frame_at(const Avatar& avatar, double seconds, float* A3D_RESTRICT out) {
-    const std::size_t frames = avatar.motion_frames(), size = avatar.frame_size();
+    const std::size_t frames = avatar.motion_frames, size = avatar.frame_size;
     if (frames == 0) return false;
     const double count = static_cast<double>(frames);
-    double place = seconds * avatar.fps();
+    double place = seconds * avatar.fps;
     // A time that is not a number is the beginning.
     if (!(place > 0) && !(place < 0)) place = 0;
-    if (avatar.loops()) {
+    if (avatar.loops) {
         place = std::isinf(place) ? 0 : std::fmod(place, count);
         if (place < 0) place += count;
         // What is a hair before the beginning rounds to the end.
@@ -26,13 +26,13 @@ inline bool frame_at(const Avatar& avatar, double seconds, float* A3D_RESTRICT o
         place = place < 0 ? 0 : (place > count - 1 ? count - 1 : place);
     }
     std::size_t first = static_cast<std::size_t>(place);
-    if (!avatar.loops() && first + 2 > frames) first = frames > 1 ? frames - 2 : 0;
+    if (!avatar.loops && first + 2 > frames) first = frames > 1 ? frames - 2 : 0;
     const std::size_t second = first + 1 < frames ? first + 1 : 0;
     const double u = place - static_cast<double>(first);
-    const float* a = avatar.motion() + first * size;
-    const float* b = avatar.motion() + second * size;
-    for (std::size_t c = 0; c < avatar.channel_count(); ++c) {
-        const Channel& channel = avatar.channel(c);
+    const float* a = avatar.motion.data() + first * size;
+    const float* b = avatar.motion.data() + second * size;
+    for (std::size_t c = 0; c < avatar.channel_count; ++c) {
+        const Channel& channel = avatar.channel[c];
         const std::size_t end = channel.offset + channel.width;
         for (std::size_t i = channel.offset; i < end; i += channel.turning ? 3 : 1) {
             if (u <= 0) {
