@@ -22,7 +22,8 @@ struct Pose {
     Array<float> colour[3];     // sRGB, not clamped
     const float* opacity = nullptr;  // [count] 0..1, the avatar's own: it does not change
 
-    Array<float> vertices;  // [vertices, 4] x y z and one left alone
+    Array<float> offsets;    // [vertices, 4] x y z and one left alone, from where the vertices are at rest
+    Array<double> vertices;  // [vertices, 3]
     Array<float> frames;    // [faces, kFrameSize]
     Array<float> weights;   // [bases + 1], of which the first is one
     Array<float> hidden[2];
@@ -30,7 +31,8 @@ struct Pose {
     // Whether there was room for an avatar.
     [[nodiscard]] bool prepare(const Avatar& avatar) {
         count = 0;
-        bool enough = vertices.allocate(avatar.rest.size()) && frames.allocate(avatar.faces * kFrameSize) && weights.allocate(avatar.bases + 1);
+        bool enough = offsets.allocate(avatar.rest.size()) && vertices.allocate(avatar.vertices * 3) && frames.allocate(avatar.faces * kFrameSize) &&
+                      weights.allocate(avatar.bases + 1);
         for (Array<float>& part : hidden) enough = enough && part.allocate(avatar.widest);
         for (Array<float>& plane : position) enough = enough && plane.allocate(avatar.padded);
         for (Array<float>& plane : rotation) enough = enough && plane.allocate(avatar.padded);
@@ -63,7 +65,7 @@ inline void add_columns(const Columns& columns, const float* coefficients, float
 }
 
 // The 3x4 matrix of each joint, from rest to posed, and R - I of all but the root, row by row.
-inline void chain(const Avatar& avatar, const float* frame, float (*transforms)[12], float* features) {
+inline void chain(const Avatar& avatar, const float* frame, double (*transforms)[12], float* features) {
     static constexpr int parents[kJoints] = {-1, 0, 1, 1, 1};
     const float* eyes = part(avatar, frame, "eyes_pose");
     const float* vectors[kJoints] = {part(avatar, frame, "rotation"), part(avatar, frame, "neck_pose"), part(avatar, frame, "jaw_pose"), eyes, eyes + 3};
@@ -91,29 +93,33 @@ inline void chain(const Avatar& avatar, const float* frame, float (*transforms)[
         }
         for (int r = 0; r < 3; ++r) {
             const double* row = world[j] + 3 * r;
-            for (int c = 0; c < 3; ++c) transforms[j][4 * r + c] = static_cast<float>(row[c]);
-            transforms[j][4 * r + 3] = static_cast<float>(place[j][r] - (row[0] * joint[0] + row[1] * joint[1] + row[2] * joint[2]));
+            for (int c = 0; c < 3; ++c) transforms[j][4 * r + c] = row[c];
+            transforms[j][4 * r + 3] = place[j][r] - (row[0] * joint[0] + row[1] * joint[1] + row[2] * joint[2]);
         }
     }
 }
 
+// The vertices are double: edges of a fifth of a millimetre are differences of numbers a thousand times as large.
 inline void pose_rig(const Avatar& avatar, const float* frame, Pose& pose) {
-    float transforms[kJoints][12], features[kFeatures];
+    double transforms[kJoints][12];
+    float features[kFeatures];
     chain(avatar, frame, transforms, features);
-    float* A3D_RESTRICT points = pose.vertices.data();
-    std::copy_n(avatar.rest.data(), avatar.rest.size(), points);
-    add_columns(avatar.expr, part(avatar, frame, "expr"), points);
-    add_columns(avatar.pose, features, points);
-    if (avatar.eyelids.start.size() != 0) add_columns(avatar.eyelids, part(avatar, frame, "eyelids"), points);
+    float* A3D_RESTRICT offsets = pose.offsets.data();
+    const float* A3D_RESTRICT rest = avatar.rest.data();
+    double* A3D_RESTRICT out = pose.vertices.data();
+    std::fill_n(offsets, avatar.rest.size(), 0.0f);
+    add_columns(avatar.expr, part(avatar, frame, "expr"), offsets);
+    add_columns(avatar.pose, features, offsets);
+    if (avatar.eyelids.start.size() != 0) add_columns(avatar.eyelids, part(avatar, frame, "eyelids"), offsets);
     for (std::size_t v = 0; v < avatar.vertices; ++v) {
-        const float x = points[4 * v], y = points[4 * v + 1], z = points[4 * v + 2];
-        float out[3] = {0, 0, 0};
+        double p[3], sum[3] = {0, 0, 0};
+        for (std::size_t k = 0; k < 3; ++k) p[k] = static_cast<double>(rest[4 * v + k]) + offsets[4 * v + k];
         for (std::uint32_t i = avatar.skin_start[v]; i < avatar.skin_start[v + 1]; ++i) {
-            const float* m = transforms[avatar.skin_joint[i]];
-            const float w = avatar.skin_weight[i];
-            for (int r = 0; r < 3; ++r) out[r] += w * (m[4 * r] * x + m[4 * r + 1] * y + m[4 * r + 2] * z + m[4 * r + 3]);
+            const double* m = transforms[avatar.skin_joint[i]];
+            const double w = avatar.skin_weight[i];
+            for (int r = 0; r < 3; ++r) sum[r] += w * (m[4 * r] * p[0] + m[4 * r + 1] * p[1] + m[4 * r + 2] * p[2] + m[4 * r + 3]);
         }
-        for (int r = 0; r < 3; ++r) points[4 * v + r] = out[r];
+        for (std::size_t r = 0; r < 3; ++r) out[3 * v + r] = sum[r];
     }
 }
 
@@ -149,26 +155,27 @@ inline void basis_weights(const Avatar& avatar, const float* frame, Pose& pose) 
 }
 
 inline void pose_tracks(const Avatar& avatar, const float* frame, Pose& pose) {
-    float* A3D_RESTRICT points = pose.vertices.data();
+    float* A3D_RESTRICT offsets = pose.offsets.data();
+    const float* A3D_RESTRICT mean = avatar.rest.data();
+    double* A3D_RESTRICT out = pose.vertices.data();
     const std::size_t length = avatar.rest.size();
-    std::copy_n(avatar.rest.data(), length, points);
+    std::fill_n(offsets, length, 0.0f);
     const Channel& coefficients = *avatar.find("coefficients");
     for (std::size_t c = 0; c < coefficients.width; ++c) {
         const float weight = frame[coefficients.offset + c];
         const float* A3D_RESTRICT row = avatar.components.data() + c * length;
         for (std::size_t i = 0; i < length; i += 4)
-            for (std::size_t k = 0; k < 4; ++k) points[i + k] += weight * row[i + k];
+            for (std::size_t k = 0; k < 4; ++k) offsets[i + k] += weight * row[i + k];
     }
-    double turn[9];
-    to_matrix(part(avatar, frame, "rotation"), turn);
-    float m[9];
-    for (int i = 0; i < 9; ++i) m[i] = static_cast<float>(turn[i]);
+    double m[9];
+    to_matrix(part(avatar, frame, "rotation"), m);
     const float* shift = part(avatar, frame, "translation");
     const float* root = avatar.root;
     for (std::size_t v = 0; v < avatar.vertices; ++v) {
-        float* p = points + 4 * v;
-        const float x = p[0] - root[0], y = p[1] - root[1], z = p[2] - root[2];
-        for (int r = 0; r < 3; ++r) p[r] = m[3 * r] * x + m[3 * r + 1] * y + m[3 * r + 2] * z + root[r] + shift[r];
+        double p[3];
+        for (std::size_t k = 0; k < 3; ++k) p[k] = static_cast<double>(mean[4 * v + k]) + offsets[4 * v + k] - root[k];
+        for (std::size_t r = 0; r < 3; ++r)
+            out[3 * v + r] = m[3 * r] * p[0] + m[3 * r + 1] * p[1] + m[3 * r + 2] * p[2] + root[r] + static_cast<double>(shift[r]);
     }
     std::copy_n(part(avatar, frame, "weights"), avatar.bases, pose.weights.data() + 1);
 }
@@ -192,14 +199,15 @@ inline void quaternion_of(const float* e1, const float* e2, const float* n, floa
 }
 
 inline void triangle_frames(const Avatar& avatar, Pose& pose) {
-    const float* A3D_RESTRICT vertices = pose.vertices.data();
+    const double* A3D_RESTRICT vertices = pose.vertices.data();
     float* A3D_RESTRICT out = pose.frames.data();
     for (std::size_t f = 0; f < avatar.faces; ++f, out += Pose::kFrameSize) {
         const std::uint32_t* corner = avatar.face_vertex.data() + 3 * f;
-        const float* a = vertices + 4 * std::size_t(corner[0]);
-        const float* b = vertices + 4 * std::size_t(corner[1]);
-        const float* c = vertices + 4 * std::size_t(corner[2]);
-        const float u[3] = {b[0] - a[0], b[1] - a[1], b[2] - a[2]}, v[3] = {c[0] - a[0], c[1] - a[1], c[2] - a[2]};
+        const double* a = vertices + 3 * std::size_t(corner[0]);
+        const double* b = vertices + 3 * std::size_t(corner[1]);
+        const double* c = vertices + 3 * std::size_t(corner[2]);
+        float u[3], v[3];
+        for (int k = 0; k < 3; ++k) u[k] = static_cast<float>(b[k] - a[k]), v[k] = static_cast<float>(c[k] - a[k]);
         const float m[3] = {u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]};
         const float length = std::sqrt(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
         const float twice = std::sqrt(m[0] * m[0] + m[1] * m[1] + m[2] * m[2]);
@@ -212,7 +220,7 @@ inline void triangle_frames(const Avatar& avatar, Pose& pose) {
             stretch = std::min(std::max(std::sqrt(0.5f * twice / std::max(avatar.rest_area[f], 1e-12f)), 0.5f), 2.0f);
         }
         for (int k = 0; k < 3; ++k) {
-            out[k] = a[k];
+            out[k] = static_cast<float>(a[k]);
             out[3 + k] = u[k];
             out[6 + k] = v[k];
             out[9 + k] = stretch * e1[k];
@@ -258,8 +266,8 @@ inline void bind_block(const Avatar& avatar, std::size_t block, Pose& pose) {
 
 // Pose all Gaussians of an avatar for a frame [avatar.frame_size]. False where `pose` was not prepared for this avatar.
 inline bool pose_frame(const Avatar& avatar, const float* frame, Pose& pose) {
-    if (avatar.gaussians == 0 || pose.count != avatar.gaussians || pose.vertices.size() != avatar.rest.size() ||
-        pose.frames.size() != avatar.faces * Pose::kFrameSize || pose.weights.size() != avatar.bases + 1 || pose.hidden[0].size() != avatar.widest)
+    if (avatar.gaussians == 0 || pose.count != avatar.gaussians || pose.offsets.size() != avatar.rest.size() ||
+        pose.vertices.size() != avatar.vertices * 3 || pose.frames.size() != avatar.faces * Pose::kFrameSize || pose.weights.size() != avatar.bases + 1 || pose.hidden[0].size() != avatar.widest)
         return false;
     pose.weights[0] = 1;
     if (avatar.tracks) {
