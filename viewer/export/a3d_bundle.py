@@ -15,6 +15,7 @@ from avatar3d.gaussians import Gaussians
 from avatar3d.motion import Motion, rest_motion
 from avatar3d.progress import Progress
 from viewer.export.a3d import Bundle, read_bundle, write_bundle
+from viewer.export.a3d_shapes import check_shapes
 from viewer.export.found import Found
 from viewer.export.frames import Frames
 from viewer.export.idle import idle_motion
@@ -32,14 +33,6 @@ _ABOUT = ("subject", "consent", "licence", "head", "camera", "framing", "centre"
 _LEFT_OUT = frozenset({"basis_row", "basis_splat"})
 """Scales of quantised bases, which are ones here."""
 _STATISTICS, _CALM, _MOTION = "statistics.rest.", "calm.", "motion."
-_SIDES: dict[str, tuple[str | int, ...]] = {
-    "faces": ("F", 3), "rest_area": ("F",), "splat_face": ("N",), "splat_bary": ("N", 2), "splat_position": ("N", 3), "splat_rotation": ("N", 4),
-    "splat_log_scale": ("N", 3), "splat_opacity_logit": ("N", 1), "splat_colour": ("N", 3), "basis": ("K", "N", 10),
-    "rest": ("V", 3), "joints": (5, 3), "skin_weights": ("V", 5), "expr_offset": ("X", 3), "expr_vertex": ("X",), "pose_start": (37,),
-    "pose_offset": ("P", 3), "pose_vertex": ("P",), "eyelids_start": (3,), "eyelids_offset": ("L", 3), "eyelids_vertex": ("L",),
-    "input_mean": ("D",), "input_std": ("D",), "track_mean": ("V", 3), "root": (3,), "jaw_open_angle": (1,), "motion.fps": (2,), "sound.rate": (1,),
-}  # fmt: skip
-"""Shapes; a letter is the same number wherever it stands."""
 
 
 def bundle_of(avatar: Avatar, motion: Motion | None) -> Bundle:
@@ -93,7 +86,7 @@ def packed_of(bundle: Bundle, name: str = "the .a3d file") -> tuple[Packed, Pack
         UserError: sections are missing or do not fit together.
     """
     try:
-        _check_shapes(bundle.arrays)
+        check_shapes(bundle.arrays)
         arrays = {key.replace(_CALM, _STATISTICS): array for key, array in bundle.arrays.items() if not key.startswith((_MOTION, "sound"))}
         K, N = arrays["basis"].shape[:2]
         arrays |= {"basis_row": np.ones((K, 3), np.float32), "basis_splat": np.ones((N, 3), np.float32)}
@@ -104,34 +97,11 @@ def packed_of(bundle: Bundle, name: str = "the .a3d file") -> tuple[Packed, Pack
         track = None
         if f"{_MOTION}fps" in bundle.arrays:
             tracks = {key.removeprefix(_MOTION): array for key, array in bundle.arrays.items() if key.startswith(_MOTION)}
-            fps = [int(part) for part in tracks.pop("fps")]
-            if min(fps) < 1 or len({len(array) for array in tracks.values()}) != 1 or len(tracks["rotation"]) == 0:
-                raise ValueError("its motion has tracks of different lengths, or no rate")
-            track = Packed({"format": TRACK_FORMAT, "fps": fps, "frames": len(tracks["rotation"]), "head": header["head"]["fingerprint"]}, dict(tracks))
-        elif header["mesh"] == "tracks":
-            raise ValueError("vertex tracks without a motion")
+            fps, count = [int(part) for part in tracks.pop("fps")], len(tracks["rotation"])
+            track = Packed({"format": TRACK_FORMAT, "fps": fps, "frames": count, "head": header["head"]["fingerprint"]}, dict(tracks))
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{name}: is damaged ({str(error)[:120]}); export it again") from error
     return Packed(header, dict(arrays)), track
-
-
-def _check_shapes(arrays: dict[str, np.ndarray]) -> None:
-    """Whatever is there has its shape, and indices point at something: what reads them further on does not look again."""
-    sides: dict[str, int] = {}
-    for name, wanted in _SIDES.items():
-        if name in arrays:
-            shape = arrays[name].shape
-            fits = len(shape) == len(wanted) and all(
-                side == (want if isinstance(want, int) else sides.setdefault(want, side)) for side, want in zip(shape, wanted, strict=True)
-            )
-            if not fits:
-                raise ValueError(f"section {name} has shape {shape}")
-    for name, limit in {"faces": "V", "expr_vertex": "V", "pose_vertex": "V", "eyelids_vertex": "V", "splat_face": "F"}.items():
-        if name in arrays and arrays[name].max(initial=0) >= sides[limit]:
-            raise ValueError(f"section {name} has an index that points at nothing")
-    for name, entries in {"expr_start": "X", "pose_start": "P", "eyelids_start": "L"}.items():
-        if name in arrays and not (np.diff(arrays[name].astype(np.int64), prepend=0, append=sides[entries]) >= 0).all():
-            raise ValueError(f"section {name} does not rise")
 
 
 def check_a3d(path: Path, progress: Progress) -> Found:

@@ -34,7 +34,9 @@ def posed_from(a: dict[str, np.ndarray], frame: dict[str, np.ndarray]) -> dict[s
     a = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in a.items()}
     if "track_mean" in a:
         turn = Rotation.from_rotvec(frame["rotation"]).as_matrix()
-        points = a["track_mean"] + np.tensordot(frame["coefficients"].astype(np.float64), a["track_components"].reshape(-1, *a["track_mean"].shape), 1)
+        points = a["track_mean"] + np.tensordot(
+            frame["coefficients"].astype(np.float64), a["track_components"].reshape(-1, *a["track_mean"].shape), 1
+        )
         vertices, weights = (points - a["root"]) @ turn.T + a["root"] + frame["translation"], frame["weights"].astype(np.float64)
     else:
         vertices, weights = rig_vertices(a, frame), network(a, frame)

@@ -267,7 +267,8 @@ inline void bind_block(const Avatar& avatar, std::size_t block, Pose& pose) {
 // Pose all Gaussians of an avatar for a frame [avatar.frame_size]. False where `pose` was not prepared for this avatar.
 inline bool pose_frame(const Avatar& avatar, const float* frame, Pose& pose) {
     if (avatar.gaussians == 0 || pose.count != avatar.gaussians || pose.offsets.size() != avatar.rest.size() ||
-        pose.vertices.size() != avatar.vertices * 3 || pose.frames.size() != avatar.faces * Pose::kFrameSize || pose.weights.size() != avatar.bases + 1 || pose.hidden[0].size() != avatar.widest)
+        pose.vertices.size() != avatar.vertices * 3 || pose.frames.size() != avatar.faces * Pose::kFrameSize ||
+        pose.weights.size() != avatar.bases + 1 || pose.hidden[0].size() != avatar.widest)
         return false;
     pose.weights[0] = 1;
     if (avatar.tracks) {
