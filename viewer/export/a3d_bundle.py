@@ -90,7 +90,7 @@ def packed_of(bundle: Bundle, name: str = "the .a3d file") -> tuple[Packed, Pack
         arrays = {key.replace(_CALM, _STATISTICS): array for key, array in bundle.arrays.items() if not key.startswith((_MOTION, "sound"))}
         K, N = arrays["basis"].shape[:2]
         arrays |= {"basis_row": np.ones((K, 3), np.float32), "basis_splat": np.ones((N, 3), np.float32)}
-        header = bundle.about | {"format": FORMAT, "mesh": "tracks" if "track_mean" in arrays else "rig"}
+        header: dict = bundle.about | {"format": FORMAT, "mesh": "tracks" if "track_mean" in arrays else "rig"}
         if header["mesh"] == "rig":
             header["expr_names"] = arrays.pop("expr_names").tobytes().decode().split("\n")
             header["jaw_open_angle"] = float(arrays.pop("jaw_open_angle")[0])
@@ -122,7 +122,9 @@ def check_a3d(path: Path, progress: Progress) -> Found:
             raise UserError(f"{path}: frame {index + 1} poses to values that are not numbers; export it again")
         low, high = np.minimum(low, position.min(axis=0)), np.maximum(high, position.max(axis=0))
         progress(index + 1, count)
-    layout: dict[str, object] = {"mesh": packed.header["mesh"], "bases": len(bundle.arrays["basis"])} | ({"loops": "yes"} if bundle.loops else {})
+    layout: dict[str, object] = {"mesh": packed.header["mesh"], "bases": len(bundle.arrays["basis"])}
+    if bundle.loops:
+        layout["loops"] = "yes"
     if "sound" in bundle.arrays and "sound.rate" in bundle.arrays:
         layout["sound"] = f"{len(bundle.arrays['sound']) / max(int(bundle.arrays['sound.rate'][0]), 1):.2f} s"
     facts = {name: value for name, value in bundle.about.items() if isinstance(value, str) and name != "reason"}

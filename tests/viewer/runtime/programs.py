@@ -19,7 +19,7 @@ CHANNELS = ("expr", "jaw_pose", "neck_pose", "eyes_pose", "rotation", "translati
 PLANES = (3, 4, 3, 3, 1)
 """Planes of positions, rotations, log-scales, colours, and the opacities."""
 _STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-exceptions")
-OPTIMISED, SANITIZED = ("-O2",), ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+OPTIMISED, SANITIZED = ("-O2",), ("-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
 
 
 @functools.cache

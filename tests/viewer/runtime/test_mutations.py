@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,10 @@ from viewer.export.a3d_bundle import bundle_of, packed_of
 
 def small_bundle(closed: bool) -> Bundle:
     """Few kilobytes with every section: a rig or vertex tracks, a motion of three frames, a little sound."""
-    avatar = tiny_avatar(replace(tiny_head(expressions=2), redistributable=not closed), count=5, bases=2)
+    head = replace(tiny_head(expressions=2), redistributable=not closed)
+    if not closed:
+        head = replace(head, eyelid_basis=torch.full((2, head.num_vertices, 3), 0.001))
+    avatar = tiny_avatar(head, count=5, bases=2)
     motion = replace(tiny_motion(avatar.head, 3), sound=np.zeros(40, np.float32), sound_rate=8000)
     return bundle_of(avatar, motion)
 

@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 #include "avatar.hpp"
 #include "rotation.hpp"
@@ -15,17 +17,19 @@ inline bool frame_at(const Avatar& avatar, double seconds, float* A3D_RESTRICT o
     if (frames == 0) return false;
     const double count = static_cast<double>(frames);
     double place = seconds * avatar.fps;
-    // A time that is not a number is the beginning.
-    if (!(place > 0) && !(place < 0)) place = 0;
+    // By the bits, since compilers may be told that there are no such numbers: what is none is the beginning, what is infinite an end.
+    std::uint64_t bits;
+    std::memcpy(&bits, &place, sizeof bits);
+    if ((bits >> 52 & 0x7FF) == 0x7FF) place = (bits << 12) != 0 || avatar.loops || (bits >> 63) != 0 ? 0 : count;
     if (avatar.loops) {
-        place = std::isinf(place) ? 0 : std::fmod(place, count);
+        place = std::fmod(place, count);
         if (place < 0) place += count;
-        // What is a hair before the beginning rounds to the end.
-        if (!(place < count)) place = 0;
     } else {
         place = place < 0 ? 0 : (place > count - 1 ? count - 1 : place);
     }
     std::size_t first = static_cast<std::size_t>(place);
+    // What is a hair before the beginning of a loop rounds to its end.
+    if (first >= frames) place = 0, first = 0;
     if (!avatar.loops && first + 2 > frames) first = frames > 1 ? frames - 2 : 0;
     const std::size_t second = first + 1 < frames ? first + 1 : 0;
     const double u = place - static_cast<double>(first);
