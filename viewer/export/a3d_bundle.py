@@ -48,6 +48,8 @@ def bundle_of(avatar: Avatar, motion: Motion | None) -> Bundle:
     if performed is not None:
         track = pack_tracks(avatar, packed, {"motion": performed}, exact=True)["motion"] if closed else pack_motion(performed, exact=True)
     about = {name: packed.header[name] for name in _ABOUT if name in packed.header} | provenance(avatar, "scene").fields()
+    if "reason" in about:
+        about["reason"] = about["reason"].replace("this page", "this file")
     arrays = {name.replace(_STATISTICS, _CALM): _plain(array) for name, array in packed.arrays.items() if name not in _LEFT_OUT}
     if not closed:
         arrays["jaw_open_angle"] = np.array([avatar.head.jaw_open_angle], np.float32)
@@ -92,7 +94,8 @@ def packed_of(bundle: Bundle, name: str = "the .a3d file") -> tuple[Packed, Pack
         arrays |= {"basis_row": np.ones((K, 3), np.float32), "basis_splat": np.ones((N, 3), np.float32)}
         header: dict = bundle.about | {"format": FORMAT, "mesh": "tracks" if "track_mean" in arrays else "rig"}
         if header["mesh"] == "rig":
-            header["expr_names"] = arrays.pop("expr_names").tobytes().decode().split("\n")
+            names = arrays.pop("expr_names").tobytes().decode()
+            header["expr_names"] = names.split("\n") if names else []
             header["jaw_open_angle"] = float(arrays.pop("jaw_open_angle")[0])
         track = None
         if f"{_MOTION}fps" in bundle.arrays:

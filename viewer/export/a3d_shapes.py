@@ -27,7 +27,7 @@ _MAX_LAYERS = 8
 
 
 def check_shapes(arrays: dict[str, np.ndarray]) -> None:
-    """What the C++ runtime checks, so that neither takes a file that the other refuses.
+    """What the C++ runtime checks too, before anything is posed.
 
     Raises:
         KeyError: a section is missing.

@@ -84,7 +84,7 @@ def test_a_head_that_may_not_be_given_away_leaves_none_of_it(moves):
     gaussians = {f"splat_{name}" for name in ("face", "bary", "position", "rotation", "log_scale", "opacity_logit", "colour")} | {"basis"}
     tracks = {f"motion.{name}" for name in ("fps", "coefficients", "weights", "rotation", "translation")}
     assert set(bundle.arrays) == gaussians | tracks | {"faces", "rest_area", "root", "track_mean", "track_components"}
-    assert bundle.loops is not moves and "may not be given away" in bundle.about["reason"]
+    assert bundle.loops is not moves and "may not be given away, so this file holds no rig" in bundle.about["reason"]
     assert "expr_names" not in bundle.about and "sliders" not in bundle.about
 
 

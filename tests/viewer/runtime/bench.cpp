@@ -15,7 +15,8 @@ double now() { return std::chrono::duration<double, std::milli>(std::chrono::ste
 
 void print(const char* name, std::vector<double>& spans, const char* end) {
     std::sort(spans.begin(), spans.end());
-    std::printf("\"%s\": {\"least\": %.4f, \"median\": %.4f, \"p95\": %.4f}%s", name, spans[0], spans[spans.size() / 2], spans[spans.size() * 95 / 100], end);
+    const double median = spans[spans.size() / 2], late = spans[spans.size() * 95 / 100];
+    std::printf("\"%s\": {\"least\": %.4f, \"median\": %.4f, \"p95\": %.4f}%s", name, spans[0], median, late, end);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Spoils an .a3d file in memory again and again, and loads, poses and sorts whatever is still taken for one. Built with sanitizers, which end the program
-// at the first read or write out of bounds; each spoiled file lies in memory of exactly its size.
+// Spoils an .a3d file in memory again and again, and loads, poses and sorts whatever is still taken for one. Built with sanitizers, which end the
+// program at the first read or write out of bounds; each spoiled file lies in memory of exactly its size.
 //   mutate FILE.a3d COUNT SEED      prints how often each status came, as JSON
 #include <cmath>
 #include <cstdint>
@@ -37,8 +37,9 @@ void put_u32(Bytes& data, std::size_t at, std::uint32_t value) {
 }
 
 std::uint32_t curious(Random& random) {
-    static const std::uint32_t values[] = {0, 1, 2, 3, 4, 5, 7, 15, 16, 36, 37, 255, 256, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF,
-                                           0x40000000, 0x3FFFFFFF, 0x55555556, 0x7F800000, 0x7FC00000, 0xFF7FFFFF, 0x00000001, 0x80000001, 0xFFFFFFFE};
+    static const std::uint32_t values[] = {
+        0, 1, 2, 3, 4, 5, 7, 15, 16, 36, 37, 255, 256, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0,
+        0xFFFFFFFF, 0x40000000, 0x3FFFFFFF, 0x55555556, 0x7F800000, 0x7FC00000, 0xFF7FFFFF, 0x80000001, 0xFFFFFFFE};
     const std::size_t which = random.below(sizeof values / sizeof *values + 1);
     return which < sizeof values / sizeof *values ? values[which] : static_cast<std::uint32_t>(random.next());
 }
@@ -47,7 +48,8 @@ void spoil(Bytes& data, Random& random) {
     const std::size_t sections = data.size() < 32 ? 0 : std::min<std::size_t>(a3d::read_u32(data.data() + 24), (data.size() - 32) / 64);
     switch (random.below(8)) {
         case 0:
-            for (std::size_t i = random.below(8) + 1; i > 0 && !data.empty(); --i) data[random.below(data.size())] ^= static_cast<unsigned char>(1u << random.below(8));
+            for (std::size_t i = random.below(8) + 1; i > 0 && !data.empty(); --i)
+                data[random.below(data.size())] ^= static_cast<unsigned char>(1u << random.below(8));
             break;
         case 1:
             put_u32(data, random.below(data.size() / 4) * 4, curious(random));

@@ -338,7 +338,7 @@ private:
 
     void texts() {
         text_of("about", false, avatar_.about);
-        text_of("expr_names", true, avatar_.expr_names);
+        text_of("expr_names", avatar_.tracks, avatar_.expr_names);
     }
 
     void text_of(const char* name, bool optional, Array<char>& to) {

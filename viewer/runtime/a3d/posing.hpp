@@ -68,7 +68,8 @@ inline void add_columns(const Columns& columns, const float* coefficients, float
 inline void chain(const Avatar& avatar, const float* frame, double (*transforms)[12], float* features) {
     static constexpr int parents[kJoints] = {-1, 0, 1, 1, 1};
     const float* eyes = part(avatar, frame, "eyes_pose");
-    const float* vectors[kJoints] = {part(avatar, frame, "rotation"), part(avatar, frame, "neck_pose"), part(avatar, frame, "jaw_pose"), eyes, eyes + 3};
+    const float* vectors[kJoints] = {part(avatar, frame, "rotation"), part(avatar, frame, "neck_pose"), part(avatar, frame, "jaw_pose"), eyes,
+                                     eyes + 3};
     const float* translation = part(avatar, frame, "translation");
     const float* shift = part(avatar, frame, "neck_translation");
     double world[kJoints][9], place[kJoints][3];
@@ -84,11 +85,13 @@ inline void chain(const Avatar& avatar, const float* frame, double (*transforms)
             for (int r = 0; r < 3; ++r) place[j][r] = static_cast<double>(joint[r]) + translation[r];
         } else {
             const double* above = world[parent];
+            const float* base = avatar.joints.data() + 3 * parent;
             double arm[3];
-            for (int k = 0; k < 3; ++k) arm[k] = static_cast<double>(joint[k]) - avatar.joints[3 * std::size_t(parent) + k] + (j == 1 ? shift[k] : 0.0f);
+            for (int k = 0; k < 3; ++k) arm[k] = static_cast<double>(joint[k]) - base[k] + (j == 1 ? shift[k] : 0.0f);
             for (int r = 0; r < 3; ++r) {
-                for (int c = 0; c < 3; ++c) world[j][3 * r + c] = above[3 * r] * local[c] + above[3 * r + 1] * local[3 + c] + above[3 * r + 2] * local[6 + c];
-                place[j][r] = above[3 * r] * arm[0] + above[3 * r + 1] * arm[1] + above[3 * r + 2] * arm[2] + place[parent][r];
+                const double* row = above + 3 * r;
+                for (int c = 0; c < 3; ++c) world[j][3 * r + c] = row[0] * local[c] + row[1] * local[3 + c] + row[2] * local[6 + c];
+                place[j][r] = row[0] * arm[0] + row[1] * arm[1] + row[2] * arm[2] + place[parent][r];
             }
         }
         for (int r = 0; r < 3; ++r) {
