@@ -8,6 +8,7 @@ import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress, silent
+from viewer.export.a3d_bundle import check_a3d
 from viewer.export.found import Check, Found
 from viewer.export.glb_files import is_splats_glb, read_rigged_glb, read_splats_glb
 from viewer.export.gsd import read_gsd
@@ -142,5 +143,6 @@ def _pictures(manifest: dict, paths: list[Path], progress: Progress) -> Found:
     return Found(str(manifest.get("kind")), size, 0, nowhere, nowhere, len(paths), float(manifest.get("fps", 0)), layout, facts)
 
 
-CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd} | MEDIA_CHECKS
+_OWN: dict[str, Check] = {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd, ".a3d": check_a3d}
+CHECKS: dict[str, Check] = dict.fromkeys(READERS, _single) | _OWN | MEDIA_CHECKS
 """By the ending of the name."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
+from viewer.export.a3d_bundle import write_a3d
 from viewer.export.bvh import write_bvh
 from viewer.export.film import write_film
 from viewer.export.filming import Filming
@@ -84,6 +85,7 @@ FORMATS: dict[str, Format] = {
     "bvh": Format("a skeleton in motion", (".bvh",), write_bvh, STRETCH | {"scale", "up", "unit"}),
     "motion-npz": Format("a motion, as drive writes it", (".npz",), write_motion_npz, STRETCH),
     "motion-json": Format("a motion as text", (".json",), write_motion_json, STRETCH),
+    "a3d": Format("an avatar that programs of your own pose, and its motion", (".a3d",), write_a3d, DRAWN),
     "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), write_vhap, DRAWN, frozenset({"camera", "size", "background"})),
 }
 

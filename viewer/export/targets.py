@@ -129,6 +129,7 @@ MEDIA: dict[str, dict[str, str]] = {
     "arkit-csv": {"Unreal (Live Link Face Importer), Blender add-ons": "yes, as a take of Live Link Face"},
     "bvh": {"Blender": "yes, as its importer stands: y up, forward -z, unless --up said otherwise"},
     "motion-json": {"programs of your own": "its fields are in docs/formats.md"},
+    "a3d": {"C++ programs and engines": "yes: the headers of viewer/runtime load, pose and sort it (docs/a3d.md)"},
     "vhap": {"GaussianAvatars, VHAP's users": "yes: -s FOLDER"},
 }
 """Of films, pictures, motions and pages, by kind."""

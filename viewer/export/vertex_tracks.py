@@ -15,7 +15,7 @@ from avatar3d.gaussians import Gaussians, rgb_to_sh
 from avatar3d.head.model import axis_angle_to_matrix
 from avatar3d.motion import Motion, between
 from viewer.export.motion_track import FORMAT
-from viewer.export.packed import Packed, quantised
+from viewer.export.packed import Packed, as_float, quantised
 from viewer.export.web_bundle import local_gaussians, used_vertices
 
 TOLERANCE = 5e-5
@@ -30,18 +30,20 @@ REASON = (
 )
 
 
-def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> dict[str, Packed]:
+def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion], *, exact: bool = False) -> dict[str, Packed]:
     """The motions as tracks; the components that they share are put into the packed avatar.
 
     Args:
         avatar: who performs.
         packed: of the same avatar; gets the mesh.
         motions: by name.
+        exact: float32 throughout.
     """
+    small = as_float if exact else quantised
     used, _, _ = used_vertices(avatar)
     mean, components = principal(np.concatenate([still_vertices(avatar, motion, used, _SEEN // len(motions)) for motion in motions.values()]))
     packed.header |= {"mesh": "tracks", "reason": REASON}
-    packed.arrays |= {"track_mean": quantised(mean.reshape(-1, 3)), "track_components": quantised(components)}
+    packed.arrays |= {"track_mean": small(mean.reshape(-1, 3)), "track_components": small(components)}
     # Fitted to the rounded mean and components, so that their rounding costs less.
     mean, inverse = packed.values("track_mean").reshape(-1), np.linalg.pinv(packed.values("track_components").astype(np.float64))
     out = {}
@@ -51,7 +53,7 @@ def pack_tracks(avatar: Avatar, packed: Packed, motions: dict[str, Motion]) -> d
         weights = np.stack([avatar.weights(motion.frames(slice(i, i + 1))) for i in range(len(motion))])
         header = {"format": FORMAT, "fps": [motion.fps.numerator, motion.fps.denominator], "frames": len(motion), "head": motion.head_fingerprint}
         channels = {"coefficients": coefficients, "weights": weights, "rotation": motion.rotation, "translation": motion.translation}
-        out[name] = Packed(header, {key: quantised(value) for key, value in channels.items()})
+        out[name] = Packed(header, {key: small(value) for key, value in channels.items()})
     return out
 
 
