@@ -60,6 +60,8 @@ def converse(
     check_range("--size", size, 16, 4096)
     if out.suffix.lower() != ".mp4" and (out.is_file() or not out.exists()):
         raise UserError(f"{out}: conversations are written as MP4; give a name that ends in .mp4")
+    if motions is not None and motions[0].absolute() == motions[1].absolute():
+        raise UserError(f"--motions {motions[0]} {motions[1]}: are one file, and two motions are written; give two names")
     for path in motions or ():
         if path.suffix != ".npz":
             raise UserError(f"{path}: motions are written as .npz; give such a name")
