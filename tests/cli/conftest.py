@@ -13,6 +13,7 @@ from avatar3d.avatar_file import save_avatar
 from avatar3d.head.store import load_head
 from avatar3d.mp4 import VideoWriter
 from recon.bench import bench_avatar
+from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
 
 
 @dataclass
@@ -90,6 +91,16 @@ def spoken(tmp_path_factory) -> Path:
     speech = synthesize("Good morning.")
     write_wav(path, speech.sound, speech.rate)
     return path
+
+
+@pytest.fixture(scope="module")
+def flame_file(tmp_path_factory):
+    """A file in FLAME's format, registered for itself."""
+    folder = tmp_path_factory.mktemp("flame")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    yield write_npz(folder / "flame2023.npz", flame_arrays())
+    patch.undo()
 
 
 def python(code: str, *words: object) -> subprocess.CompletedProcess:

@@ -1,8 +1,6 @@
 """Bad input ends with status 2 and one clear line, and costs the user nothing."""
 
-import contextlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,17 +14,7 @@ from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
 from avatar3d.mp4 import VideoWriter
 from avatar3d.sound import write_wav
-
-
-@contextlib.contextmanager
-def file_size_limit(size: int):
-    """Writing beyond `size` bytes fails, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.cli.disk import file_size_limit
 
 
 @pytest.mark.parametrize("verb", ["fit", "track"])

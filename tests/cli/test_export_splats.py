@@ -1,7 +1,5 @@
 """Exports of Gaussians from the command line, and what goes wrong with them."""
 
-import contextlib
-import resource
 from dataclasses import replace
 
 import numpy as np
@@ -13,21 +11,11 @@ from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion, save_motion
 from recon.bench import bench_motion
 from tests.avatar3d.tiny import tiny_head
+from tests.cli.disk import file_size_limit
 
 FILES = {"ply": "a.ply", "splat": "a.splat", "spz": "a.spz", "gsd": "a.gsd"}
 FOLDERS = {"ply-seq": "talk", "splat-seq": "talk", "spz-seq": "talk"}
 ALL = FILES | FOLDERS
-
-
-@contextlib.contextmanager
-def file_size_limit(size: int):
-    """Writing beyond `size` bytes fails, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import gzip
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from avatar3d.avatar_file import save_avatar
@@ -15,18 +14,8 @@ from recon.bench import bench_avatar, bench_camera
 from recon.evaluation import evaluate
 from recon.fit import fit
 from recon.presets import PRESETS
-from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
 from tests.recon.memory_capture import MemoryCapture
 from viewer.export.packed import read_packed
-
-
-@pytest.fixture(scope="module")
-def flame_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("flame")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    yield write_npz(folder / "flame2023.npz", flame_arrays())
-    patch.undo()
 
 
 def test_fitting_works_on_flame(flame_file, tmp_path):

@@ -4,18 +4,8 @@ import numpy as np
 import pytest
 
 from avatar3d.head.flame import NUM_FACES
-from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
 from tests.viewer.export.scenes import random_gaussians
 from viewer.export.ply import ply_bytes
-
-
-@pytest.fixture(scope="module")
-def flame_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("flame")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    yield write_npz(folder / "flame2023.npz", flame_arrays())
-    patch.undo()
 
 
 def _write(folder, count=200, **arrays):

@@ -43,7 +43,7 @@ def write_sequence(
 
     Args:
         frames: what is exported.
-        folder: where; new, empty, or left by an earlier export.
+        folder: where; new, empty, or with this export or an unfinished one in it.
         suffix: of the files, for instance ".ply".
         make: the file of a frame; called from several threads at once.
         kind: name of the format.
@@ -155,7 +155,7 @@ def _manifest(frames: Frames, folder: Path, suffix: str, kind: str, parameters: 
 
 
 def _prepare(folder: Path, manifest: dict, names: set[str]) -> list[str]:
-    """Make the folder ready: leave what belongs to this export, remove what an earlier one left, refuse anything else."""
+    """Make the folder ready: leave what belongs to this export, remove what an unfinished one left, refuse anything else."""
     check_output(folder)
     try:
         folder.mkdir(exist_ok=True)
@@ -164,20 +164,24 @@ def _prepare(folder: Path, manifest: dict, names: set[str]) -> list[str]:
         raise UserError(f"{folder}: cannot be made a folder ({(error.strerror or str(error)).lower()}); choose another name") from error
     if not os.access(folder, os.W_OK):
         raise UserError(f"{folder}: is not writable; choose another name")
-    ours, same = names | {MANIFEST, manifest["sound"]}, False
+    ours, same, finished = names | {MANIFEST, manifest["sound"]}, False, False
     if MANIFEST in present:
         earlier = read_manifest(folder)
         shape = re.compile(re.sub(r"%0\dd", r"\\d+", re.escape(earlier["pattern"]).replace("\\%", "%")))
         ours |= {name for name in present if shape.fullmatch(name)} | {earlier.get("sound")}
         same = earlier.get("export") == manifest["export"] and earlier["pattern"] == manifest["pattern"]
+        finished = bool(earlier.get("complete")) and not same
     ours |= {f".{name}.part" for name in ours}
     strange = sorted(present - ours)
     if strange or (present and MANIFEST not in present):
         raise UserError(f"{folder}: holds other files ({(strange or sorted(present))[0]}); choose a new folder")
+    if finished:
+        # It would be lost before the new one is whole, which a full disk may prevent.
+        raise UserError(f"{folder}: holds another finished export; delete it, or choose a new folder")
     stale = sorted(name for name in present if name != MANIFEST and not (same and name in names))
     for name in stale:
         (folder / name).unlink()
-    return [] if same or not stale else [f"{len(stale)} files of another export are replaced"]
+    return [] if same or not stale else [f"{len(stale)} files of another export, which was not finished, are replaced"]
 
 
 def _write_manifest(folder: Path, manifest: dict) -> None:

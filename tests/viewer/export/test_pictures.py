@@ -134,8 +134,11 @@ def test_another_camera_is_another_export(tmp_path):
     frames = performance()
     write_pictures(frames, tmp_path / "out", options(), silent)
     before = (tmp_path / "out" / "out_00006.png").read_bytes()
-    write_pictures(frames, tmp_path / "out", options(camera="orbit"), silent)
-    assert (tmp_path / "out" / "out_00006.png").read_bytes() != before
+    with pytest.raises(UserError, match="another finished export"):
+        write_pictures(frames, tmp_path / "out", options(camera="orbit"), silent)
+    assert (tmp_path / "out" / "out_00006.png").read_bytes() == before
+    write_pictures(frames, tmp_path / "orbit", options(camera="orbit"), silent)
+    assert (tmp_path / "orbit" / "orbit_00006.png").read_bytes() != before
 
 
 def test_somebody_elses_folder_is_refused(tmp_path):

@@ -70,13 +70,23 @@ def test_frames_that_are_there_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["frames", "options", "stretch"])
-def test_another_export_takes_the_folder_over_whole(tmp_path, change):
+def test_another_export_takes_an_unfinished_folder_over_whole(tmp_path, change):
     _write(tmp_path / "talk")
+    manifest = tmp_path / "talk" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
     frames = {"frames": tiny_frames(Selection(scale=2)), "stretch": tiny_frames(Selection(end=0.08))}.get(change)
     told = _write(tmp_path / "talk", frames, sh_degree=0 if change == "options" else 3)
     _write(tmp_path / "fresh" / "talk", frames, sh_degree=0 if change == "options" else 3)
-    assert "of another export are replaced" in told
+    assert "of another export, which was not finished, are replaced" in told
     assert _contents(tmp_path / "talk") == _contents(tmp_path / "fresh" / "talk")
+
+
+def test_a_finished_export_is_not_lost_to_another(tmp_path):
+    _write(tmp_path / "talk")
+    whole = _contents(tmp_path / "talk")
+    with pytest.raises(UserError, match="holds another finished export"):
+        _write(tmp_path / "talk", tiny_frames(Selection(scale=2)))
+    assert _contents(tmp_path / "talk") == whole
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
@@ -129,7 +139,8 @@ def test_a_failing_frame_leaves_whole_ones_and_an_unfinished_manifest(tmp_path, 
 
 def test_a_name_with_a_percent_sign(tmp_path):
     _write(tmp_path / "50%d")
-    _write(tmp_path / "50%d", tiny_frames(Selection(scale=2)))
+    (tmp_path / "50%d" / "50_d_00006.ply").unlink()
+    _write(tmp_path / "50%d")
     assert (tmp_path / "50%d" / "50_d_00006.ply").is_file()
 
 
