@@ -2,11 +2,12 @@
 
 Angles are in half turns, after UE's AppleARKit plugin (`HeadYaw = Rotation.Yaw / 180`), which mirrors nothing by default: yaw to the
 subject's left, pitch downwards and roll about the line of sight are positive, as about our y, x and z. Time codes are HH:MM:SS:FF.fff,
-FF counting frames within the second.
+FF counting frames within the second. At which rate they count the file does not say; FILE.csv.json beside it does where we wrote it.
 """
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,7 @@ RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
 USUAL_RATE = 60
 """The app's, for takes too short to show theirs."""
 MAX_BYTES = 256 << 20
+_MAX_NOTICE = 1 << 16
 MAX_SECONDS = 6 * 3600
 _COLUMN = {name.lower(): index for index, name in enumerate(ARKIT_NAMES)}
 
@@ -61,16 +63,26 @@ def write_arkit(path: Path | str, weights: np.ndarray, fps: Fraction, head: np.n
     Raises:
         UserError: the file cannot be written.
     """
-    T = len(weights)
+    T, counted = len(weights), timecode_rate(fps)
     turns = np.concatenate([np.zeros((T, 3)) if head is None else head, np.zeros((T, 6)) if eyes is None else eyes], axis=1) / np.pi
     values = np.concatenate([np.asarray(weights)[:, [_COLUMN[name.lower()] for name in FILE_ORDER]], turns], axis=1)
     packed = io.StringIO()
     writer = csv.writer(packed, lineterminator="\r\n")
     writer.writerow(["Timecode", "BlendShapeCount", *FILE_ORDER, *TURNS])
     for index, row in enumerate(values):
-        writer.writerow([_timecode(index / fps, fps), values.shape[1], *(f"{value:.8f}" for value in row)])
+        writer.writerow([_timecode(index / fps, counted), values.shape[1], *(f"{value:.8f}" for value in row)])
     with atomic_path(path) as temporary:
         temporary.write_bytes(packed.getvalue().encode())
+
+
+def notice_of(path: Path) -> Path:
+    """The JSON beside a file, which says what the file has no room for: the rates of its time codes and rows, among other things."""
+    return path.with_name(path.name + ".json")
+
+
+def timecode_rate(fps: Fraction) -> int:
+    """Frames a second that the time codes of rows at `fps` count in: a usual rate of which it is a whole part, otherwise the nearest number."""
+    return next((rate for rate in RATES if (rate / fps).denominator == 1), max(round(fps), 1))
 
 
 def read_arkit(path: Path | str, rate: int | None = None) -> ArkitTake:
@@ -78,7 +90,7 @@ def read_arkit(path: Path | str, rate: int | None = None) -> ArkitTake:
 
     Args:
         path: the file.
-        rate: frames a second that its time codes count in, where the file does not show it (takes under a second).
+        rate: frames a second that its time codes count in, where neither the file (takes under a second) nor the notice beside it shows it.
 
     Raises:
         UserError: unreadable, not such a file, or values that make no sense; the line is named.
@@ -138,9 +150,20 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def _timecode(seconds: Fraction, fps: Fraction) -> str:
-    """HH:MM:SS:FF.fff."""
-    nominal = round(fps)
+def _noted(path: Path, rows: int) -> tuple[int, Fraction] | None:
+    """The rates of time codes and of rows, from the notice beside a file of so many rows; None where there is none of this file."""
+    try:
+        with notice_of(path).open("rb") as stream:
+            record = json.loads(stream.read(_MAX_NOTICE))
+        counted, fps = int(record["timecode_rate"]), Fraction(*map(int, record["fps"]))
+        of_this = record["file"] == path.name and record["frame_count"] == rows
+        return (counted, fps) if of_this and 1 <= counted <= 1000 and 0 < fps <= 1000 else None
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError):
+        return None
+
+
+def _timecode(seconds: Fraction, nominal: int) -> str:
+    """HH:MM:SS:FF.fff, FF counting to `nominal`."""
     whole, part = divmod(seconds, 1)
     # Rounded first, so that 59.9996 frames of 60 become the next second.
     thousandths = round(part * nominal * 1000)
@@ -158,7 +181,8 @@ def _times(path: Path, codes: list[tuple[int, str]], rate: int | None) -> tuple[
             raise UserError(f"{path}: line {line} has the time code {code[:20]!r}, expected HH:MM:SS:FF.fff; export the take again") from error
     if not np.isfinite(parts).all() or parts.min() < 0 or parts.max() >= 1000:
         raise UserError(f"{path}: has time codes that are no times; export the take again")
-    counted = rate or _rate(path, parts)
+    noted = None if rate else _noted(path, len(codes))
+    counted = rate or (noted[0] if noted else _rate(path, parts))
     seconds = parts[:, :3] @ [3600.0, 60.0, 1.0] + parts[:, 3] / counted
     # A take may run past midnight.
     seconds += 86400 * np.cumsum(np.r_[False, np.diff(seconds) < -43200])
@@ -167,6 +191,8 @@ def _times(path: Path, codes: list[tuple[int, str]], rate: int | None) -> tuple[
         raise UserError(f"{path}: line {codes[int((step <= 0).argmax()) + 1][0]} is not later than the one before it; export the take again")
     if seconds[-1] - seconds[0] > MAX_SECONDS:
         raise UserError(f"{path}: lasts more than {MAX_SECONDS // 3600} hours; cut the take")
+    if noted is not None:
+        return seconds, noted[1]
     every = max(1, round(float(np.median(step)) * counted)) if len(step) else 1
     return seconds, Fraction(counted, every)
 

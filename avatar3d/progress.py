@@ -21,6 +21,16 @@ def silent(done: int, total: int, **figures: float) -> None:
     """Progress that nobody watches."""
 
 
+def stretch(progress: Progress, first: int, whole: int) -> Progress:
+    """Progress of work whose steps are the ones after `first` of `whole`."""
+
+    def update(done: int, total: int, **figures: float) -> None:
+        del total
+        progress(first + done, whole, **figures)
+
+    return update
+
+
 @contextmanager
 def console(stage: str) -> Iterator[Progress]:
     """Progress on standard error under the name `stage`, with rate and time left."""

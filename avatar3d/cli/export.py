@@ -42,16 +42,18 @@ def export(
         head: file of the avatar's head model where it is not the embedded one.
     """
     from avatar3d.files import check_output
-    from avatar3d.motion import load_motion
     from avatar3d.progress import console
     from viewer.export.formats import check_request, find_format
-    from viewer.export.frames import open_frames
-    from viewer.export.props import read_prop
 
     formats = all_formats(avatar)
     find_format(format, formats)
     check_output(out, avatar, motion)
     check_request(format, formats, out, selection, options)
+
+    from avatar3d.motion import load_motion
+    from viewer.export.frames import open_frames
+    from viewer.export.props import read_prop
+
     person = open_avatar(avatar, head)
     performed = None if motion is None else load_motion(motion, person.head)
     prop = None if selection.prop is None else read_prop(selection.prop)

@@ -13,7 +13,7 @@ from viewer.export.found import Check, Found
 from viewer.export.glb_files import is_splats_glb, read_rigged_glb, read_splats_glb
 from viewer.export.gsd import read_gsd
 from viewer.export.media_checks import MEDIA_CHECKS, PICTURES, check_picture, check_vhap
-from viewer.export.sequence import read_manifest
+from viewer.export.sequence import MANIFEST, read_manifest
 from viewer.export.splat_files import READERS, read_splats
 from viewer.export.splats import Splats, read_whole
 from viewer.export.usd_files import read_usd
@@ -27,6 +27,9 @@ def check_file(path: Path, progress: Progress = silent) -> Found:
     """
     if path.is_dir():
         return check_vhap(path, progress) if (path / "export.json").is_file() else _sequence(path, progress)
+    told = path.with_suffix("")
+    if path.suffix.lower() == ".json" and told.suffix.lower() in CHECKS and told.is_file():
+        raise UserError(f"{path}: says what {told.name} is; run `avatar3d check {told}`")
     if path.suffix.lower() not in CHECKS:
         raise UserError(f"{path}: is nothing that avatar3d exports; it knows {', '.join(CHECKS)} and the folders of sequences")
     return CHECKS[path.suffix.lower()](path, progress)
@@ -117,15 +120,24 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     sound = manifest.get("sound")
     if sound and not (folder / str(sound)).is_file():
         raise UserError(f"{folder}: its sound {sound} is missing; run the same export again")
-    suffix = paths[0].suffix
+    suffix, remarks = paths[0].suffix, _strange(folder, {path.name for path in paths} | {MANIFEST, str(sound)})
     if suffix in PICTURES:
-        return _pictures(manifest, paths, progress)
+        return replace(_pictures(manifest, paths, progress), remarks=remarks)
     if suffix not in READERS:
         raise UserError(f"{folder}: holds {suffix} files, which are not read here")
     facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
     size = sum(path.stat().st_size for path in paths)
     read = (READERS[suffix](read_whole(path), str(path)) for path in paths)
-    return _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
+    found = _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
+    return replace(found, remarks=(*found.remarks, *remarks))
+
+
+def _strange(folder: Path, own: set[str]) -> tuple[str, ...]:
+    """A remark on files in a sequence's folder that are none of its own."""
+    strange = sorted(entry.name for entry in folder.iterdir() if entry.name not in own)
+    if not strange:
+        return ()
+    return (f"{len(strange)} files in it are not of this export ({strange[0]}): players that take all files of a folder play them, too",)
 
 
 def _pictures(manifest: dict, paths: list[Path], progress: Progress) -> Found:

@@ -36,7 +36,7 @@ def write_film(frames: Frames, path: Path, options: FormatOptions, progress: Pro
     check_film_name(path, options)
     shot = shooting(frames.avatar, options)
     shoot(frames, path, shot, progress)
-    return f"{path}: {len(frames)} frames, {frames.duration:.1f} s{players(path, shot)}"
+    return f"{path}: {len(frames)} frames, {frames.duration:.1f} s{players(path, shot)}\nnext: avatar3d check {path}"
 
 
 def shoot(frames: Frames, path: Path, shot: Shooting, progress: Progress) -> None:
@@ -71,4 +71,5 @@ def players(path: Path, shot: Shooting) -> str:
     under, half = shot.stereo.over_under, shot.stereo.half_sphere
     said = "" if path.suffix.lower() == ".webm" and half else "; it says so itself"
     ending = ("_180_TB" if under else "_180_LR") if half else ("_OU" if under else "_SBS")
-    return f", {'180 degrees ' if half else ''}for two eyes{said}, but many players go by the name: end it in {ending}{path.suffix}"
+    named = "" if path.stem.upper().endswith(ending) else f", but many players go by the name: end it in {ending}{path.suffix}"
+    return f", {'180 degrees ' if half else ''}for two eyes{said}{named}"

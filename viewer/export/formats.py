@@ -1,28 +1,18 @@
-"""Every file format that an avatar can be exported to, by name."""
+"""Every file format that an avatar can be exported to, by name. Imports nothing heavy, so that a wrong option is told at once."""
 
 from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from avatar3d.errors import UserError
 from avatar3d.progress import Progress
-from viewer.export.a3d_bundle import write_a3d
-from viewer.export.bvh import write_bvh
-from viewer.export.film import write_film
 from viewer.export.filming import Filming
-from viewer.export.frames import Frames
-from viewer.export.glb import write_splats_glb
-from viewer.export.gsd import write_gsd
-from viewer.export.motion_files import write_arkit_csv, write_motion_json, write_motion_npz
 from viewer.export.options import FormatOptions
-from viewer.export.pictures import write_pictures
-from viewer.export.rig_glb import write_rig_glb
-from viewer.export.selection import Selection, Up
-from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
-from viewer.export.stills import write_ply, write_splat, write_spz
-from viewer.export.usd import write_usd
-from viewer.export.vhap import write_vhap
-from viewer.export.viser_page import write_viser_page
+from viewer.export.selection import Selection, Up, check_selection
+
+if TYPE_CHECKING:
+    from viewer.export.frames import Frames
 
 ALL = frozenset(field.name for field in fields(Selection))
 """Every field of the selection: what formats of posed Gaussians heed."""
@@ -40,7 +30,7 @@ FILMED = frozenset(field.name for field in fields(Filming))
 class Writer(Protocol):
     """Writes the frames of an export."""
 
-    def __call__(self, frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
+    def __call__(self, frames: "Frames", path: Path, options: FormatOptions, progress: Progress) -> str:
         """Write to `path`, under a temporary name first, and return what to tell the user.
 
         Raises:
@@ -57,7 +47,8 @@ class Format:
     """It is, in a few words."""
     suffixes: tuple[str, ...]
     """That the name may end in; "" stands for a folder."""
-    write: Writer
+    writer: str | Writer
+    """Who writes it: a function of this package as MODULE.NAME, loaded when it is asked for."""
     selects: frozenset[str] = ALL
     """Fields of the selection that it heeds."""
     takes: frozenset[str] = frozenset()
@@ -65,28 +56,36 @@ class Format:
     up: Up = "y"
     """The axes that its readers expect."""
 
+    @property
+    def write(self) -> Writer:
+        """The writer itself."""
+        if not isinstance(self.writer, str):
+            return self.writer
+        module, name = self.writer.split(".")
+        return getattr(import_module(f"{__package__}.{module}"), name)
+
 
 _PLY, _SPZ = frozenset({"sh_degree", "normals"}), frozenset({"spz_version"})
 FORMATS: dict[str, Format] = {
-    "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), write_ply, STILL, _PLY, "-y"),
-    "splat": Format("one moment as Gaussians of 32 bytes, for web viewers", (".splat",), write_splat, STILL, up="-y"),
-    "spz": Format("one moment as compressed Gaussians", (".spz",), write_spz, STILL, _SPZ),
-    "ply-seq": Format("a PLY for each frame, and the sound", ("",), write_ply_sequence, takes=_PLY, up="-y"),
-    "splat-seq": Format("a .splat for each frame, and the sound", ("",), write_splat_sequence, up="-y"),
-    "spz-seq": Format("an SPZ for each frame, and the sound", ("",), write_spz_sequence, takes=_SPZ),
-    "gsd": Format("all frames in one file for Unreal, and the sound", (".gsd",), write_gsd, up="-y"),
-    "glb": Format("one moment as Gaussians, in glTF", (".glb",), write_splats_glb, STILL - {"up", "unit"}),
-    "rig-glb": Format("a textured mesh with morphs, skeleton and animation", (".glb",), write_rig_glb, STRETCH | {"scale"}),
-    "usd": Format("a motion as Gaussians over time, with camera, sound and rig", (".usdc", ".usdz"), write_usd, ALL, frozenset({"mesh"})),
-    "mp4": Format("a film", (".mp4", ".mov", ".webm"), write_film, DRAWN, FILMED),
-    "png-seq": Format("a folder of pictures", ("",), write_pictures, DRAWN, FILMED),
-    "viser-html": Format("a page recorded with viser", (".html", ".htm"), write_viser_page),
-    "arkit-csv": Format("a take of Live Link Face", (".csv",), write_arkit_csv, STRETCH),
-    "bvh": Format("a skeleton in motion", (".bvh",), write_bvh, STRETCH | {"scale", "up", "unit"}),
-    "motion-npz": Format("a motion, as drive writes it", (".npz",), write_motion_npz, STRETCH),
-    "motion-json": Format("a motion as text", (".json",), write_motion_json, STRETCH),
-    "a3d": Format("an avatar that programs of your own pose, and its motion", (".a3d",), write_a3d, DRAWN),
-    "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), write_vhap, DRAWN, frozenset({"camera", "size", "background"})),
+    "ply": Format("one moment as Gaussians, as most programs read them", (".ply",), "stills.write_ply", STILL, _PLY, "-y"),
+    "splat": Format("one moment as Gaussians of 32 bytes, for web viewers", (".splat",), "stills.write_splat", STILL, up="-y"),
+    "spz": Format("one moment as compressed Gaussians", (".spz",), "stills.write_spz", STILL, _SPZ),
+    "ply-seq": Format("a PLY for each frame, and the sound", ("",), "sequence.write_ply_sequence", takes=_PLY, up="-y"),
+    "splat-seq": Format("a .splat for each frame, and the sound", ("",), "sequence.write_splat_sequence", up="-y"),
+    "spz-seq": Format("an SPZ for each frame, and the sound", ("",), "sequence.write_spz_sequence", takes=_SPZ),
+    "gsd": Format("all frames in one file for Unreal, and the sound", (".gsd",), "gsd.write_gsd", up="-y"),
+    "glb": Format("one moment as Gaussians, in glTF", (".glb",), "glb.write_splats_glb", STILL - {"up", "unit"}),
+    "rig-glb": Format("a textured mesh with morphs, skeleton and animation", (".glb",), "rig_glb.write_rig_glb", STRETCH | {"scale"}),
+    "usd": Format("a motion as Gaussians over time, with camera, sound and rig", (".usdc", ".usdz"), "usd.write_usd", ALL, frozenset({"mesh"})),
+    "mp4": Format("a film", (".mp4", ".mov", ".webm"), "film.write_film", DRAWN, FILMED),
+    "png-seq": Format("a folder of pictures", ("",), "pictures.write_pictures", DRAWN, FILMED),
+    "viser-html": Format("a page recorded with viser", (".html", ".htm"), "viser_page.write_viser_page"),
+    "arkit-csv": Format("a take of Live Link Face", (".csv",), "motion_files.write_arkit_csv", STRETCH),
+    "bvh": Format("a skeleton in motion", (".bvh",), "bvh.write_bvh", STRETCH | {"scale", "up", "unit"}),
+    "motion-npz": Format("a motion, as drive writes it", (".npz",), "motion_files.write_motion_npz", STRETCH),
+    "motion-json": Format("a motion as text", (".json",), "motion_files.write_motion_json", STRETCH),
+    "a3d": Format("an avatar that programs of your own pose, and its motion", (".a3d",), "a3d_bundle.write_a3d", DRAWN),
+    "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), "vhap.write_vhap", DRAWN, frozenset({"camera", "size", "background"})),
 }
 
 
@@ -113,6 +112,7 @@ def check_request(name: str, formats: dict[str, Format], path: Path, selection: 
             if getattr(given, field.name) != getattr(usual, field.name) and field.name not in getattr(format, heeded):
                 others = [other for other, candidate in formats.items() if field.name in getattr(candidate, heeded)]
                 raise UserError(f"--{field.name.replace('_', '-')}: means nothing to --format {name}; leave it out (it is for {', '.join(others)})")
+    check_selection(selection)
     _check_name(name, format, path)
 
 

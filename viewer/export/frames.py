@@ -16,9 +16,8 @@ from viewer.export.axes import turned
 from viewer.export.props import together
 from viewer.export.provenance import provenance
 from viewer.export.pruning import most_important, without_torso
-from viewer.export.selection import Selection, Up
+from viewer.export.selection import Selection, Up, check_selection
 
-_MAX_SCALE = 1e6
 _ARRAYS = (
     "shape", "vertex_offset", "position", "rotation", "log_scale", "opacity_logit", "colour", "position_basis", "rotation_basis", "colour_basis",
     "input_mean", "input_std",
@@ -133,12 +132,7 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
     Raises:
         UserError: the selection holds nothing or is out of range.
     """
-    if not (math.isfinite(selection.scale) and 1 / _MAX_SCALE <= selection.scale <= _MAX_SCALE):
-        raise UserError(f"--scale {selection.scale}: choose {1 / _MAX_SCALE} to {_MAX_SCALE:.0f}")
-    if selection.every < 1:
-        raise UserError(f"--every {selection.every}: choose 1 or more")
-    if selection.max_gaussians is not None and selection.max_gaussians < 1:
-        raise UserError(f"--max-gaussians {selection.max_gaussians}: choose 1 or more")
+    check_selection(selection)
     still = motion is None
     if motion is None:
         if (selection.every, selection.start, selection.end) != (1, None, None):
@@ -162,12 +156,13 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
 def _indices(motion: Motion, selection: Selection) -> np.ndarray:
     """Frames from `start` on, before `end`."""
     start, end = selection.start or 0.0, motion.duration if selection.end is None else selection.end
-    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
-        raise UserError(f"--start {start:g} and --end {end:g}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
+    given = " and ".join(f"--{name} {value:g}" for name, value in (("start", selection.start), ("end", selection.end)) if value is not None)
+    if not start < end:
+        raise UserError(f"{given}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
     # A frame that a rounded time means is taken.
     first = math.ceil(start * float(motion.fps) - 1e-3)
     last = min(math.ceil(end * float(motion.fps) - 1e-3), len(motion))
     indices = np.arange(first, last, selection.every)
     if len(indices) == 0:
-        raise UserError(f"--start {start:g} and --end {end:g}: hold no frame of the motion, which lasts {motion.duration:.2f} s")
+        raise UserError(f"{given}: choose a stretch that holds a frame of the motion, which lasts {motion.duration:.2f} s")
     return indices

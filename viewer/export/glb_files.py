@@ -49,7 +49,22 @@ class _Document:
 
     def values(self, index: int) -> np.ndarray:
         """An accessor without sparse parts as float32."""
-        entry = self.json["accessors"][index]
+        return self._values(self.json["accessors"][index])
+
+    def check_numbers(self) -> None:
+        """Refuse arrays, sparse ones too, that hold what is no number. Raises ValueError."""
+        for index, entry in enumerate(self.json["accessors"]):
+            sparse = entry.get("sparse")
+            parts = [self._values(entry)] if "bufferView" in entry else []
+            if sparse is not None:
+                which = self._values(entry | {"count": sparse["count"], "type": "SCALAR", "normalized": False, "byteOffset": 0} | sparse["indices"])
+                if which.max(initial=0) >= entry["count"]:
+                    raise ValueError(f"array {index} names elements that it does not have")
+                parts.append(self._values(entry | {"count": sparse["count"], "byteOffset": 0} | sparse["values"]))
+            if not all(np.isfinite(part).all() for part in parts):
+                raise ValueError(f"array {index} has values that are not numbers")
+
+    def _values(self, entry: dict) -> np.ndarray:
         view, kind, tail = self.json["bufferViews"][entry["bufferView"]], _TYPES[entry["componentType"]], _WIDTHS[entry["type"]]
         count, start = entry["count"], view.get("byteOffset", 0) + entry.get("byteOffset", 0)
         if not (isinstance(count, int) and isinstance(start, int) and 0 <= count <= MAX_COUNT and start >= 0 and view.get("buffer", 0) == 0):
@@ -141,18 +156,16 @@ def read_rigged_glb(data: bytes, name: str) -> Rigged:
     try:
         mesh = document.json["meshes"][0]
         (primitive,) = mesh["primitives"]
+        document.check_numbers()
         points = document.values(primitive["attributes"]["POSITION"])
         corners = document.values(primitive["indices"])
-        if not len(points) or not np.isfinite(points).all() or corners.max(initial=0) >= len(points):
+        if not len(points) or corners.max(initial=0) >= len(points):
             raise ValueError("its vertices make no sense")
         layout: dict[str, object] = {"vertices": len(points), "faces": len(corners) // 3, "morphs": len(primitive.get("targets", []))}
         layout["joints"] = len(document.json["skins"][0]["joints"]) if document.json.get("skins") else 0
         frames, fps = 1, 0.0
         for animation in document.json.get("animations", [])[:1]:
             times = document.values(animation["samplers"][0]["input"])
-            for sampler in animation["samplers"]:
-                if not np.isfinite(document.values(sampler["output"])).all():
-                    raise ValueError("its animation has values that are not numbers")
             frames = len(times)
             fps = float((frames - 1) / (times[-1] - times[0])) if frames > 1 else 0.0
         return Rigged(points.min(axis=0), points.max(axis=0), frames, round(fps, 4), layout, document.facts)

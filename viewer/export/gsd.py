@@ -25,10 +25,11 @@ from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
-from avatar3d.sound import write_wav
 from avatar3d.threads import one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
+from viewer.export.provenance import provenance
+from viewer.export.soundtrack import name_beside, write_soundtrack
 from viewer.export.splats import MAX_COUNT, Splats, gaussians_of
 
 MAGIC = b"GSD1"
@@ -112,9 +113,8 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
         size = stream.seek(0, 2)
     told = f"{path}: {frames.count} frames of {len(first)} Gaussians, {size / 1e6:.1f} MB ({size / frames.count / len(first):.1f} bytes each)"
     if frames.sound is not None and path.is_file():
-        # Not NAME.wav, which may be the very sound that the motion was made from.
-        sound = path.with_name(path.name + ".wav")
-        write_wav(sound, frames.sound, frames.sound_rate)
+        sound = path.with_name(name_beside(path, ".wav"))
+        write_soundtrack(sound, frames, provenance(frames.avatar, "scene"))
         told += f"; its sound is {sound.name}"
     return f"{told}\nnext: avatar3d check {path}"
 

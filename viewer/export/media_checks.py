@@ -10,16 +10,19 @@ import numpy as np
 from av.error import FFmpegError
 from PIL import Image
 
-from avatar3d.arkit_file import read_arkit
+from avatar3d.arkit_file import notice_of, read_arkit
 from avatar3d.errors import UserError
 from avatar3d.media import open_media, sound_stream
 from avatar3d.progress import Progress
 from avatar3d.spherical import read_stereo
 from viewer.export.found import Check, Found
-from viewer.export.motion_files import JSON_FORMAT, JSON_VERSION, notice_of
+from viewer.export.motion_files import JSON_FORMAT, JSON_VERSION
+from viewer.export.provenance import FACTS
 
 MAX_TEXT = 1 << 29
 """Bytes of a text file that are read."""
+_BRITTLE = frozenset({"h264"})
+"""Codecs whose decoder stumbles over nearly any damage, since each number tells where the next one lies."""
 _AGAIN = "export it again"
 _NOWHERE = np.zeros(3)
 
@@ -58,7 +61,9 @@ def check_film(path: Path, progress: Progress) -> Found:
     elif "stereo_mode" in stream.metadata:
         layout["stereo"] = {"top_bottom": "over-under", "left_right": "side-by-side"}.get(stream.metadata["stereo_mode"], "of another kind")
     said = {name: facts[name] for name in ("title", "comment") if name in facts}
-    return Found(path.suffix[1:].lower(), path.stat().st_size, 0, _NOWHERE, _NOWHERE, frames, fps, layout, said)
+    unseen = "" if context.name in _BRITTLE else f"{context.name} has no checksums: every frame is there, damage inside a picture may go unseen"
+    remarks = (unseen,) if unseen else ()
+    return Found(path.suffix[1:].lower(), path.stat().st_size, 0, _NOWHERE, _NOWHERE, frames, fps, layout, said, remarks)
 
 
 def check_picture(path: Path) -> dict[str, object]:
@@ -78,8 +83,7 @@ def check_picture(path: Path) -> dict[str, object]:
 def check_arkit(path: Path, progress: Progress) -> Found:
     """A take of Live Link Face. Raises UserError where a line makes no sense."""
     take = read_arkit(path)
-    facts = _record(notice_of(path)) if notice_of(path).is_file() else {}
-    said = {key: str(value) for key, value in facts.items() if key != "file"}
+    said = _noticed(path)
     progress(len(take.weights), len(take.weights))
     layout: dict[str, object] = {"weights": take.weights.shape[1]}
     return Found("arkit-csv", path.stat().st_size, 0, _NOWHERE, _NOWHERE, len(take.weights), float(take.fps), layout, said)
@@ -101,7 +105,7 @@ def check_motion_json(path: Path, progress: Progress) -> Found:
             if values.shape != (len(frames), width) or not np.isfinite(values).all():
                 raise ValueError(f"{name} is not {width} numbers a frame")
         fps = record["fps"][0] / record["fps"][1]
-        said = {name: str(record[name]) for name in ("synthetic", "subject", "consent", "licence", "generator")}
+        said = {name: str(record[name]) for name in FACTS}
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError) as error:
         raise UserError(f"{path}: is not a whole motion ({str(error)[:60]}); {_AGAIN}") from error
     progress(len(frames), len(frames))
@@ -123,7 +127,7 @@ def check_bvh(path: Path, progress: Progress) -> Found:
     except (IndexError, ValueError) as error:
         raise UserError(f"{path}: is no whole BVH; {_AGAIN}") from error
     progress(count, count)
-    said = {key: str(value) for key, value in (_record(notice_of(path)) if notice_of(path).is_file() else {}).items() if key != "file"}
+    said = _noticed(path)
     layout: dict[str, object] = {"joints": len(re.findall(r"^\s*(?:ROOT|JOINT)\s", head, re.M))}
     return Found("bvh", path.stat().st_size, 0, _NOWHERE, _NOWHERE, count, 1 / seconds, layout, said)
 
@@ -173,9 +177,16 @@ def check_vhap(folder: Path, progress: Progress) -> Found:
             progress(index + 1, len(frames))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}: frame {index} is not whole ({str(error)[:60]}); delete its files and run the same export again") from error
-    said = {name: str(export[name]) for name in ("synthetic", "subject", "consent", "licence", "generator") if name in export}
+    said = {name: str(export[name]) for name in FACTS if name in export}
     layout: dict[str, object] = {"size": f"{record.get('w')} x {record.get('h')}"}
     return Found("vhap", size, 0, _NOWHERE, _NOWHERE, len(frames), 0.0, layout, said)
+
+
+def _noticed(path: Path) -> dict[str, str]:
+    """What a file says of itself in the notice beside it."""
+    notice = notice_of(path)
+    record = _record(notice) if notice.is_file() else {}
+    return {name: str(record[name]) for name in FACTS if name in record}
 
 
 def _record(path: Path) -> dict:

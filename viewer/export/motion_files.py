@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avatar3d.arkit_file import write_arkit
+from avatar3d.arkit_file import notice_of, timecode_rate, write_arkit
 from avatar3d.arkit_weights import arkit_of, eye_turns, head_turns
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
@@ -52,7 +52,7 @@ def write_motion_json(frames: Frames, path: Path, options: FormatOptions, progre
             progress(min(index, len(motion)), len(motion))
     if sound is not None:
         write_soundtrack(sound, frames, facts)
-    return _told(path, motion, None)
+    return _told(path, motion)
 
 
 def json_lines(motion: Motion, head: HeadModel, facts: Provenance, sound: str | None) -> Iterator[str]:
@@ -87,22 +87,18 @@ def write_arkit_csv(frames: Frames, path: Path, options: FormatOptions, progress
     check_beside(path, *beside(path, frames))
     weights = arkit_of(motion, frames.avatar.head)
     write_arkit(path, weights, motion.fps, head_turns(motion), eye_turns(motion))
-    write_notice(path, facts)
+    rates = {"fps": [motion.fps.numerator, motion.fps.denominator], "timecode_rate": timecode_rate(motion.fps), "frame_count": len(motion)}
+    write_notice(path, facts, rates)
     if frames.sound is not None:
         write_soundtrack(path.with_suffix(".wav"), frames, facts)
     progress(len(motion), len(motion))
-    return _told(path, motion, None)
+    return _told(path, motion)
 
 
-def write_notice(path: Path, facts: Provenance) -> None:
-    """What a file says of itself, beside it, where its format has no room for it."""
+def write_notice(path: Path, facts: Provenance, more: dict | None = None) -> None:
+    """What a file says of itself, and `more`, beside it, where its format has no room for it."""
     with atomic_path(notice_of(path)) as temporary:
-        temporary.write_text(json.dumps({"file": path.name, **facts.fields()}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def notice_of(path: Path) -> Path:
-    """Where `write_notice` writes."""
-    return path.with_name(path.name + ".json")
+        temporary.write_text(json.dumps({"file": path.name, **facts.fields(), **(more or {})}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def beside(path: Path, frames: Frames) -> list[str]:
@@ -115,6 +111,6 @@ def _numbers(values: np.ndarray) -> str:
     return "[" + ", ".join(str(value) for value in values.astype(np.float32) + np.float32(0)) + "]"
 
 
-def _told(path: Path, motion: Motion, following: str | None) -> str:
+def _told(path: Path, motion: Motion, following: str | None = None) -> str:
     line = f"{path}: {len(motion)} frames, {motion.duration:.1f} s, {float(motion.fps):g} a second"
-    return line if following is None else f"{line}\nnext: {following}"
+    return f"{line}\nnext: {following or f'avatar3d check {path}'}"

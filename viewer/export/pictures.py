@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from avatar3d.progress import Progress
 from viewer.export.frames import Frames
+from viewer.export.media_checks import check_picture
 from viewer.export.options import FormatOptions
 from viewer.export.provenance import Provenance, provenance
 from viewer.export.sequence import write_sequence
@@ -46,7 +47,11 @@ def shoot_pictures(frames: Frames, path: Path, shot: Shooting, progress: Progres
         return pack(shot, shot.layer(frames, index, own.brush), facts)
 
     suffix = ".exr" if shot.filming.exr else ".png"
-    return write_sequence(frames, path, suffix, make, kind="png-seq", parameters=_record(shot), facts=facts.fields(), progress=progress)
+    width, height = shot.view.size
+    told, parameters = f"pictures of {width} x {height}", _record(shot)
+    return write_sequence(
+        frames, path, suffix, make, check_picture, kind="png-seq", told=told, parameters=parameters, facts=facts.fields(), progress=progress
+    )
 
 
 def _record(shot: Shooting) -> dict:

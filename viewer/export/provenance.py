@@ -1,7 +1,7 @@
 """What every file says of itself: that it is synthetic, of whom, and with what consent."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 
 from avatar3d.avatar import Avatar
@@ -36,6 +36,10 @@ class Provenance:
     def fields(self) -> dict[str, str]:
         """By name, for files that hold pairs."""
         return asdict(self)
+
+
+FACTS = tuple(field.name for field in fields(Provenance))
+"""Names under which files hold them."""
 
 
 def ascii_lines(facts: dict[str, str]) -> list[str]:

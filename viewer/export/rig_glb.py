@@ -17,7 +17,7 @@ from viewer.export.options import FormatOptions
 from viewer.export.provenance import provenance
 from viewer.export.rig_mesh import Morph, RigMesh, RigTracks, relative_joints, rig_mesh
 from viewer.export.soundtrack import has_beside, name_beside, write_soundtrack
-from viewer.export.texture import baked_texture, texture_jpeg
+from viewer.export.texture import VIEWS, baked_texture, texture_jpeg
 
 _UNLIT = "KHR_materials_unlit"
 _INFLUENCES = 4
@@ -67,19 +67,18 @@ def write_rig_glb(frames: Frames, path: Path, options: FormatOptions, progress: 
     del options
     told = provenance(frames.avatar, "scene")
     sound = name_beside(path, ".wav") if frames.sound is not None and has_beside(path) else None
-    progress(0, 2)
+    progress(0, VIEWS)
     mesh, tracks = rig_mesh(frames.avatar, replace(frames.motion.frames(frames.indices), fps=frames.fps))
-    progress(1, 2)
-    texture = texture_jpeg(baked_texture(frames.avatar, mesh), told.sentence)
+    texture = texture_jpeg(baked_texture(frames.avatar, mesh, progress=progress), told.sentence)
     extras = ({"sound": sound} if sound else {}) | ({"rig": mesh.reason} if mesh.reason else {})
     data = rig_glb(mesh, tracks, texture, asset_entry(frames, extras), scale=frames.factor)
     if sound is not None:
         write_soundtrack(path.with_name(sound), frames, told)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-    progress(2, 2)
     what = f"{len(mesh.points)} vertices, {len(mesh.morphs)} morphs, {len(mesh.joint_names)} joints, {len(tracks)} frames, {len(data) / 1e6:.1f} MB"
-    return "\n".join([f"{path}: {what}" + (f", {sound} beside it" if sound else ""), *([mesh.reason] if mesh.reason else [])])
+    told_of = [f"{path}: {what}" + (f", {sound} beside it" if sound else ""), *([mesh.reason] if mesh.reason else [])]
+    return "\n".join([*told_of, f"next: avatar3d check {path}"])
 
 
 def _attributes(buffer: Buffer, mesh: RigMesh) -> dict[str, int]:

@@ -4,6 +4,7 @@ NAME/ holds NAME_00001.ply and so on (players take a folder's files by the numbe
 manifest.json: what the folder is, how fast it plays, and the fingerprint of the export, by which a folder that was left unfinished is known again.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -14,14 +15,15 @@ from pathlib import Path
 from avatar3d.errors import UserError
 from avatar3d.files import check_output, write_whole
 from avatar3d.progress import Progress
-from avatar3d.sound import write_wav
 from avatar3d.threads import one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
-from viewer.export.ply import ply_bytes
-from viewer.export.provenance import ascii_lines
-from viewer.export.splat import splat_bytes
-from viewer.export.spz import spz_bytes
+from viewer.export.ply import ply_bytes, read_ply
+from viewer.export.provenance import ascii_lines, provenance
+from viewer.export.soundtrack import write_soundtrack
+from viewer.export.splat import read_splat, splat_bytes
+from viewer.export.splats import Splats, read_whole
+from viewer.export.spz import read_spz, spz_bytes
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -33,8 +35,10 @@ def write_sequence(
     folder: Path,
     suffix: str,
     make: Callable[[int], bytes | memoryview],
+    read: Callable[[Path], object],
     *,
     kind: str,
+    told: str,
     parameters: dict,
     facts: dict[str, str],
     progress: Progress,
@@ -46,7 +50,9 @@ def write_sequence(
         folder: where; new, empty, or with this export or an unfinished one in it.
         suffix: of the files, for instance ".ply".
         make: the file of a frame; called from several threads at once.
+        read: reads such a file to its end, and raises UserError where it is not whole; called from several threads at once.
         kind: name of the format.
+        told: what its frames are, in words that follow their number.
         parameters: JSON-ready, all that the files depend on besides the frames: files made with others are not gone on with.
         facts: what the folder says of itself.
         progress: called after every frame.
@@ -58,23 +64,30 @@ def write_sequence(
     names = [manifest["pattern"] % (index + 1) for index in range(frames.count)]
     notes = _prepare(folder, manifest, set(names))
     _write_manifest(folder, manifest)
-    missing = [index for index, name in enumerate(names) if not (folder / name).is_file()]
-    done = frames.count - len(missing)
-    if done:
-        notes.append(f"{done} of {frames.count} frames were there already")
+    kept: list[int] = []
+    damaged: list[int] = []
 
     def write(index: int) -> None:
-        write_whole(folder / names[index], make(index))
+        file = folder / names[index]
+        if file.is_file():
+            with contextlib.suppress(UserError):
+                read(file)
+                kept.append(index)
+                return
+            damaged.append(index)
+        write_whole(file, make(index))
 
     with one_torch_thread():
-        in_parallel(write, missing, lambda finished: progress(done + finished, frames.count))
+        in_parallel(write, list(range(frames.count)), lambda finished: progress(finished, frames.count))
+    if kept:
+        notes.append(f"{len(kept)} of {frames.count} frames were there already")
+    if damaged:
+        notes.append(f"{len(damaged)} that were there were not whole, and are written anew")
     if manifest["sound"]:
-        assert frames.sound is not None
-        write_wav(folder / manifest["sound"], frames.sound, frames.sound_rate)
+        write_soundtrack(folder / manifest["sound"], frames, provenance(frames.avatar, "scene"))
     _write_manifest(folder, manifest | {"complete": True})
     size = sum((folder / name).stat().st_size for name in names)
-    per = size / frames.count / frames.num_gaussians
-    notes.append(f"{frames.count} frames of {frames.num_gaussians} Gaussians at {float(frames.fps):g}/s, {size / 1e6:.1f} MB ({per:.1f} bytes each)")
+    notes.append(f"{frames.count} {told} at {float(frames.fps):g}/s, {size / 1e6:.1f} MB ({size / frames.count / 1e3:.0f} kB each)")
     return f"{folder}: {'; '.join(notes)}\nnext: avatar3d check {folder}"
 
 
@@ -190,22 +203,18 @@ def _write_manifest(folder: Path, manifest: dict) -> None:
 
 def write_ply_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write a PLY for each frame; see `formats.Writer`."""
-    facts = frames.facts()
-    comments = ascii_lines(facts)
+    comments = ascii_lines(frames.facts())
 
     def make(index: int) -> bytes:
         return ply_bytes(frames.gaussians(index), degree=options.sh_degree, normals=options.normals, comments=comments)
 
     parameters = {"sh_degree": options.sh_degree, "normals": options.normals}
-    return write_sequence(frames, path, ".ply", make, kind="ply-seq", parameters=parameters, facts=facts, progress=progress)
+    return _write_gaussians(frames, path, ".ply", make, read_ply, parameters, progress)
 
 
 def write_splat_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write a .splat for each frame; see `formats.Writer`."""
-    facts = frames.facts()
-    return write_sequence(
-        frames, path, ".splat", lambda index: splat_bytes(frames.gaussians(index)), kind="splat-seq", parameters={}, facts=facts, progress=progress
-    )
+    return _write_gaussians(frames, path, ".splat", lambda index: splat_bytes(frames.gaussians(index)), read_splat, {}, progress)
 
 
 def write_spz_sequence(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
@@ -216,4 +225,24 @@ def write_spz_sequence(frames: Frames, path: Path, options: FormatOptions, progr
         return spz_bytes(frames.gaussians(index), version=options.spz_version, facts=facts)
 
     parameters = {"spz_version": options.spz_version}
-    return write_sequence(frames, path, ".spz", make, kind="spz-seq", parameters=parameters, facts=facts, progress=progress)
+    return _write_gaussians(frames, path, ".spz", make, read_spz, parameters, progress)
+
+
+def _write_gaussians(
+    frames: Frames,
+    path: Path,
+    suffix: str,
+    make: Callable[[int], bytes],
+    reader: Callable[[bytes, str], Splats],
+    parameters: dict,
+    progress: Progress,
+) -> str:
+    """A sequence of files of Gaussians."""
+
+    def read(file: Path) -> None:
+        if reader(read_whole(file), str(file)).gaussians.position.shape[0] != frames.num_gaussians:
+            raise UserError(f"{file}: is not this frame")
+
+    told = f"frames of {frames.num_gaussians} Gaussians"
+    kind = f"{suffix[1:]}-seq"
+    return write_sequence(frames, path, suffix, make, read, kind=kind, told=told, parameters=parameters, facts=frames.facts(), progress=progress)

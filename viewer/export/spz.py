@@ -33,6 +33,7 @@ _LEVEL3, _LEVEL4 = 4, 9
 _MAX_RATIO = 1100
 """No deflate stream grows by more; a header that promises more is refused before anything is allocated."""
 _WINDOW = 1 << 27
+_PIECE = 1 << 20
 
 
 def spz_bytes(gaussians: Gaussians, *, version: int = 4, facts: dict[str, str] | None = None) -> bytes:
@@ -164,11 +165,13 @@ def _read_3(data: bytes, name: str) -> Splats:
         sizes = _sizes(count, degree, name)
         if sum(sizes) > _MAX_RATIO * len(data):
             raise UserError(f"{name}: claims {count} Gaussians, which {len(data)} bytes cannot hold; copy it again")
-        body = unpacker.decompress(unpacker.unconsumed_tail, sum(sizes) + 1)
+        body = unpacker.decompress(unpacker.unconsumed_tail, sum(sizes))
+        # What follows the attributes are extension records of others; only behind them lies the sum that tells whether all of it is as written.
+        while not unpacker.eof and unpacker.decompress(unpacker.unconsumed_tail, _PIECE):
+            pass
     except zlib.error as error:
         raise UserError(f"{name}: is damaged ({str(error)[:60]}); copy it again") from error
-    # What follows the attributes are extension records of others.
-    if len(body) < sum(sizes):
+    if len(body) < sum(sizes) or not unpacker.eof:
         raise UserError(f"{name}: breaks off; copy it again")
     edges = np.cumsum([0, *sizes])
     parts = [body[start:stop] for start, stop in pairwise(edges)]

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from viewer.export.checks import Found
+from viewer.export.found import Found
+from viewer.export.selection import Up
+from viewer.export.splat_files import AXES
 
 VR_COUNT = 50_000
 """Gaussians that a standalone headset still draws at its own rate when a head fills the view."""
@@ -21,8 +23,42 @@ def _headsets(found: Found) -> list[str]:
     if "stereo" not in found.layout:
         return []
     if found.kind == "webm" and not str(found.layout["stereo"]).endswith("half sphere"):
-        return ["headsets: go by the name, since WebM says which eye is where and not that it is a half sphere: end it in _SBS, _OU or _180_LR"]
-    return ["headsets and YouTube: go by what the file says, or by its name: end it in _SBS, _OU, _180_LR or _180_TB"]
+        return ["headsets: go by the name, for WebM says which eye is where, not that it is a half sphere: it should end in _SBS, _OU or _180_LR"]
+    return ["headsets and YouTube: go by what the file says, or by its name, which should end in _SBS, _OU, _180_LR or _180_TB"]
+
+
+def _up(found: Found) -> str:
+    """The axes of a file: what it says, or what files of its kind are in."""
+    return found.facts.get("up", _usual_up(found))
+
+
+def _usual_up(found: Found) -> Up:
+    return AXES.get(found.kind.removesuffix("-seq"), "-y")
+
+
+def _shrink(found: Found) -> float:
+    """By what its lengths become metres."""
+    try:
+        units = float(found.facts.get("units_per_metre", 1))
+    except ValueError:
+        return 1.0
+    return 1 / units if 1e-9 < units < 1e9 else 1.0
+
+
+def _placed(found: Found) -> str:
+    """What a program that takes files in their usual axes, in metres, shows otherwise than it should."""
+    usual, shrink = _usual_up(found), _shrink(found)
+    notes = [] if _up(found) == usual else [f"not upright there: export with --up {usual}"]
+    if shrink != 1:
+        notes.append(f"{1 / shrink:g} units are a metre: scale it by {shrink:g} there")
+    return "".join(f"; {text}" for text in notes)
+
+
+def _unity_transform(found: Found) -> str:
+    """Rotation and scale that show a file upright, unmirrored, in metres and facing the camera that a new scene has. Unity is left-handed, y up."""
+    size = _shrink(found)
+    across, along = f"({size:g}, {-size:g}, {size:g})", f"({size:g}, {size:g}, {-size:g})"
+    return {"-y": f"the scale {across}", "y": f"the scale {along}"}.get(_up(found), f"the rotation (-90, 0, 0) and the scale {across}")
 
 
 def _unity(found: Found) -> str:
@@ -35,15 +71,17 @@ def _unity(found: Found) -> str:
     if found.layout.get("degree") in (1, 2):
         return "colours come out wrong, since it takes harmonics for degree 3; export with --sh-degree 3 or 0"
     if found.layout.get("stride") != 248:
-        return "yes in recent versions, which go by name; older ones demand 248 bytes a Gaussian (--sh-degree 3 --normals)"
-    return "yes, in all versions; give its Transform the scale (1, -1, 1), since Unity is left-handed"
+        versions = "yes in recent versions, which go by name (older ones demand 248 bytes a Gaussian: --sh-degree 3 --normals)"
+    else:
+        versions = "yes, in all versions"
+    return f"{versions}; give its Transform {_unity_transform(found)}, since Unity is left-handed"
 
 
 def _supersplat(found: Found) -> str:
     if found.kind in _WEB:
-        return "yes: drag the file into the page"
+        return f"yes: drag the file into the page{_placed(found)}"
     if found.kind == "ply-seq":
-        return f"yes: drag the folder into the page; it plays {found.frames} frames by the numbers in their names"
+        return f"yes: drag the folder into the page; it plays {found.frames} frames by the numbers in their names{_placed(found)}"
     if found.kind in _SEQUENCES:
         return "frame by frame only: it takes sequences of PLY; export --format ply-seq"
     return "no; export --format ply or ply-seq"
@@ -53,9 +91,9 @@ def _spark(found: Found) -> str:
     if found.kind == "spz" and found.layout.get("version") == 4:
         return "no: as of 2.2 it reads SPZ up to version 3; export with --spz-version 3"
     if found.kind in _WEB:
-        upright = found.facts.get("up", "y" if found.kind == "spz" else "-y") == "y"
-        turned = "" if upright else "; the head is not upright there: set quaternion (1, 0, 0, 0), or export with --up y"
-        return f"yes{turned}"
+        turn = {"y": "", "-y": "; upside down there: set quaternion (1, 0, 0, 0), or export with --up y"}
+        size = "" if _shrink(found) == 1 else f"; set scale {_shrink(found):g}, since {1 / _shrink(found):g} units are a metre"
+        return f"yes{turn.get(_up(found), '; on its back there: export with --up y')}{size}"
     if found.kind in _SEQUENCES:
         return "frame by frame only; `--format web` moves the head in it"
     return "no; export --format spz or web"
@@ -63,20 +101,21 @@ def _spark(found: Found) -> str:
 
 def _xscene(found: Found) -> str:
     if found.kind == "ply":
-        return "yes" if found.layout.get("stride") == 248 else "perhaps: give it 248 bytes a Gaussian (--sh-degree 3 --normals)"
+        placed = _placed(found)
+        return f"yes{placed}" if found.layout.get("stride") == 248 else f"perhaps: give it 248 bytes a Gaussian (--sh-degree 3 --normals){placed}"
     return "one frame at a time: it does not play sequences" if found.kind == "ply-seq" else "no: it reads PLY; export --format ply"
 
 
 def _mlslabs(found: Found) -> str:
     if found.kind == "ply-seq":
-        return f"yes: import the folder, set {found.fps:g} frames a second, put the .wav on the Sequencer beside it"
-    return "yes" if found.kind == "ply" else "no: it reads PLY and folders of PLY; export --format ply-seq"
+        return f"yes: import the folder, set {found.fps:g} frames a second, put the .wav on the Sequencer beside it{_placed(found)}"
+    return f"yes{_placed(found)}" if found.kind == "ply" else "no: it reads PLY and folders of PLY; export --format ply-seq"
 
 
 def _dazai(found: Found) -> str:
     if found.kind == "gsd":
-        return "yes: BP_4DGS, Sequence Path; the .wav beside it is the Audio Path"
-    return "yes: BP_3DGS, PLY File Path" if found.kind == "ply" else "no; export --format gsd"
+        return f"yes: BP_4DGS, Sequence Path; the .wav beside it is the Audio Path{_placed(found)}"
+    return f"yes: BP_3DGS, PLY File Path{_placed(found)}" if found.kind == "ply" else "no; export --format gsd"
 
 
 def _quest(found: Found) -> str:

@@ -20,6 +20,7 @@ from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at, orbit
 from avatar3d.drawing import draw
 from avatar3d.motion import Motion, rest_motion
+from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import MeshImage, rasterize_mesh, to_camera, vertex_normals
 from viewer.export.rig_mesh import RigMesh
 
@@ -28,6 +29,8 @@ SIZE = 1024
 _AROUND = ((0, 0), (25, 0), (-25, 0), (50, 0), (-50, 0), (85, 0), (-85, 0), (130, 0), (-130, 0), (180, 0), (0, 30), (0, -30), (0, 75), (180, 60))
 """Degrees of turn and nod of the cameras around the head."""
 _MOUTH, _EYES = ((0, 0), (25, 0), (-25, 0), (0, 25), (0, -25)), ((0, 0), (30, 0), (-30, 0))
+VIEWS = len(_AROUND) + len(_MOUTH) + len(_EYES)
+"""Pictures that a texture is made from."""
 _PICTURE, _HEIGHT, _DISTANCE = 900, 0.62, 1.1
 """Pixels on a side; metres that they show; metres away."""
 _OPEN = 0.35
@@ -60,14 +63,14 @@ class _Texels:
         return np.einsum("nc,ncx->nx", self.bary, values[self.vertices])
 
 
-def baked_texture(avatar: Avatar, mesh: RigMesh, size: int = SIZE) -> np.ndarray:
-    """The texture [size, size, 3] uint8, sRGB, its first row at v = 1."""
+def baked_texture(avatar: Avatar, mesh: RigMesh, size: int = SIZE, progress: Progress = silent) -> np.ndarray:
+    """The texture [size, size, 3] uint8, sRGB, its first row at v = 1; `progress` is called after each of the VIEWS."""
     parts = _parts(mesh)
     texels = _texels(mesh, parts, size)
     if not len(texels.index):
         # Without texture coordinates there is nowhere to put a colour.
         return np.full((size, size, 3), 128, np.uint8)
-    total, weight = np.zeros((len(texels.index), 3)), np.zeros(len(texels.index))
+    total, weight, drawn = np.zeros((len(texels.index), 3)), np.zeros(len(texels.index)), 0
     for motion, views in _expressions(avatar):
         posed = avatar.vertices(motion)[mesh.source]
         points, normals = texels.of(posed), texels.of(vertex_normals(posed, mesh.faces))
@@ -79,6 +82,8 @@ def baked_texture(avatar: Avatar, mesh: RigMesh, size: int = SIZE) -> np.ndarray
             # The colour comes with its opacity in it, over black, which weighs it at the same time.
             total[seen] += share[:, None] * colour[:, :3]
             weight[seen] += share * colour[:, 3]
+            drawn += 1
+            progress(drawn, VIEWS)
     colours = _completed(total, weight, texels, texels.of(mesh.points))
     out = np.zeros((size * size, 3))
     out[texels.index] = colours

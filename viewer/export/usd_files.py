@@ -26,8 +26,10 @@ def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
         UserError: not whole, or without Gaussians.
     """
     check_usd()
-    from pxr import Tf, Usd, UsdGeom, UsdValidation
+    from pxr import Tf, Usd, UsdGeom, UsdUtils, UsdValidation
 
+    # What USD would print of the file's faults; they are told in our own words.
+    _hushed = UsdUtils.CoalescingDiagnosticDelegate()
     try:
         stage = Usd.Stage.Open(str(path))
         prim = next((each for each in stage.Traverse() if each.GetTypeName() == "ParticleField3DGaussianSplat"), None)
@@ -36,6 +38,7 @@ def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
         times = prim.GetAttribute("positions").GetTimeSamples() or prim.GetAttribute("positionsh").GetTimeSamples() or [stage.GetStartTimeCode()]
         if len(times) > _MAX_FRAMES:
             raise UserError(f"{path}: claims {len(times)} frames; export it again")
+        _check_neighbours(path)
         context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
         complaints = [f"USD itself says {error.GetName()}: {error.GetMessage()}" for error in context.Validate(stage)]
         mesh = any(each.GetTypeName() == "SkelRoot" for each in stage.TraverseAll())
@@ -45,6 +48,15 @@ def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
         raise UserError(f"{path}: is no USD file, or damaged; export it again") from error
     header = {"fps": float(stage.GetTimeCodesPerSecond()), "count": len(times), "facts": facts, "layout": layout, "complaints": complaints}
     return header, (_splats(path, stage, prim, time, header) for time in times)
+
+
+def _check_neighbours(path: Path) -> None:
+    """Refuse a stage that lacks a file it names."""
+    from pxr import UsdUtils
+
+    missing = UsdUtils.ComputeAllDependencies(str(path))[2]
+    if missing:
+        raise UserError(f"{path}: {Path(missing[0]).name} belongs to it and is not there; copy it here, or export again (.usdz is one file)")
 
 
 def _splats(path: Path, stage: Any, prim: Any, time: float, header: dict) -> Splats:

@@ -53,7 +53,7 @@ def write_vhap(frames: Frames, path: Path, options: FormatOptions, progress: Pro
         text = json.dumps(transforms(camera, held, "images/{:05d}_00.png", "fg_masks/{:05d}_00.png"), indent=1)
         write_whole(path / f"transforms{suffix}.json", text.encode())
     write_whole(path / _RECORD, (json.dumps(record | {"complete": True}, indent=1, ensure_ascii=False) + "\n").encode())
-    return f"{path}: {len(motion)} frames of {frames.avatar.head.name}, pictures {camera.width} x {camera.height}"
+    return f"{path}: {len(motion)} frames of {frames.avatar.head.name}, pictures {camera.width} x {camera.height}\nnext: avatar3d check {path}"
 
 
 def _check(frames: Frames, path: Path, shot: Shooting) -> None:

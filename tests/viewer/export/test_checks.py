@@ -5,10 +5,12 @@ import pytest
 
 from avatar3d.errors import UserError
 from tests.viewer.export.scenes import random_gaussians, tiny_frames
+from viewer.export.axes import axes_rotation
 from viewer.export.checks import check_file, describe
 from viewer.export.formats import FORMATS
 from viewer.export.options import FormatOptions
 from viewer.export.ply import ply_bytes
+from viewer.export.selection import Selection
 from viewer.export.targets import TARGETS, targets
 
 _SPLATS = ("ply", "splat", "spz", "ply-seq", "splat-seq", "spz-seq", "gsd")
@@ -104,3 +106,33 @@ def test_a_manifest_that_lies_about_its_kind_is_refused(tmp_path):
     (path / "manifest.json").write_text(json.dumps(manifest | {"pattern": "talk_%05d.exe"}))
     with pytest.raises(UserError):
         check_file(path)
+
+
+@pytest.mark.parametrize(
+    ("up", "unit", "transform"),
+    [
+        ("-y", "m", "the scale (1, -1, 1)"),
+        ("y", "m", "the scale (1, 1, -1)"),
+        ("z", "cm", "the rotation (-90, 0, 0) and the scale (0.01, -0.01, 0.01)"),
+    ],
+)
+def test_advice_goes_by_axes_and_units(tmp_path, up, unit, transform):
+    FORMATS["ply"].write(tiny_frames(Selection(up=up, unit=unit)), tmp_path / "a.ply", FormatOptions(), lambda *_: None)
+    found = check_file(tmp_path / "a.ply")
+    assert transform in TARGETS["Unity (aras-p)"](found)
+    assert ("not upright" in TARGETS["SuperSplat"](found)) == (up != "-y")
+    assert ("scale it by 0.01" in TARGETS["SuperSplat"](found)) == (unit == "cm")
+
+
+@pytest.mark.parametrize(("up", "turn", "mirrors"), [("-y", 0, (1, -1, 1)), ("y", 0, (1, 1, -1)), ("z", -90, (1, -1, 1))])
+def test_what_unity_is_told_shows_the_head_upright_facing_the_camera_and_unmirrored(up, turn, mirrors):
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    shown = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ np.diag(mirrors) @ axes_rotation(up)
+    # Columns: where the subject's left, up and the line of sight go. Unity's camera looks along z, with x to its right.
+    np.testing.assert_allclose(shown, [[1, 0, 0], [0, 1, 0], [0, 0, -1]], atol=1e-12)
+
+
+def test_words_beside_a_file_are_not_taken_for_it(tmp_path):
+    path, _ = _written("splat", tmp_path)
+    with pytest.raises(UserError, match=r"run `avatar3d check .*talk\.splat`"):
+        check_file(path.with_name(path.name + ".json"))

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -57,3 +59,12 @@ def test_the_command_line_lists_every_format():
     listed = export.__doc__.split("format: ")[1].split("motion: ")[0]
     for name in FORMATS_ALL:
         assert name in listed
+
+
+def test_every_writer_is_there():
+    assert all(callable(format.write) for format in FORMATS.values())
+
+
+def test_a_wrong_option_is_told_before_anything_heavy_is_loaded():
+    script = "import sys; import viewer.export.formats; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

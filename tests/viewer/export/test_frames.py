@@ -78,7 +78,7 @@ def test_the_selection_has_the_last_word_on_axes():
         ({"start": 0.2, "end": 0.1}, "--end"),
         ({"start": -1.0}, "--start"),
         ({"end": float("inf")}, "--end"),
-        ({"start": 0.01, "end": 0.02}, "hold no frame"),
+        ({"start": 0.01, "end": 0.02}, "holds a frame"),
         ({"max_gaussians": 0}, "--max-gaussians"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 import struct
 
 import pytest
@@ -74,3 +75,14 @@ def test_a_file_that_claims_more_than_it_has_is_refused(splats):
     claimed = splats[:8] + struct.pack("<I", 0xFFFFFFF0) + splats[12:]
     with pytest.raises(UserError, match="breaks off"):
         read_splats_glb(claimed, "head.glb")
+
+
+def test_numbers_that_are_none_are_found_in_every_array(rigged):
+    length = struct.unpack_from("<I", rigged, 12)[0]
+    document, start = json.loads(rigged[20 : 20 + length]), 28 + length
+    for accessor in document["accessors"]:
+        part = accessor["sparse"]["values"] if "sparse" in accessor else accessor
+        if accessor["componentType"] == 5126:
+            place = start + document["bufferViews"][part["bufferView"]].get("byteOffset", 0)
+            with pytest.raises(UserError, match=r"not numbers|no sense"):
+                read_rigged_glb(rigged[:place] + struct.pack("<f", float("nan")) + rigged[place + 4 :], "rig.glb")

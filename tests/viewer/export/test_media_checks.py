@@ -1,5 +1,7 @@
 """Films, pictures, motions and pages are read to the end, and damage is found."""
 
+import shutil
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +52,17 @@ def test_what_a_film_holds(written):
     assert any("_180_LR" in line for line in targets(check_file(written / "a.mp4")))
 
 
+def test_films_whose_damage_cannot_be_seen_say_so(written):
+    assert check_file(written / "a.mp4").remarks == ()
+    assert "prores has no checksums" in check_file(written / "a.mov").remarks[0]
+
+
+def test_a_stray_picture_is_remarked(written, tmp_path):
+    shutil.copytree(written / "out", tmp_path / "out")
+    shutil.copy(tmp_path / "out" / "out_00001.png", tmp_path / "out" / "out_00099.png")
+    assert "out_00099.png" in check_file(tmp_path / "out").remarks[0]
+
+
 @pytest.mark.parametrize("name", [name for name in WRITERS if "." in name])
 def test_a_file_that_breaks_off_is_found(written, tmp_path, name):
     whole = (written / name).read_bytes()
@@ -59,8 +72,6 @@ def test_a_file_that_breaks_off_is_found(written, tmp_path, name):
 
 
 def test_a_lost_picture_is_found(written, tmp_path):
-    import shutil
-
     shutil.copytree(written / "out", tmp_path / "out")
     path = tmp_path / "out" / "out_00003.png"
     path.write_bytes(path.read_bytes()[:-200])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from avatar3d.arkit import ARKIT_NAMES
+from avatar3d.arkit_file import read_arkit
+from avatar3d.arkit_weights import head_turns
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from avatar3d.motion import CHANNELS, load_motion, rest_motion
@@ -129,3 +131,27 @@ def test_somebody_elses_sound_is_not_overwritten(tmp_path):
     with pytest.raises(UserError, match=r"m\.wav"):
         write_motion_json(performance(), tmp_path / "m.json", FormatOptions(), silent)
     assert [path.name for path in tmp_path.iterdir()] == ["m.wav"]
+
+
+@pytest.mark.parametrize(("count", "every"), [(5, 1), (7, 2), (40, 2), (40, 3)])
+def test_csv_is_read_back_at_its_own_rate(tmp_path, count, every):
+    whole = blinking(count)
+    frames = open_frames(whole.avatar, whole.motion, Selection(every=every))
+    write_arkit_csv(frames, tmp_path / "m.csv", FormatOptions(), silent)
+    take = read_arkit(tmp_path / "m.csv")
+    assert (take.fps, len(take.weights)) == (Fraction(25, every), frames.count)
+    assert np.abs(take.head - head_turns(whole.motion.frames(frames.indices))).max() < 1e-6
+
+
+def test_csv_counts_time_codes_at_a_usual_rate(tmp_path):
+    whole = blinking(40)
+    write_arkit_csv(open_frames(whole.avatar, whole.motion, Selection(every=2)), tmp_path / "m.csv", FormatOptions(), silent)
+    (tmp_path / "m.csv.json").unlink()
+    assert read_arkit(tmp_path / "m.csv").fps == Fraction(25, 2)
+
+
+def test_notice_of_another_take_is_not_heeded(tmp_path):
+    write_arkit_csv(blinking(60), tmp_path / "m.csv", FormatOptions(), silent)
+    notice = json.loads((tmp_path / "m.csv.json").read_text())
+    (tmp_path / "m.csv.json").write_text(json.dumps(notice | {"fps": [5, 1], "frame_count": 59}))
+    assert read_arkit(tmp_path / "m.csv").fps == 25

@@ -297,6 +297,15 @@ def test_check_reads_a_stage_to_its_end(tmp_path):
     assert found.facts["subject"] == "nobody"
 
 
+def test_check_misses_what_lies_beside_a_stage(tmp_path, capfd):
+    avatar = tiny_avatar()
+    _written(tmp_path / "head.usdc", avatar, _speaking(avatar), options=FormatOptions())
+    (tmp_path / "head.usdc.jpg").unlink()
+    with pytest.raises(UserError, match=r"head\.usdc\.jpg belongs to it"):
+        check_file(tmp_path / "head.usdc")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("data", [b"", b"no stage at all", b"PXR-USDC" + bytes(80)])
 def test_check_refuses_what_is_no_stage(tmp_path, data):
     (tmp_path / "head.usdc").write_bytes(data)
