@@ -1,9 +1,10 @@
 """From the words of a user to the pictures of an export: which view is meant, and what it shows of each frame."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
@@ -11,9 +12,10 @@ from avatar3d.spherical import Stereo
 from viewer.cameras import camera_path, head_centre
 from viewer.export.filming import Filming
 from viewer.export.frames import Frames
+from viewer.export.framing import with_soft_hem
 from viewer.film import colour_background
 from viewer.half_sphere import half_sphere_view
-from viewer.normals import camera_normals, with_normals
+from viewer.normals import camera_normals, nearest, surface_normals, with_normals
 from viewer.straight_alpha import straight_rgba
 from viewer.views import COMFORTABLE, Brush, Layer, View, flat_view, stereo_view
 
@@ -21,6 +23,8 @@ _SIZE, _HALF_SPHERE_SIZE = 512, 2048
 _MAX_SIDE = 8192
 _SOLID = 0.5
 """Alpha from which a pixel has a depth."""
+_FAINT = 0.02
+"""Alpha below which a surface is not seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,8 @@ class Shooting:
     filming: Filming
     background: np.ndarray | None
     """[3] float32 sRGB; None for alpha."""
+    opacity_logit: torch.Tensor
+    """[N] of the avatar's Gaussians: its own, or less where the view shows the torso to where it ends in rags."""
 
     @property
     def stereo(self) -> Stereo | None:
@@ -40,12 +46,22 @@ class Shooting:
     def layer(self, frames: Frames, index: int, brush: Brush) -> Layer:
         """What is seen of a frame: colours, or normals."""
         time = frames.time(index)
-        gaussians = frames.gaussians(index)
-        if self.filming.show != "normals":
-            return self.view.draw(gaussians, time, brush)
+        gaussians = replace(frames.gaussians(index), opacity_logit=self.opacity_logit)
+        whole = self.view.draw(gaussians, time, brush)
+        if self.filming.show == "colour":
+            return whole
         T = self.view.camera(time).T_cam_world
-        coloured = with_normals(gaussians, frames.avatar, frames.motion, time, -T[:3, :3].T @ T[:3, 3])
-        return camera_normals(self.view.draw(coloured, time, brush), T[:3, :3])
+        eye, normal = -T[:3, :3].T @ T[:3, 3], surface_normals(gaussians, frames.avatar, frames.motion, time)
+        coloured = with_normals(gaussians, normal, eye)
+        surface = self.view.draw(nearest(coloured, normal, eye), time, brush)
+        hole = (surface.alpha < _FAINT) & (whole.alpha >= _FAINT)
+        if hole.any():
+            # The inside of an open end is all that is seen there.
+            inside = self.view.draw(coloured, time, brush)
+            surface = Layer(*(_where(hole, getattr(inside, name), getattr(surface, name)) for name in ("rgb", "alpha", "depth")))
+        if self.filming.show == "normals":
+            return camera_normals(surface, whole.alpha, T[:3, :3])
+        return replace(whole, depth=surface.depth)
 
     def picture(self, layer: Layer) -> np.ndarray:
         """[H, W, 3] over the background, or [H, W, 4] with straight alpha; float32, 0..1."""
@@ -60,6 +76,11 @@ class Shooting:
         eyes = {"layout": self.view.layout, "eye_distance": self.filming.eye_distance / 1000} if self.view.layout else {}
         lens = "half sphere, equirectangular, longitude and latitude -90 to 90 degrees" if self.view.half_sphere else "perspective"
         return {"projection": lens, **eyes, "path": self.filming.camera, "camera": self.view.camera(0.0).to_json()}
+
+
+def _where(mask: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pixels of the first picture where the mask [H, W] is set, of the second elsewhere."""
+    return np.where(mask if first.ndim == 2 else mask[..., None], first, second)
 
 
 def shooting(avatar: Avatar, filming: Filming) -> Shooting:
@@ -82,7 +103,8 @@ def shooting(avatar: Avatar, filming: Filming) -> Shooting:
     if max(view.size) > _MAX_SIDE:
         raise UserError(f"--size {size}: the pictures of both eyes together are {view.size[0]} x {view.size[1]}; choose {_MAX_SIDE // 2} or less")
     nothing = filming.show == "depth" or has_alpha(filming)
-    return Shooting(view, filming, None if nothing else colour_background(filming.background)(0))
+    opacity_logit = (with_soft_hem(avatar) if vr180 else avatar).opacity_logit
+    return Shooting(view, filming, None if nothing else colour_background(filming.background)(0), opacity_logit)
 
 
 def has_alpha(filming: Filming) -> bool:
