@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, grey_opening
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from driver.blinks import without_blinks
 from driver.channels import EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
@@ -36,9 +37,6 @@ _MOTION = {
 }
 _USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
 """Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
-BLINK_FRAMES = round(0.7 * FPS)
-"""Longer than a blink lasts, shorter than eyes stay closed on purpose."""
-LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 GAZE = [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]
 """Of the left eye: down and to its left."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
@@ -179,6 +177,5 @@ def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | No
         rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0) if usual is None else usual[rows]
         made[:, rows] = rest + np.float32(left) * (made[:, rows] - rest)
     if direction.blinks == 0:
-        for lid in LIDS:
-            made[:, lid] = grey_opening(made[:, lid], size=BLINK_FRAMES)
+        made = without_blinks(made)
     return made

@@ -13,6 +13,7 @@ from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from driver.backchannel import answers
+from driver.blinks import whole_blinks
 from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
 from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
@@ -142,6 +143,7 @@ def perform(
     made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
     if direction.loop:
         made = _looped(made, sound, wanted, pins, make)
+    made = whole_blinks(made, pins, own)
     listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
