@@ -128,6 +128,11 @@ class Stream:
         return max(0, (whole - self._start - self._beyond_frames - LOOKAHEAD) // self._unit)
 
     @property
+    def reach(self) -> int:
+        """Frames of sound, from its own on, that a unit is made of."""
+        return self._unit + self._beyond_frames + LOOKAHEAD
+
+    @property
     def plans(self) -> bool:
         """Whether the next unit takes all steps: of a short hop's frames only the first one does."""
         return not len(self._plan)

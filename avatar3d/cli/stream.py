@@ -253,6 +253,8 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
             outlet.end(report.frames / FPS)
             middle, slow, most = report.latency
             say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")
+            if happened := report.happened():
+                say(happened)
             if not talking.live.startswith("tcp://"):
                 return
             # Senders come and go; viewers stay.
