@@ -67,6 +67,18 @@ class Direction:
     """Whether the end shall lead back to the beginning."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.emotion, Mapping):
+            raise ValueError(f'emotion is {self.emotion!r}, expected intensities by name, such as {{"happy": 0.7}}')
+        numbers = {**{f"emotion {name}": value for name, value in self.emotion.items()}, **{name: getattr(self, name) for name in _AMOUNTS}}
+        if self.blinks is not None:
+            numbers["blinks"] = self.blinks
+        if self.gaze is not None:
+            if isinstance(self.gaze, str) or np.shape(self.gaze) != (2,):
+                raise ValueError(f"gaze is {self.gaze!r}, expected two angles, degrees right and up, or None")
+            numbers |= {"gaze to the right": self.gaze[0], "gaze up": self.gaze[1]}
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise ValueError(f"{name} is {value!r}, expected a number")
         for name, value in self.emotion.items():
             if name not in EMOTIONS:
                 raise ValueError(f"no emotion is called {name!r}; there are {', '.join(EMOTIONS)}")

@@ -140,6 +140,10 @@ def test_unknown_camera_and_colour(refused, small_avatar, tmp_path):
         (("drive", "A", "-o", "m.npz", "--stretch", 1, "b"), ("--stretch: takes {FLOAT FLOAT}",)),
         (("drive", "A", "-o", "m.npz", "--mode", "talk"), ("invalid choice 'talk'", "--mode", "'listen'")),
         (("drive", "A", "-o", "m.npz", "--sedd", 3), ("unrecognized options: --sedd", "--seed is meant")),
+        (
+            ("drive", "A", "-o", "m.npz", "--size", 5),
+            ("options: --size, 5; --size is an option of converse", "render, speak", "avatar3d drive --help"),
+        ),
         (("converse", "A", "B"), ("missing from avatar3d converse", "--audio PATH", "-o PATH")),
         (("drvie", "A"), ("unrecognized options: drvie", "avatar3d --help")),
         ((), ("demo", "drive", "avatar3d --help")),

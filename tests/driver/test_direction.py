@@ -71,6 +71,11 @@ def test_two_ways_to_ask_for_a_mood_contradict_each_other(tiny_net, lips, babble
         ({"blinks": -1.0}, "blinks a minute"),
         ({"gaze": (40.0, 0.0)}, "gaze 40,0"),
         ({"gaze": (float("nan"), 0.0)}, "gaze"),
+        ({"gaze": "camera"}, "gaze is 'camera', expected two angles"),
+        ({"gaze": (1.0, 2.0, 3.0)}, "gaze is .* expected two angles"),
+        ({"gaze": ("a", 0.0)}, "gaze to the right is 'a', expected a number"),
+        ({"head": "much"}, "head is 'much', expected a number"),
+        ({"emotion": ("happy",)}, "emotion is .* by name"),
         ({"mode": "sing"}, "no mode"),
     ],
 )
