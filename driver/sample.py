@@ -149,7 +149,7 @@ def perform(
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
     away = _away_from(pins, made)
     if own and direction.gaze is not None:
-        made = made + away * (looking(made, direction.gaze) - made)
+        made = made + away * (looking(made, direction.gaze, _ahead(pins, made)) - made)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
     made = worn(exaggerated(made, direction), moods, lips, share + (1 - share) * away)
     return held(made, direction.pins)
@@ -181,6 +181,12 @@ def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
     far = np.asarray(distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames))), np.float32)
     share = np.clip(far / np.float32(_FADES_IN), 0, 1)
     return share * share * (3 - 2 * share)
+
+
+def _ahead(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
+    """[2] where the left eye mostly looks, up and to the side, in the frames [T, NUM_CHANNELS] whose gaze is not given."""
+    free = np.ones(len(frames), bool) if pins is None else ~sized(pins, len(frames)).known[:, GAZE].any(axis=1)
+    return np.median(frames[free] if free.any() else frames, axis=0)[GAZE]
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

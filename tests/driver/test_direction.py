@@ -114,6 +114,16 @@ def test_a_mood_by_rule_comes_in_gradually_beside_what_is_given(tiny_net, lips, 
     assert np.abs(added[[30, 69]]).max() < 0.1 * np.abs(added).max()
 
 
+def test_a_gaze_by_rule_is_not_led_astray_by_one_that_is_given_from_the_middle_on(tiny_net, lips, babble):
+    gaze = [INDEX[f"eyes_pose_{axis}"] for axis in (1, 4)]
+    plain = perform(babble[: 6 * RATE], tiny_net, lips, seed=1, steps=1, direction=Direction(), own=True)
+    pins = no_pins(len(plain))
+    pins.values[70:, gaze], pins.known[70:, gaze] = np.radians(20), True
+    made = perform(babble[: 6 * RATE], tiny_net, lips, seed=1, steps=1, direction=Direction(gaze=(-10.0, 0.0), pins=pins), own=True)
+    assert (made[70:, gaze] == np.float32(np.radians(20))).all()
+    assert np.degrees(np.median(made[:55, gaze], axis=0)) == pytest.approx([-10, -10], abs=2)
+
+
 def test_a_stretch_is_made_anew_and_the_rest_stays(tiny_net, lips, babble):
     sound = babble[: 4 * RATE]
     before = perform(sound, tiny_net, lips, Direction(), seed=1, steps=2)
