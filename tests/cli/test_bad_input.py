@@ -169,6 +169,16 @@ def test_wrong_arguments_are_said_alike_in_any_encoding(encoding):
     assert outcome.stderr == "avatar3d: missing from avatar3d drive: PATH; see avatar3d drive --help\n"
 
 
+@pytest.mark.parametrize(("verb", "said"), [("fit", "fit --resume"), ("train-driver", "the same command"), ("drive", "is not written")])
+def test_ctrl_c_says_what_there_is_to_know_of_the_command(run, monkeypatch, verb, said):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatar3d.cli.main._chosen", interrupt)
+    outcome = run(verb)
+    assert outcome.status == 130 and said in outcome.err and ("checkpoint" in outcome.err) == (verb != "drive")
+
+
 def test_help_is_still_printed(run):
     outcome = run("drive", "--help")
     assert outcome.status == 0 and "--stretch" in outcome.out and not outcome.err
