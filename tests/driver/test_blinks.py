@@ -12,7 +12,7 @@ from driver.pins import Pins
 def lids(*blinks: tuple[float, float], open_lid: float = 0.0) -> np.ndarray:
     """Ten seconds with blinks that begin at some second and are so deep."""
     frames = np.zeros((10 * FPS, NUM_CHANNELS), np.float32)
-    closure = sum(depth * blink_shape(np.arange(len(frames)) / FPS - onset) for onset, depth in blinks)
+    closure = np.sum([depth * blink_shape(np.arange(len(frames)) / FPS - onset) for onset, depth in blinks], axis=0)
     frames[:, LIDS] = (open_lid + (1 - open_lid) * closure)[:, None]
     return frames
 

@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def test_what_cannot_be_asked_for_is_refused(head, tiny_net, babble):
     ):  # fmt: skip
         with pytest.raises(ValueError, match=match):
             drive(babble, RATE, head=head, weights=tiny_net, asked=asked)
-    for options in ({"seed": -1}, {"steps": 0}, {"seed": 0.5}, {"steps": 2.5}):
+    wrong: tuple[dict[str, Any], ...] = ({"seed": -1}, {"steps": 0}, {"seed": 0.5}, {"steps": 2.5})
+    for options in wrong:
         with pytest.raises(ValueError, match="expected"):
             drive(babble, RATE, head=head, weights=tiny_net, **options)
 

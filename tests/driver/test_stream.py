@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -59,7 +61,8 @@ def test_only_the_first_frame_of_a_hop_takes_all_steps_and_its_face_is_kept(tiny
 def test_a_hop_that_no_window_holds_is_refused(tiny_net, lips):
     with pytest.raises(ValueError, match="hop is 8, expected 1 to 3"):
         Stream(tiny_net, lips, hop=8, planned=0)
-    for options in ({"hop": 1.5}, {"beyond": "2"}, {"seed": -1}):
+    wrong: tuple[dict[str, Any], ...] = ({"hop": 1.5}, {"beyond": "2"}, {"seed": -1})
+    for options in wrong:
         with pytest.raises(ValueError, match="expected a whole number"):
             Stream(tiny_net, lips, **options)
 
