@@ -35,6 +35,22 @@ def check_output(path: Path | str, *inputs: Path | None) -> Path:
     return path
 
 
+def check_input(path: Path, kind: str) -> None:
+    """Refuse a file that is not there, before its content is judged.
+
+    Args:
+        path: of the file.
+        kind: what it should be, for the message.
+
+    Raises:
+        UserError: no such file, or a folder.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give the path of {kind}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the path of {kind}")
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
+from avatar3d.files import atomic_path, check_input
 from avatar3d.media import open_media, sound_stream
 
 MAX_SECONDS = 4 * 3600
@@ -65,6 +65,7 @@ def read_tracks(path: Path | str, rate: int = 16000) -> list[np.ndarray]:
     import soundfile
     from scipy.signal import resample_poly
 
+    check_input(Path(path), "a sound file with two tracks")
     try:
         info = soundfile.info(path)
         if info.duration > MAX_SECONDS:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from math import log2
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, grey_opening
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from driver.blinks import without_blinks
 from driver.channels import EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
@@ -36,9 +37,6 @@ _MOTION = {
 }
 _USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
 """Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
-BLINK_FRAMES = round(0.7 * FPS)
-"""Longer than a blink lasts, shorter than eyes stay closed on purpose."""
-LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 GAZE = [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]
 """Of the left eye: down and to its left."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
@@ -69,6 +67,18 @@ class Direction:
     """Whether the end shall lead back to the beginning."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.emotion, Mapping):
+            raise ValueError(f'emotion is {self.emotion!r}, expected intensities by name, such as {{"happy": 0.7}}')
+        numbers = {**{f"emotion {name}": value for name, value in self.emotion.items()}, **{name: getattr(self, name) for name in _AMOUNTS}}
+        if self.blinks is not None:
+            numbers["blinks"] = self.blinks
+        if self.gaze is not None:
+            if isinstance(self.gaze, str) or np.shape(self.gaze) != (2,):
+                raise ValueError(f"gaze is {self.gaze!r}, expected two angles, degrees right and up, or None")
+            numbers |= {"gaze to the right": self.gaze[0], "gaze up": self.gaze[1]}
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise ValueError(f"{name} is {value!r}, expected a number")
         for name, value in self.emotion.items():
             if name not in EMOTIONS:
                 raise ValueError(f"no emotion is called {name!r}; there are {', '.join(EMOTIONS)}")
@@ -179,6 +189,5 @@ def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | No
         rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0) if usual is None else usual[rows]
         made[:, rows] = rest + np.float32(left) * (made[:, rows] - rest)
     if direction.blinks == 0:
-        for lid in LIDS:
-            made[:, lid] = grey_opening(made[:, lid], size=BLINK_FRAMES)
+        made = without_blinks(made)
     return made

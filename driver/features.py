@@ -43,20 +43,48 @@ _QUIETEST_DB, _LOUDEST_DB, _LARGEST_GAIN = -32.0, -14.0, 100.0
 _LEVEL_BLOCK = 20 * RATE
 
 
+def fractions(sound: np.ndarray) -> np.ndarray:
+    """A sound of any shape as float32 in -1..1: whole numbers are samples of a recorder, and are divided by the largest of their type.
+
+    Raises:
+        ValueError: neither whole nor real numbers.
+    """
+    sound = np.asarray(sound)
+    if sound.dtype.kind == "f":
+        return sound.astype(np.float32, copy=False)
+    if sound.dtype.kind not in "iu":
+        raise ValueError(f"sound holds {sound.dtype}, expected real numbers from -1 to 1 or whole numbers")
+    # Unsigned samples, as in WAVs of 8 bits, have their zero in the middle.
+    half = (int(np.iinfo(sound.dtype).max) + 1) // (2 if sound.dtype.kind == "u" else 1)
+    return ((sound.astype(np.float64) - (half if sound.dtype.kind == "u" else 0)) / half).astype(np.float32)
+
+
+def as_mono(sound: np.ndarray) -> np.ndarray:
+    """[samples] or [samples, channels], of any numbers that `fractions` takes -> [samples] float32.
+
+    Raises:
+        ValueError: another shape, or channels before samples.
+    """
+    sound = fractions(sound)
+    if sound.ndim > 2 or (sound.ndim == 2 and sound.shape[1] > len(sound) > 0):
+        hint = "; give its transpose" if sound.ndim == 2 else ""
+        raise ValueError(f"sound has shape {list(sound.shape)}, expected [samples] or [samples, channels]{hint}")
+    return sound.mean(axis=1) if sound.ndim == 2 else sound
+
+
 def as_mono16k(sound: np.ndarray, rate: int, name: Path | str = "sound") -> np.ndarray:
     """[samples] or [samples, channels] at `rate` -> mono float32 at 16 kHz, without a constant offset and at a level that training knows.
 
     Args:
-        sound: nominally -1..1.
+        sound: nominally -1..1, or whole numbers of any size (`fractions`).
         rate: Hz.
         name: what to call it in errors.
 
     Raises:
         UserError: the sound holds no samples or numbers that are not finite.
+        ValueError: its shape or type is none of a sound (`as_mono`).
     """
-    sound = np.asarray(sound, np.float32)
-    if sound.ndim == 2:
-        sound = sound.mean(axis=1)
+    sound = as_mono(sound)
     if sound.ndim != 1 or not len(sound) or rate <= 0:
         raise UserError(f"{name}: holds no samples; give a recording with speech")
     # Not a number fails every comparison.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driver.features import FPS, RATE
-from driver.stream import HOP, Stream
+from driver.stream import HOP, SAMPLES, Stream
 
 DELAY = 0.25
 """Seconds by which frames are shown after their sound: what they hear beyond it, and what making them takes."""
@@ -25,6 +25,10 @@ _QUEUED = 3000
 """Pieces of sound that may wait to be heard; a source that sends more is not read further."""
 _CATCHING_UP = 4
 """Frames that wait from which on they are made at once, with one step."""
+_BURST = 0.1
+"""Seconds of sound that come before their time and are taken for a source that sent what it had kept, and not for a slow machine."""
+_WORTH_A_WORD = 0.2
+"""Seconds by which a source is late or early that are told."""
 _REMEMBERED = 100_000
 """Frames, an hour of them, that the report speaks of."""
 
@@ -40,22 +44,47 @@ class LiveReport:
     first: float
     """From the first sample to the first frame made."""
     latency: tuple[float, float, float]
-    """From a frame's sound to the frame made: median, 95th percentile, most."""
+    """From a frame's sound to the frame made: median, 95th percentile, most. What a frame hears beyond itself is counted as if it came at its own
+    speed, and frames whose sound came in a burst are not counted: this is the machine's share, whatever the source does."""
     jitter: float
     """99th percentile of how far frames were from their due time when they were delivered."""
     stalled: float
     """Seconds that the sound came later than it sounds; the frames' time waits for it."""
+    burst: float
+    """Seconds of sound that came at once before their time, as from a sender that sends what it has kept."""
     late: int
-    """Frames that were not there when they were due, and were left out."""
+    """Frames that the machine had not made when they were due, and that were left out."""
+    skipped: int
+    """Frames that were due before their sound was here, in a burst, and were left out."""
     steps: dict[int, int]
     """Frames by number of steps."""
     together: int
     """Frames that were made several at once, to catch up."""
+    busy: int
+    """Frames that took fewer steps, or were made several at once, since the machine was too slow for sound that came in time."""
+    hurried: int
+    """The same, since their sound came in a burst."""
 
     @property
     def reproducible(self) -> bool:
         """Whether the same sound and seed give the same motion again: not where steps were saved, or frames made at once."""
         return len(self.steps) < 2 and not self.together
+
+    def happened(self) -> str:
+        """What went otherwise than it should, and whose doing it was; empty where nothing did."""
+        told = []
+        if self.stalled >= _WORTH_A_WORD:
+            told.append(f"the sound came {self.stalled:.1f} s late, and the motion waited for it")
+        if self.burst >= _WORTH_A_WORD or self.hurried:
+            told.append(
+                f"{self.burst:.1f} s of sound came at once: {self.hurried} frames were made with fewer steps or several at once, and {self.skipped} "
+                "were over before they could be shown"
+            )
+        if self.busy:
+            told.append(f"the machine was busy, and {self.busy} frames were made with fewer steps or several at once")
+        if not self.reproducible:
+            told.append("this motion cannot be made again from its sound and seed")
+        return "; ".join(told)
 
 
 class Pace:
@@ -118,16 +147,17 @@ class _Clock(threading.Thread):
     def __init__(self, began: float, deliver: Deliver) -> None:
         super().__init__(daemon=True)
         self.began, self._deliver = began, deliver
-        self._frames: deque[np.ndarray] = deque()
+        self._frames: deque[tuple[np.ndarray, bool]] = deque()
         self._given = 0
         self._more = threading.Condition()
         self._ended = False
         self.jitter: deque[float] = deque(maxlen=_REMEMBERED)
-        self.late = 0
+        self.late = self.skipped = 0
 
-    def give(self, frames: np.ndarray) -> None:
+    def give(self, frames: np.ndarray, burst: bool = False) -> None:
+        """Frames to deliver; those of a burst of sound are over when they are made, which is not the machine's fault."""
         with self._more:
-            self._frames.extend(frames)
+            self._frames.extend((frame, burst) for frame in frames)
             self._more.notify()
 
     def end(self) -> None:
@@ -143,16 +173,17 @@ class _Clock(threading.Thread):
                 self._more.wait_for(lambda: self._frames or self._ended)
                 if not self._frames:
                     return
-                frame, newest = self._frames.popleft(), not self._frames
+                (frame, burst), newest = self._frames.popleft(), not self._frames
             due = self.began + DELAY + number / FPS
             ahead = due - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
             if ahead < -1 / FPS and not newest:
                 # The next one is due as well: sound and motion stay together, and one frame is not shown.
-                self.late += 1
+                self.late, self.skipped = self.late + (not burst), self.skipped + burst
             else:
-                self.jitter.append(abs(time.monotonic() - due))
+                if not burst:
+                    self.jitter.append(abs(time.monotonic() - due))
                 self._deliver(number, frame)
             number += 1
 
@@ -177,16 +208,27 @@ def perform_live(
     made: list[np.ndarray] = []
     latencies: deque[float] = deque(maxlen=_REMEMBERED)
     used: Counter[int] = Counter()
-    began = first = stalled = 0.0
-    together = 0
+    began = last = stalled = burst = early = 0.0
+    first: float | None = None
+    together = busy = rushed = 0
     clock: _Clock | None = None
     heard = given = 0
+    arrivals: deque[tuple[int, float]] = deque()
+
+    def since_heard(number: int) -> float:
+        """Seconds since all was here that a frame is made of."""
+        while len(arrivals) > 1 and arrivals[0][0] < (number + stream.reach) * SAMPLES:
+            arrivals.popleft()
+        return time.monotonic() - arrivals[0][1]
 
     def make() -> None:
-        nonlocal first, given, together
+        nonlocal first, given, together, busy, rushed, burst, early
         assert clock is not None
         waiting = stream.waiting
         behind = waiting >= _CATCHING_UP
+        if not behind:
+            burst, early = burst + (early if early > _BURST else 0.0), 0.0
+        hurried = early > _BURST
         if stream.plans or behind:
             stream.steps = pace.steps(waiting)
         # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
@@ -198,12 +240,15 @@ def perform_live(
         pace.took(stream.steps if planning else 1, now - before)
         used[stream.steps] += len(frames)
         together += len(frames) if count > 1 else 0
-        first = first or now - began
-        latencies.extend(now - began - (number + index) / FPS for index in range(len(frames)))
+        saved = len(frames) if count > 1 or stream.steps < most else 0
+        busy, rushed = busy + (0 if hurried else saved), rushed + (saved if hurried else 0)
+        waited = [stream.reach / FPS + since_heard(number + index) for index in range(len(frames))]
+        first = waited[0] if first is None else first
+        latencies.extend(() if hurried else waited)
         given += len(frames)
         if keep:
             made.append(frames)
-        clock.give(frames)
+        clock.give(frames, hurried)
 
     def outcome() -> tuple[np.ndarray, LiveReport]:
         stream.steps = most
@@ -214,8 +259,12 @@ def perform_live(
         delays = 1000 * np.array(latencies or [0.0])
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
-        frames = np.concatenate([*made, rest])
-        return frames, LiveReport(given + len(rest), 1000 * first, spread, jitter, stalled, clock.late if clock else 0, dict(used), together)
+        late, skipped = (clock.late, clock.skipped) if clock is not None else (0, 0)
+        report = LiveReport(
+            given + len(rest), 1000 * (first or 0.0), spread, jitter, stalled=stalled, burst=burst + (early if early > _BURST else 0.0), late=late,
+            skipped=skipped, steps=dict(used), together=together, busy=busy, hurried=rushed,
+        )  # fmt: skip
+        return np.concatenate([*made, rest]), report
 
     try:
         reader = _Reader(source)
@@ -223,10 +272,14 @@ def perform_live(
         for arrived, piece in reader.pieces():
             if clock is None:
                 # The first piece lasted as long as it is before it was here.
-                began = arrived - len(piece) / RATE
+                began = last = arrived - len(piece) / RATE
                 clock = _Clock(began, deliver)
                 clock.start()
             heard += len(piece)
+            arrivals.append((heard, arrived))
+            # How far the sound is before its time, counted anew from where the making has caught up with it.
+            ahead = len(piece) / RATE - (arrived - last)
+            early, last = max(early + ahead, 0.0), arrived
             off = arrived - began - heard / RATE
             if not -_EARLY <= off <= _LATE:
                 # A sender that stalled, or sent what it had kept: sound and motion stay together from here on.

@@ -20,16 +20,20 @@ _LEARNED: dict[str, dict[str, float]] = {
     "tired": {"eyeBlink": 0.28, "browOuterUp": 0.1, "mouthFrown": 0.12, "eyeLookDown": 0.1},
 }
 _WHOLE: dict[str, dict[str, float]] = {
-    "happy": {"mouthSmile": 0.85, "cheekSquint": 0.8, "eyeSquint": 0.4, "mouthDimple": 0.3, "browInnerUp": 0.1, "browOuterUp": 0.1},
-    "sad": {"browInnerUp": 1.0, "browDown": 0.25, "mouthFrown": 0.9, "eyeSquint": 0.2, "mouthShrugLower": 0.45, "eyeBlink": 0.22, "eyeLookDown": 0.2},
-    "angry": {"browDown": 1.0, "noseSneer": 0.6, "eyeSquint": 0.5, "mouthPress": 0.4, "mouthFrown": 0.4, "eyeWide": 0.2},
+    "happy": {"mouthSmile": 0.7, "cheekSquint": 0.8, "eyeSquint": 0.4, "browInnerUp": 0.1, "browOuterUp": 0.1},
+    "sad": {"browInnerUp": 1.0, "browDown": 0.2, "mouthFrown": 1.0, "mouthShrugLower": 0.6, "cheekSquint": 0.3, "eyeLookDown": 0.15},
+    "angry": {"browDown": 1.0, "noseSneer": 0.4, "eyeWide": 0.35, "eyeSquint": 0.4, "mouthPress": 0.6, "mouthRollLower": 0.3, "jawForward": 0.3},
     "surprised": {"browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 1.0, "mouthFunnel": 0.2, "jaw_pose_0": 0.1},
     "afraid": {"browInnerUp": 1.0, "browDown": 0.45, "eyeWide": 0.9, "mouthStretch": 0.9, "mouthFrown": 0.2},
-    "disgusted": {"noseSneer": 1.0, "browDown": 0.4, "mouthUpperUp": 0.6, "eyeSquint": 0.6, "cheekSquint": 0.5, "mouthFrown": 0.35},
+    # The nose draws the brows down with it, as in anger; raised by as much they stay where they are.
+    "disgusted": {
+        "noseSneer": 1.0, "mouthUpperUp": 1.0, "mouthLowerDown": 0.2, "mouthFrown": 0.5, "cheekSquint": 0.9, "eyeSquint": 0.4, "browInnerUp": 0.3,
+        "browOuterUp": 0.5,
+    },
     "contemptuous": {
         "mouthSmileLeft": 0.7, "mouthDimpleLeft": 0.5, "mouthLeft": 0.1, "browOuterUpRight": 0.8, "browDownLeft": 0.3, "eyeSquint": 0.3,
     },
-    "tired": {"eyeBlink": 0.45, "browInnerUp": 0.15, "mouthFrown": 0.25, "eyeLookDown": 0.2},
+    "tired": {"eyeBlink": 0.45, "eyeLookDown": 0.2, "browDown": 0.15, "jaw_pose_0": 0.08},
 }  # fmt: skip
 """Muscles of each emotion at full strength, after the Facial Action Coding System (Ekman and Friesen 1978), both sides where none is named.
 

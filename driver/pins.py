@@ -11,6 +11,7 @@ from torch import Tensor
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.errors import UserError
+from avatar3d.files import check_input
 from driver.channels import CHANNELS, INDEX, NUM_CHANNELS, POSES, REGIONS
 from driver.features import FPS
 
@@ -167,6 +168,7 @@ def led_to(frames: np.ndarray, pins: Pins) -> np.ndarray:
 
 
 def _entries(path: Path) -> list:
+    check_input(path, "a keyframe file (JSON)")
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{path}: is too large for keyframes; pin whole tracks with --keep")

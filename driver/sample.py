@@ -13,11 +13,12 @@ from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from driver.backchannel import answers
+from driver.blinks import whole_blinks
 from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
 from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
 from driver.encoders import load_encoder
-from driver.features import FPS, RATE, as_mono16k, num_frames
+from driver.features import FPS, RATE, as_mono, as_mono16k, num_frames
 from driver.lips import Lips, lips_of
 from driver.model import DriverNet
 from driver.mood import bare, mood_face, worn
@@ -52,7 +53,7 @@ def drive(
     """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
 
     Args:
-        sound: [samples] or [samples, channels], -1..1.
+        sound: [samples] or [samples, channels], -1..1, or whole numbers as recorders give them (int16 and the like).
         rate: Hz.
         head: the embedded head, one with its expressions, or any other with landmarks, to which the motion is retargeted.
         seed: another seed, other blinks, gaze and head; the same seed, the same motion.
@@ -67,12 +68,12 @@ def drive(
 
     Raises:
         UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
-        ValueError: seed or steps are out of range, or what is asked for does not fit.
+        ValueError: seed or steps are out of range, the sound has another shape, or what is asked for does not fit.
     """
-    if seed < 0:
-        raise ValueError(f"seed is {seed}, expected 0 or more")
-    if not 1 <= steps <= 64:
-        raise ValueError(f"steps is {steps}, expected 1 to 64")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}, expected a whole number, 0 or more")
+    if not isinstance(steps, int | np.integer) or not 1 <= steps <= 64:
+        raise ValueError(f"steps is {steps!r}, expected 1 to 64")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
     carrier = head if head.expr_names == EXPR_NAMES else load_head()
@@ -100,13 +101,12 @@ def meant(head: HeadModel, emotion: Mapping[str, float] | np.ndarray, gaze: tupl
 
 def motion_of(frames: np.ndarray, head: HeadModel, shape: np.ndarray | None, sound: np.ndarray, rate: int) -> Motion:
     """Frames [T, NUM_CHANNELS] as a motion of a head with its sound; arguments as of `drive`."""
-    mono = np.asarray(sound, np.float32)
     return Motion(
         **unpack(frames, head.jaw_open_angle),  # pyright: ignore[reportArgumentType]
         shape=np.zeros(head.num_shape, np.float32) if shape is None else np.asarray(shape, np.float32),
         fps=Fraction(FPS),
         head_fingerprint=head.fingerprint,
-        sound=mono.mean(axis=1) if mono.ndim == 2 else mono,
+        sound=as_mono(sound),
         sound_rate=int(rate),
     )
 
@@ -142,13 +142,14 @@ def perform(
     made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
     if direction.loop:
         made = _looped(made, sound, wanted, pins, make)
+    made = whole_blinks(made, pins, own)
     listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
     away = _away_from(pins, made)
     if own and direction.gaze is not None:
-        made = made + away * (looking(made, direction.gaze) - made)
+        made = made + away * (looking(made, direction.gaze, _ahead(pins, made)) - made)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
     made = worn(exaggerated(made, direction), moods, lips, share + (1 - share) * away)
     return held(made, direction.pins)
@@ -180,6 +181,12 @@ def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
     far = np.asarray(distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames))), np.float32)
     share = np.clip(far / np.float32(_FADES_IN), 0, 1)
     return share * share * (3 - 2 * share)
+
+
+def _ahead(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
+    """[2] where the left eye mostly looks, up and to the side, in the frames [T, NUM_CHANNELS] whose gaze is not given."""
+    free = np.ones(len(frames), bool) if pins is None else ~sized(pins, len(frames)).known[:, GAZE].any(axis=1)
+    return np.median(frames[free] if free.any() else frames, axis=0)[GAZE]
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where live sound comes from: a file played in real time, the microphone, or a socket. Each yields pieces of 16 kHz mono sound as they arrive."""
 
+import errno
 import socket
 import time
 from collections.abc import Generator
@@ -35,6 +36,8 @@ def open_source(name: str, for_ever: bool = False) -> Source:
         return microphone()
     if name.startswith("tcp://"):
         return from_socket(name, for_ever)
+    if "://" in name:
+        raise UserError(f"{name}: cannot be followed live; give mic, tcp://127.0.0.1:PORT to listen for a sender there, or a sound file")
     return played(Path(name))
 
 
@@ -102,8 +105,19 @@ def from_socket(address: str, for_ever: bool = False) -> Source:
     try:
         server = socket.create_server((host or "127.0.0.1", int(port)))
     except OSError as error:
-        raise UserError(f"{address}: cannot be listened on ({error.strerror}); choose another port") from error
+        raise UserError(f"{address}: {_unheard(error, host, port)}") from error
     return _received(server, address, for_ever)
+
+
+def _unheard(error: OSError, host: str, port: str) -> str:
+    """Why an address cannot be listened on, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken by another program; end that one or choose another port"
+    if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN):
+        return f"{host} is no address of this machine, where a sender is waited for; write tcp://127.0.0.1:{port}, and let the sender connect to it"
+    if error.errno == errno.EACCES:
+        return f"port {port} is the system's; choose one above 1023"
+    return f"cannot be listened on ({(error.strerror or str(error)).lower()}); choose another port"
 
 
 def _received(server: socket.socket, address: str, for_ever: bool) -> Source:

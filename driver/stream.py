@@ -13,7 +13,7 @@ from torch import Tensor
 
 from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
-from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, num_frames, silence
+from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, fractions, num_frames, silence
 from driver.lips import Lips
 from driver.model import PAST, DriverNet
 from driver.window import sample_window
@@ -96,8 +96,12 @@ class Stream:
             codes: [frames, codes] of a network's encoder for the whole sound, where it hears by one.
 
         Raises:
-            ValueError: the network hears by an encoder, and its codes are not given; or a short hop is longer than what a window makes.
+            ValueError: the network hears by an encoder, and its codes are not given; a number of frames is none; or a short hop is longer than
+                what a window makes.
         """
+        for name, value in (("hop", hop), ("beyond", beyond), ("planned", planned), ("steps", steps), ("seed", seed)):
+            if not isinstance(value, int | np.integer) or value < 0:
+                raise ValueError(f"{name} is {value!r}, expected a whole number")
         single = hop <= _SHORT_HOP
         if hop < 1 or (single and hop > 1 + beyond + planned):
             raise ValueError(f"hop is {hop}, expected 1 to {1 + beyond + planned}, which is what a window makes, or more than {_SHORT_HOP}")
@@ -128,22 +132,27 @@ class Stream:
         return max(0, (whole - self._start - self._beyond_frames - LOOKAHEAD) // self._unit)
 
     @property
+    def reach(self) -> int:
+        """Frames of sound, from its own on, that a unit is made of."""
+        return self._unit + self._beyond_frames + LOOKAHEAD
+
+    @property
     def plans(self) -> bool:
         """Whether the next unit takes all steps: of a short hop's frames only the first one does."""
         return not len(self._plan)
 
     def push(self, sound: np.ndarray) -> np.ndarray:
-        """Frames [n, NUM_CHANNELS] that this piece of 16 kHz sound [samples] completes."""
+        """Frames [n, NUM_CHANNELS] that this piece of 16 kHz sound completes; see `hear`."""
         self.hear(sound)
         return _joined(self.make() for _ in range(self.waiting))
 
     def hear(self, sound: np.ndarray) -> None:
-        """Take a piece of 16 kHz sound [samples] in, and make nothing yet.
+        """Take a piece of 16 kHz sound [samples] in, -1..1 or whole numbers such as int16, and make nothing yet.
 
         Raises:
             ValueError: the stream has been finished, or the sound is not one row of numbers.
         """
-        sound = np.asarray(sound, np.float32)
+        sound = fractions(sound)
         if self._finished or sound.ndim != 1 or not np.isfinite(sound).all():
             raise ValueError("the stream is finished; begin another one" if self._finished else "sound is [samples] of finite numbers")
         self._samples += len(sound)

@@ -21,6 +21,8 @@ _READ = (
     (re.compile(r"Error parsing (\S+): could not convert string to float: (.*)"), r"\1 \2: is no number"),
 )
 """What the library says of Python's conversions, and what a user can read of it."""
+_APPLIED, _MISPLACED = re.compile(r"\s*\(applied to [^)]*\)"), re.compile(r" Arguments are applied to the directly preceding .*")
+"""What it says of options that another command has: here no argument has to come before another one."""
 
 
 def chosen(verbs: Mapping[str, Callable[..., None]], prog: str, description: str) -> "Callable[[], Any]":
@@ -83,13 +85,19 @@ def one_line(box: str) -> str:
     wrong, explained = parts[0], "\n".join(row for part in parts[1:] for row in part)
     said = " ".join(row.strip() for row in wrong if _indent(row) < _ARGUMENT_INDENT).removesuffix(".")
     arguments = " and ".join(row.strip() for row in wrong if _ARGUMENT_INDENT <= _indent(row) < _HELP_INDENT)
-    line = f"{said} {arguments}".strip()
+    line = _MISPLACED.sub("", _APPLIED.sub(",", f"{said} {arguments}".strip())).rstrip(",").replace(" or misplaced", "")
     for pattern, words in _READ:
         line = pattern.sub(words, line)
     if line.startswith("Error parsing ") and (form := re.search(r"Argument helptext:\s+(\S+) +(.*)", explained)):
         line = f"{form.group(1)}: takes {form.group(2).strip().removeprefix('{None}|')}, and got something else"
+    line = f"{line[:1].lower()}{line[1:]}"
     guess = re.search(r"Perhaps you meant:\s+(-[-\w]+)", explained)
-    return f"{line[:1].lower()}{line[1:]}" + (f"; perhaps {guess.group(1)} is meant" if guess else "")
+    if guess is None:
+        return line
+    if guess.group(1) in re.split(r"[\s,]+", line):
+        verbs = sorted(set(re.findall(r"in \S+\s+(\S+)\s+--help", explained)))
+        return f"{line}; {guess.group(1)} is an option of {', '.join(verbs)}"
+    return f"{line}; perhaps {guess.group(1)} is meant"
 
 
 def _indent(row: str) -> int:

@@ -36,13 +36,40 @@ class Directing:
     mode: Literal["speak", "listen", "idle"] = "speak"
     """speak the sound, listen to it, or do neither."""
     keep: tuple[tuple[Literal["head", "brows", "eyes", "mouth"], Path], ...] = ()
-    """REGION MOTION.npz: a region's motion as it is in a motion of this avatar; the rest is made to go with it."""
+    """REGION MOTION.npz: a region's motion as it is in a motion of this avatar; the rest is made to go with it. Where the sound lasts longer, the
+    region is made anew from the motion's end on."""
     head_pose: Path | None = None
-    """a motion (.npz) or capture folder of anybody whose head moves so."""
+    """a motion (.npz) or capture folder of anybody, on any head, whose head moves so; as long as it lasts."""
     keyframes: Path | None = None
     """a JSON file of frames and values that are to be met (docs/driver.md)."""
     loop: bool = False
     """make the end lead back to the beginning."""
+
+
+def check_directing(options: Directing) -> None:
+    """Refuse options that contradict each other, before any work.
+
+    Raises:
+        UserError: names both.
+    """
+    from avatar3d.errors import UserError
+
+    regions = [region for region, _ in options.keep]
+    if len(set(regions)) < len(regions):
+        raise UserError(f"--keep {' and '.join(regions)}: a region can be kept from one motion alone")
+    amounts = {"head": ("--head-amount", options.head_amount), "brows": ("--brow-amount", options.brow_amount),
+               "mouth": ("--mouth-amount", options.mouth_amount)}  # fmt: skip
+    given = {"--head-pose": options.head_pose is not None, "--gaze": options.gaze != "free", "--blink-rate": options.blink_rate is not None}
+    given |= {option: amount != 1 for option, amount in amounts.values()}
+    pairs = [(f"--keep {region}", option) for region, (option, _) in amounts.items() if region in regions]
+    pairs += [("--keep head", "--head-pose")] if "head" in regions else []
+    pairs += [("--keep eyes", "--gaze"), ("--keep eyes", "--blink-rate")] if "eyes" in regions else []
+    pairs += [("--head-pose", "--head-amount")] if options.head_pose is not None else []
+    for one, other in pairs:
+        if given[other]:
+            raise UserError(f"{one} and {other} contradict each other; leave one of them out")
+    if options.mode != "speak" and options.mouth_amount != 1:
+        raise UserError(f"--mouth-amount: does nothing with --mode {options.mode}, in which the mouth rests; leave it out")
 
 
 def direction_of(
@@ -63,30 +90,28 @@ def direction_of(
     """
     from avatar3d.errors import UserError
     from driver.direction import Direction
-    from driver.pins import joined_pins, keyframe_pins, no_pins, region_pins
+    from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins
 
-    regions = [region for region, _ in options.keep]
-    if len(set(regions)) < len(regions):
-        raise UserError(f"--keep {' and '.join(regions)}: a region can be kept from one motion alone")
-    for region, option, amount in (("head", "--head-amount", options.head_amount), ("brows", "--brow-amount", options.brow_amount),
-                                   ("mouth", "--mouth-amount", options.mouth_amount)):  # fmt: skip
-        if amount != 1 and (region in regions or (region == "head" and options.head_pose)):
-            raise UserError(f"{option}: contradicts the {region} that is given; leave one of the two out")
-    if "eyes" in regions and (options.gaze != "free" or options.blink_rate is not None):
-        raise UserError("--keep eyes: contradicts --gaze and --blink-rate; leave one of them out")
-    exact = no_pins(frames)
-    for region, path in options.keep:
-        exact = joined_pins(exact, region_pins(_channels(_motion(path, person), person), region, frames), f"--keep {region}")
-    if options.keyframes is not None:
-        written = keyframe_pins(options.keyframes, frames)
-        # A file says the jaw in radians, as motions do; the driver's channel is a fraction of the head's opening.
-        exact = joined_pins(exact, _in_channels(written, person), f"--keep and {options.keyframes}")
+    given: list[tuple[str, Pins]] = []
     if redo is not None:
-        exact = joined_pins(exact, _around(*redo, frames, person), "--redo and the other options")
+        given.append(("--redo", _around(*redo, frames, person)))
+    for region, path in options.keep:
+        given.append((f"--keep {region}", region_pins(_until_its_end(f"--keep {region}", path, _kept(path, person), frames), region, frames)))
+    if options.keyframes is not None:
+        # A file says the jaw in radians, as motions do; the driver's channel is a fraction of the head's opening.
+        given.append((f"--keyframes {options.keyframes}", _in_channels(keyframe_pins(options.keyframes, frames), person)))
+    exact = no_pins(frames)
+    for number, (name, each) in enumerate(given):
+        for other, pins in given[:number]:
+            joined_pins(pins, each, f"{other} and {name}")
+        exact = joined_pins(exact, each, name)
     pins = _for_the_driver(exact, person, own)
     if options.head_pose is not None:
-        moved = _relative_to_itself(recorded(options.head_pose, person), person)
-        pins = joined_pins(pins, region_pins(moved, "head", frames), "--head-pose and the head that is given")
+        moved = _until_its_end("--head-pose", options.head_pose, _relative_to_itself(_posed(options.head_pose, person), person), frames)
+        posed = region_pins(moved, "head", frames)
+        for other, each in given:
+            joined_pins(each, posed, f"{other} and --head-pose")
+        pins = joined_pins(pins, posed, "--head-pose")
     code, manner = (None, {}) if options.style is None else _style(options.style, person, net, own)
     try:
         direction = Direction(
@@ -184,15 +209,53 @@ def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Av
     from driver.pins import sized, stretch_pins
 
     first, last = (round(time * FPS) if isfinite(time) else -1 for time in (begin, end))
+    if 0 <= first == last <= frames and begin < end:
+        raise UserError(f"--stretch {begin:g} {end:g}: holds no frame to make anew; give {1 / FPS:g} s or more")
     if not 0 <= first < last <= frames:
         raise UserError(f"--stretch {begin:g} {end:g}: give two times, in order, within the {frames / FPS:.2f} s of the motion")
     return sized(stretch_pins(_channels(motion, person), first, last), frames)
 
 
-def _motion(path: Path, person: "Avatar") -> "Motion":
+def motion_for(path: Path, person: "Avatar") -> "Motion":
+    """A motion of the avatar's own head.
+
+    Raises:
+        UserError: unreadable, or of another head.
+    """
+    from avatar3d.errors import UserError
     from avatar3d.motion import load_motion
 
+    if load_motion(path).head_fingerprint != person.head.fingerprint:
+        raise UserError(
+            f"{path}: moves another head than the avatar's ({person.head.name}); carry it over first: "
+            f"avatar3d head retarget {path} --from ITS_HEAD -o {path.stem}_carried.npz"
+        )
     return load_motion(path, person.head)
+
+
+def _kept(path: Path, person: "Avatar") -> "np.ndarray":
+    return _channels(motion_for(path, person), person)
+
+
+def _posed(path: Path, person: "Avatar") -> "Motion":
+    """A motion of which the head's poses alone are wanted: they mean the same on every head, and expressions of another one are left out."""
+    from avatar3d.motion import load_motion, rest_motion
+
+    file = path / "motion.npz" if path.is_dir() else path
+    if file.suffix != ".npz" or (motion := load_motion(file)).head_fingerprint == person.head.fingerprint:
+        return recorded(path, person)
+    poses = {name: getattr(motion, name) for name in ("neck_pose", "rotation", "translation")}
+    return replace(rest_motion(person.head, len(motion), motion.fps), **poses, valid=motion.valid)
+
+
+def _until_its_end(option: str, path: Path, frames: "np.ndarray", length: int) -> "np.ndarray":
+    """Frames [T, NUM_CHANNELS] that are taken over; where they are fewer than `length`, a line says so."""
+    from avatar3d.cli.common import note
+    from driver.features import FPS
+
+    if len(frames) < length:
+        note(f"{option}: {path} ends at {len(frames) / FPS:.1f} s of {length / FPS:.1f}; what it says is made anew from there on")
+    return frames
 
 
 def recorded(path: Path, person: "Avatar") -> "Motion":
@@ -201,7 +264,7 @@ def recorded(path: Path, person: "Avatar") -> "Motion":
     from avatar3d.errors import UserError
 
     if path.suffix == ".npz" or path.is_dir():
-        motion = _motion(path / "motion.npz" if path.is_dir() else path, person)
+        motion = motion_for(path / "motion.npz" if path.is_dir() else path, person)
     else:
         motion = motion_of_video(path, person.head)
     if motion.valid is not None and not motion.valid.any():

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _TOLD_EVERY = 25
 """Frames between two lines of progress."""
-_STALLED = 0.2
-"""Seconds that are worth a line."""
 
 
 def check_live(options: "Talking", directing: "Directing") -> None:
@@ -193,16 +191,13 @@ class _Teller:
 def _write(motion: "Motion", report: "LiveReport", out: Path) -> None:
     from avatar3d.motion import save_motion
 
-    busy = ""
-    if not report.reproducible:
-        used = ", ".join(f"{steps} in {count} frames" for steps, count in sorted(report.steps.items(), reverse=True))
-        busy = f"the machine was busy, and steps were saved ({used}): this motion cannot be made again from its sound and seed"
-    save_motion(replace(motion, note=busy), out)
+    happened = report.happened()
+    save_motion(replace(motion, note="" if report.reproducible else f"live: {happened}"), out)
     middle, slow, most = report.latency
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
-    say(f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}")
-    say(f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late")
-    if report.stalled >= _STALLED:
-        say(f"the sound stalled for {report.stalled:.1f} s; the motion waited for it")
-    if busy:
-        say(busy)
+    say(
+        f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; "
+        f"on time to {report.jitter:.1f} ms (99 %), {report.late} too late"
+    )
+    if happened:
+        say(happened)

@@ -20,12 +20,17 @@ def main() -> None:
         print(f"avatar3d: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("avatar3d: interrupted; `fit` and `train-driver` go on from their checkpoint where there is one (fit --resume)", file=sys.stderr)
+        print(f"avatar3d: interrupted; {_AFTERWARDS.get(''.join(sys.argv[1:2]), 'what was not finished is not written')}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
 
 
+_AFTERWARDS = {
+    "fit": "`fit --resume` goes on from its checkpoint where there is one",
+    "train-driver": "the same command goes on from its checkpoint where there is one",
+}
+"""What there is to know after Ctrl-C of the commands that keep half of their work."""
 _DESCRIPTION = "A few minutes of video in, a talking 3D Gaussian head out. Start with `avatar3d demo` or `avatar3d fit VIDEO -o ME.avatar`."
 
 

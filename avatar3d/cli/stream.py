@@ -85,8 +85,8 @@ def stream(
     if motion is not None:
         _check_motion_alone(talking, directing)
     else:
-        if not any((talking.audio, talking.text, talking.video, talking.redo, talking.live)):
-            raise UserError("stream: give what is performed: --motion FILE, --audio FILE, --text WORDS, --video FILE or --live SOURCE")
+        if not any((talking.audio, talking.text, talking.video, talking.idle, talking.redo, talking.live)):
+            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS or --live SOURCE")
         check_talk(talking, directing)
     person = open_avatar(avatar, head)
     if talking.live is not None:
@@ -253,6 +253,8 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
             outlet.end(report.frames / FPS)
             middle, slow, most = report.latency
             say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")
+            if happened := report.happened():
+                say(happened)
             if not talking.live.startswith("tcp://"):
                 return
             # Senders come and go; viewers stay.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar3d.cli.common import check_range, open_driver
+from avatar3d.cli.common import check_range, note, open_driver
 from avatar3d.cli.live_drive import check_live
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class Talking:
     """text file of all that is said in --audio, in English: the mouth then knows its sounds."""
     video: Path | None = None
     """re-enact: a video (or capture folder) of anybody, whose motion and sound are taken over."""
+    idle: float | None = None
+    """seconds in which nobody speaks, and there is no sound: the avatar looks about, breathes and blinks."""
     redo: Path | None = None
     """a motion (.npz) of this avatar, of which a --stretch is made anew."""
     stretch: tuple[float, float] | None = None
@@ -67,16 +69,19 @@ def check_talk(options: Talking, directing: "Directing") -> None:
     Raises:
         UserError: names the option.
     """
+    from avatar3d.cli.direct import check_directing
     from avatar3d.errors import UserError
 
-    sources = {"--audio": options.audio, "--text": options.text, "--video": options.video, "--redo": options.redo, "--live": options.live}
+    sources = {"--audio": options.audio, "--text": options.text, "--video": options.video, "--idle": options.idle, "--redo": options.redo,
+               "--live": options.live}  # fmt: skip
     given = [name for name, value in sources.items() if value is not None]
     if len(given) > 1 and given != ["--audio", "--redo"]:
         raise UserError(f"speech: {' and '.join(given)} contradict each other; give one of them")
     if not given:
-        raise UserError("speech: give --audio FILE, --text WORDS or --video FILE")
+        raise UserError("speech: give --audio FILE, --text WORDS or --video FILE, or --idle SECONDS without any")
     if options.live is not None:
         check_live(options, directing)
+    check_directing(directing)
     if options.transcript is not None and options.audio is None:
         raise UserError("--transcript: says what is said in --audio; with --text it is known already")
     if options.tts_command is not None and options.text is None:
@@ -95,6 +100,14 @@ def check_talk(options: Talking, directing: "Directing") -> None:
     taken = (options.seed, options.steps, options.guidance) != (usual.seed, usual.steps, usual.guidance)
     if options.video is not None and (taken or directing != type(directing)()):
         raise UserError("--video: takes the motion over as it is; leave --seed, --steps, --guidance and the options that direct it out")
+    if options.redo is not None:
+        for name, value in {"--keep": directing.keep, "--head-pose": directing.head_pose}.items():
+            if value:
+                raise UserError(f"--redo and {name} contradict each other: --redo keeps all of the motion but its stretch; leave {name} out")
+    if options.idle is not None:
+        check_range("--idle", options.idle, 0.04, 3600)
+        if directing.mode == "listen" or options.listen_to is not None:
+            raise UserError("--idle: hears nothing; give what is listened to with --audio and --mode listen, or leave listening out")
     if directing.loop:
         ends = {"--keep": directing.keep, "--head-pose": directing.head_pose, "--redo": options.redo, "--listen-to": options.listen_to}
         for name, value in ends.items():
@@ -145,6 +158,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         check_other_head(directing, options, avatar)
     if options.video is not None:
         return _reenacted(person, options.video)
+    if options.idle is not None:
+        directing = replace(directing, mode="idle")
     said, former = _said(person, options, directing.mode)
     net, own = open_driver(avatar if options.own_driver else None)
     redo = None if former is None or options.stretch is None else (former, *options.stretch)
@@ -163,6 +178,11 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         # What is heard in the film is the conversation.
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
+    still = [region for region, _ in directing.keep if region != "head"]
+    if still and any(moods.values() if isinstance(moods, dict) else moods):
+        note(f"--keep {' and '.join(still)}: stays as it is in the motion that is given; the mood shows in the rest of the face alone")
+    if options.idle is not None:
+        motion = replace(motion, sound=None, sound_rate=0)
     motion = pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
     return motion if redo is None else remade(redo[0], motion, *redo[1:])
 
@@ -171,15 +191,17 @@ def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion 
     """The sound, and the motion that is made anew in part."""
     import numpy as np
 
+    from avatar3d.cli.direct import motion_for
     from avatar3d.errors import UserError
-    from avatar3d.motion import load_motion
     from avatar3d.sound import read_sound
     from driver.voice import check_speech
     from driver.words import phones_of_transcript
 
-    former = None if options.redo is None else load_motion(options.redo, person.head)
+    former = None if options.redo is None else motion_for(options.redo, person)
     if former is not None and not np.allclose(former.shape, person.shape.numpy()[: len(former.shape)], atol=1e-4):
         raise UserError(f"--redo: {options.redo} is another person's motion; give one that was made for this avatar")
+    if options.idle is not None:
+        return Said(np.zeros(round(options.idle * 16000), np.float32), 16000, {}), None
     if options.text is not None:
         return _spoken(options.text, options), former
     rate = 16000
@@ -222,10 +244,13 @@ def conversation(own: "np.ndarray", rate: int, other: Path | None) -> "np.ndarra
 
 
 def _spoken(text: str, options: Talking) -> Said:
+    from driver.letters import other_voice
     from driver.script import perform_script, read_script
     from driver.tts_command import speak_by
 
     script = read_script(text)
+    if options.tts_command is None and (other := other_voice(text, options.voice)) is not None:
+        note(f"--voice {options.voice}: most of the text is in letters that it spells out or leaves out; perhaps --voice {other} is meant")
     performed = perform_script(script, options.voice) if options.tts_command is None else speak_by(options.tts_command, script)
     return Said(performed.sound, performed.rate, performed.asked)
 
@@ -242,7 +267,9 @@ def _reenacted(person: "Avatar", source: Path) -> "Motion":
 
 def _words(transcript: Path) -> str:
     from avatar3d.errors import UserError
+    from avatar3d.files import check_input
 
+    check_input(transcript, "a text file")
     try:
         if transcript.stat().st_size > 1 << 20:
             raise UserError(f"{transcript}: is too long for what is said in one recording; give the words of this one")

@@ -140,6 +140,10 @@ def test_unknown_camera_and_colour(refused, small_avatar, tmp_path):
         (("drive", "A", "-o", "m.npz", "--stretch", 1, "b"), ("--stretch: takes {FLOAT FLOAT}",)),
         (("drive", "A", "-o", "m.npz", "--mode", "talk"), ("invalid choice 'talk'", "--mode", "'listen'")),
         (("drive", "A", "-o", "m.npz", "--sedd", 3), ("unrecognized options: --sedd", "--seed is meant")),
+        (
+            ("drive", "A", "-o", "m.npz", "--size", 5),
+            ("options: --size, 5; --size is an option of converse", "render, speak", "avatar3d drive --help"),
+        ),
         (("converse", "A", "B"), ("missing from avatar3d converse", "--audio PATH", "-o PATH")),
         (("drvie", "A"), ("unrecognized options: drvie", "avatar3d --help")),
         ((), ("demo", "drive", "avatar3d --help")),
@@ -163,6 +167,16 @@ def test_wrong_arguments_are_said_alike_in_any_encoding(encoding):
     command = [sys.executable, "-m", "avatar3d.cli.main", "drive", "-o", "m.npz"]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding})
     assert outcome.stderr == "avatar3d: missing from avatar3d drive: PATH; see avatar3d drive --help\n"
+
+
+@pytest.mark.parametrize(("verb", "said"), [("fit", "fit --resume"), ("train-driver", "the same command"), ("drive", "is not written")])
+def test_ctrl_c_says_what_there_is_to_know_of_the_command(run, monkeypatch, verb, said):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatar3d.cli.main._chosen", interrupt)
+    outcome = run(verb)
+    assert outcome.status == 130 and said in outcome.err and ("checkpoint" in outcome.err) == (verb != "drive")
 
 
 def test_help_is_still_printed(run):

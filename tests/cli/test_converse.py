@@ -91,7 +91,7 @@ def test_what_cannot_be_a_conversation_is_one_clear_line(refused, small_avatar, 
     refused("converse", small_avatar, small_avatar, "--audio", tracks / "left.wav", "-o", out, match=("left.wav", "1 track"))
     soundfile.write(tmp_path / "quiet.wav", np.zeros((RATE, 2)), RATE)
     refused("converse", small_avatar, small_avatar, "--audio", tmp_path / "quiet.wav", "-o", out, match=("quiet.wav", "speech"))
-    refused("converse", small_avatar, small_avatar, "--audio", tmp_path / "none.wav", "-o", out, match=("none.wav",))
+    refused("converse", small_avatar, small_avatar, "--audio", tmp_path / "none.wav", "-o", out, match=("none.wav: no such file",))
     twice = ("--motions", tmp_path / "one.npz", tmp_path / "one.npz")
     refused("converse", small_avatar, small_avatar, "--audio", tracks / "talk.wav", "-o", out, *twice, match=("one.npz", "two names"))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avatar3d.head.store import load_head
-from avatar3d.motion import Motion, load_motion, resampled, save_motion
+from avatar3d.motion import Motion, load_motion, resampled, rest_motion, save_motion
 from driver.channels import INDEX, POSES, REGIONS, pack
 
 TEXT = "my mother may buy five blue boats before the summer comes"
@@ -140,9 +140,17 @@ CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("--head-amount", 5), ("head", "0 to 2")),
     (("--blink-rate", 500), ("blinks", "0 to 60")),
     (("--keep", "head", "M", "head", "M"), ("--keep", "one motion")),
-    (("--keep", "head", "M", "--head-amount", 0.5), ("--head-amount", "contradicts")),
-    (("--keep", "head", "M", "--head-pose", "M"), ("head",)),
-    (("--keep", "eyes", "M", "--gaze", "camera"), ("--keep eyes", "contradicts")),
+    (("--keep", "head", "M", "--head-amount", 0.5), ("--keep head and --head-amount contradict",)),
+    (("--keep", "brows", "M", "--brow-amount", 0.5), ("--keep brows and --brow-amount contradict",)),
+    (("--keep", "head", "M", "--head-pose", "M"), ("--keep head and --head-pose contradict",)),
+    (("--head-pose", "M", "--head-amount", 0.5), ("--head-pose and --head-amount contradict",)),
+    (("--keep", "eyes", "M", "--gaze", "camera"), ("--keep eyes and --gaze contradict",)),
+    (("--keep", "eyes", "M", "--blink-rate", 3), ("--keep eyes and --blink-rate contradict",)),
+    (("--head-pose", "M", "--keyframes", "K"), ("--keyframes", "k.json and --head-pose: both say what neck_pose_0 is at 0.40 s")),
+    (("--keep", "head", "M", "--keyframes", "K"), ("--keep head and --keyframes", "k.json: both say what neck_pose_0 is at 0.40 s")),
+    (("--mode", "listen", "--mouth-amount", 1.5), ("--mouth-amount", "--mode listen", "leave it out")),
+    (("--idle", 3), ("--text and --idle", "contradict")),
+    (("--keyframes", "none.json"), ("none.json: no such file",)),
     (("--keep", "head", "none.npz"), ("none.npz", "no such file")),
     (("--stretch", 1, 2), ("--redo", "--stretch")),
     (("--tts-command", "voice"), ("{out}",)),
@@ -158,7 +166,8 @@ CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
 def test_what_contradicts_or_is_unknown_is_one_clear_line(refused, driven, small_avatar, tmp_path, faceless_video: Path, words, match):
     if "M" in words:
         driven("--text", "hello", name="kept.npz")
-    known = {"M": tmp_path / "kept.npz", "V": faceless_video}
+    (tmp_path / "k.json").write_text('{"keyframes": [{"time": 0.4, "neck_pose": [0, 0.1, 0]}]}')
+    known = {"M": tmp_path / "kept.npz", "V": faceless_video, "K": tmp_path / "k.json"}
     refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, *(known.get(str(word), word) for word in words), match=match)
     assert not (tmp_path / "m.npz").exists()
 
@@ -168,6 +177,51 @@ def test_stretches_outside_of_the_motion_are_refused(refused, driven, small_avat
     for times, said in (((1.5, 90), "--stretch 1.5 90"), (("nan", 2), "--stretch nan 2"), (("-inf", "inf"), "--stretch -inf inf")):
         words = ("--redo", tmp_path / "kept.npz", "--stretch", *times)
         refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=(said, "within"))
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--redo", tmp_path / "kept.npz", "--stretch")
+    refused(*words, 0.4, 0.41, match=("--stretch 0.4 0.41", "no frame", "0.04 s"))
+    refused(*words, 0.2, 0.4, "--keep", "head", tmp_path / "kept.npz", match=("--redo and --keep contradict",))
+
+
+def test_a_motion_of_another_head_is_carried_over_first_and_its_poses_are_taken(run, refused, driven, small_avatar, tmp_path):
+    from tests.avatar3d.tiny import tiny_head
+
+    motion = rest_motion(tiny_head(), 60)
+    motion.neck_pose[:, 1] = 0.1 * np.sin(np.arange(60) / 6)
+    save_motion(motion, tmp_path / "theirs.npz")
+    for words in (("--keep", "head"), ("--style",), ("--redo",)):
+        rest = ("--stretch", 0.1, 0.5) if words == ("--redo",) else ("--text", "hello")
+        line = refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, tmp_path / "theirs.npz", *rest, match=("theirs.npz: moves another",))
+        assert "avatar3d head retarget" in line and "--head" not in line
+    outcome = run("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--head-pose", tmp_path / "theirs.npz")
+    assert outcome.status == 0, outcome.err
+    made = load_motion(tmp_path / "m.npz", load_head())
+    assert np.corrcoef(made.neck_pose[:60, 1], motion.neck_pose[:, 1])[0, 1] > 0.9
+    # It is shorter than the sound, and that is said.
+    assert len(made) > 60 and "--head-pose" in outcome.err and "ends at 2.4 s" in outcome.err
+
+
+def test_what_a_kept_region_holds_a_mood_back_from_is_said(run, driven, small_avatar, tmp_path):
+    kept = driven("--text", TEXT, name="kept.npz")
+    outcome = run(
+        "drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--keep", "mouth", tmp_path / "kept.npz", "--emotion", "surprised:1"
+    )
+    assert outcome.status == 0 and "--keep mouth: stays as it is" in outcome.err
+    made = load_motion(tmp_path / "m.npz", load_head())
+    np.testing.assert_allclose(channels(made)[:, REGIONS["mouth"]], channels(kept)[:, REGIONS["mouth"]], atol=1e-6)
+    assert made.expr[:, INDEX["browInnerUp"]].mean() > kept.expr[:, INDEX["browInnerUp"]].mean() + 0.2
+
+
+def test_idling_needs_no_sound(driven):
+    motion = driven("--idle", 4, "--seed", 3)
+    assert len(motion) == 100 and motion.sound is None
+    moved = channels(motion).std(axis=0)
+    assert moved[REGIONS["head"]].max() > 1e-3 and moved[INDEX["jaw_pose_0"]] < 0.02
+
+
+def test_text_that_the_voice_cannot_read_is_said(run, small_avatar, tmp_path):
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", "Доброе утро")
+    assert "perhaps --voice ru is meant" in run(*words).err
+    assert "--voice" not in run(*words, "--voice", "ru").err
 
 
 def test_reenacting_takes_no_direction(refused, small_avatar, faceless_video, tmp_path):

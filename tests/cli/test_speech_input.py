@@ -123,7 +123,7 @@ def test_a_transcript_that_is_none_of_this_sound(refused, small_avatar, said, tm
 def test_a_transcript_goes_with_a_recording(refused, small_avatar, said, tmp_path):
     out = tmp_path / "m.npz"
     refused("drive", small_avatar, "--text", "hello", "--transcript", said, "-o", out, match=("--transcript", "--text"))
-    refused("drive", small_avatar, "--audio", said, "--transcript", tmp_path / "none.txt", "-o", out, match=("none.txt",))
+    refused("drive", small_avatar, "--audio", said, "--transcript", tmp_path / "none.txt", "-o", out, match=("none.txt: no such file",))
 
 
 def test_an_own_driver_is_used_unless_it_is_not_wanted(run, small_avatar, said, tmp_path):

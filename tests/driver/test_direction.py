@@ -71,6 +71,11 @@ def test_two_ways_to_ask_for_a_mood_contradict_each_other(tiny_net, lips, babble
         ({"blinks": -1.0}, "blinks a minute"),
         ({"gaze": (40.0, 0.0)}, "gaze 40,0"),
         ({"gaze": (float("nan"), 0.0)}, "gaze"),
+        ({"gaze": "camera"}, "gaze is 'camera', expected two angles"),
+        ({"gaze": (1.0, 2.0, 3.0)}, "gaze is .* expected two angles"),
+        ({"gaze": ("a", 0.0)}, "gaze to the right is 'a', expected a number"),
+        ({"head": "much"}, "head is 'much', expected a number"),
+        ({"emotion": ("happy",)}, "emotion is .* by name"),
         ({"mode": "sing"}, "no mode"),
     ],
 )
@@ -107,6 +112,16 @@ def test_a_mood_by_rule_comes_in_gradually_beside_what_is_given(tiny_net, lips, 
     assert added[42:58].mean() > 0.2 and not added[:30].any() and not added[70:].any()
     assert np.abs(np.diff(added)).max() < 0.5 * np.abs(added).max()
     assert np.abs(added[[30, 69]]).max() < 0.1 * np.abs(added).max()
+
+
+def test_a_gaze_by_rule_is_not_led_astray_by_one_that_is_given_from_the_middle_on(tiny_net, lips, babble):
+    gaze = [INDEX[f"eyes_pose_{axis}"] for axis in (1, 4)]
+    plain = perform(babble[: 6 * RATE], tiny_net, lips, seed=1, steps=1, direction=Direction(), own=True)
+    pins = no_pins(len(plain))
+    pins.values[70:, gaze], pins.known[70:, gaze] = np.radians(20), True
+    made = perform(babble[: 6 * RATE], tiny_net, lips, seed=1, steps=1, direction=Direction(gaze=(-10.0, 0.0), pins=pins), own=True)
+    assert (made[70:, gaze] == np.float32(np.radians(20))).all()
+    assert np.degrees(np.median(made[:55, gaze], axis=0)) == pytest.approx([-10, -10], abs=2)
 
 
 def test_a_stretch_is_made_anew_and_the_rest_stays(tiny_net, lips, babble):

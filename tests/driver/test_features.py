@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
-from driver.features import FPS, LOOKAHEAD, NUM_FEATURES, RATE, FeatureStream, as_mono16k, features, num_frames, silence
+from driver.features import FPS, LOOKAHEAD, NUM_FEATURES, RATE, FeatureStream, as_mono16k, features, fractions, num_frames, silence
 
 
 def test_one_row_per_motion_frame(babble):
@@ -100,3 +100,12 @@ def test_samples_that_are_no_sound_are_refused_by_name(babble, value):
     broken[100] = value
     with pytest.raises(UserError, match=r"a\.wav: holds samples that are not finite"):
         as_mono16k(broken, RATE, "a.wav")
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "uint8", "uint16"])
+def test_whole_numbers_are_fractions_of_their_type(kind):
+    info = np.iinfo(kind)
+    ends = fractions(np.array([info.min, info.max], kind))
+    assert ends.dtype == np.float32 and ends == pytest.approx([-1, 1], abs=0.01)
+    with pytest.raises(ValueError, match="complex"):
+        fractions(np.zeros(3, complex))

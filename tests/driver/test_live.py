@@ -45,6 +45,9 @@ def test_a_slow_machine_takes_fewer_steps(tiny_net, lips, babble, monkeypatch):
     frames, report = perform_live(in_real_time(sound), Stream(tiny_net, lips, steps=4), lambda number, frame: None)
     assert len(frames) == num_frames(len(sound))
     assert min(report.steps) == 1 and not report.reproducible
+    # The sound came in time: it was the machine.
+    assert report.busy > report.hurried
+    assert "machine was busy" in report.happened()
 
 
 def test_what_was_made_is_kept_when_the_source_fails(tiny_net, lips, babble):
@@ -82,6 +85,26 @@ def test_a_stall_is_waited_for_and_what_follows_is_in_time(tiny_net, lips, babbl
     assert sum(number > 30 for number in shown) > 5
 
 
+def test_a_burst_of_sound_is_the_sources_doing_and_not_the_machines(tiny_net, lips, babble, monkeypatch):
+    monkeypatch.setattr("driver.stream.sample_window", lambda net, lips, features, noise, *rest: np.zeros(noise.shape, np.float32))
+    sound = np.tile(babble, 3)
+
+    def flushed():
+        yield from in_real_time(sound[:RATE])
+        time.sleep(0.8)
+        for start in range(RATE, 3 * RATE, 320):
+            yield sound[start : start + 320]
+        yield from in_real_time(sound[3 * RATE : 4 * RATE])
+
+    frames, report = perform_live(flushed(), Stream(tiny_net, lips, steps=4), lambda number, frame: None)
+    assert len(frames) == num_frames(4 * RATE)
+    assert report.stalled > 0.5 and report.burst > 1.5 and report.hurried > 20
+    assert report.hurried + report.busy >= report.together and report.skipped > report.late
+    assert "s late, and the motion waited" in report.happened() and "s of sound came at once" in report.happened()
+    # What is said of the first frame and of all others is measured alike.
+    assert 200 <= report.first <= report.latency[2]
+
+
 def test_after_a_hiccup_frames_are_on_time_again(tiny_net, lips, babble, monkeypatch):
     monkeypatch.setattr("driver.stream.sample_window", lambda net, lips, features, noise, *rest: np.zeros(noise.shape, np.float32))
 
@@ -91,7 +114,7 @@ def test_after_a_hiccup_frames_are_on_time_again(tiny_net, lips, babble, monkeyp
         yield from in_real_time(np.tile(babble, 2)[: 2 * RATE])
 
     _, report = perform_live(hiccup(), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
-    assert 0.1 < report.stalled < 1.0 and report.late < report.frames / 3
+    assert report.stalled > 0.1 and report.late < report.frames / 3
 
 
 def test_pieces_are_stamped_when_they_arrive_and_not_when_they_are_asked_for(babble):

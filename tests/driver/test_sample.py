@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,9 +60,19 @@ def test_what_cannot_be_asked_for_is_refused(head, tiny_net, babble):
     ):  # fmt: skip
         with pytest.raises(ValueError, match=match):
             drive(babble, RATE, head=head, weights=tiny_net, asked=asked)
-    for options in ({"seed": -1}, {"steps": 0}):
+    wrong: tuple[dict[str, Any], ...] = ({"seed": -1}, {"steps": 0}, {"seed": 0.5}, {"steps": 2.5})
+    for options in wrong:
         with pytest.raises(ValueError, match="expected"):
             drive(babble, RATE, head=head, weights=tiny_net, **options)
+
+
+def test_a_recorders_whole_numbers_are_its_fractions(head, tiny_net, babble):
+    sound = np.round(np.tile(babble[: RATE // 2, None], 2) * 32768).astype(np.int16)
+    whole, real = (drive(given, RATE, head=head, weights=tiny_net) for given in (sound, sound.astype(np.float32) / 32768))
+    np.testing.assert_array_equal(whole.sound, real.sound)
+    np.testing.assert_array_equal(whole.expr, real.expr)
+    with pytest.raises(ValueError, match=r"shape \[2, 8000\], expected .*transpose"):
+        drive(sound.T, RATE, head=head, weights=tiny_net)
 
 
 def test_memory_does_not_grow_with_the_sound(tiny_net, lips):

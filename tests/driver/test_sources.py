@@ -68,14 +68,23 @@ def test_nobody_who_connects_is_one_clear_line(monkeypatch):
         next(open_source(f"tcp://127.0.0.1:{free_port()}"))
 
 
-@pytest.mark.parametrize(("name", "match"), [("tcp://127.0.0.1", "no port"), ("tcp://127.0.0.1:x", "no port"), ("none.wav", r"none\.wav")])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("tcp://127.0.0.1", "no port"),
+        ("tcp://127.0.0.1:x", "no port"),
+        ("tcp://192.0.2.1:7000", "no address of this machine"),
+        ("http://127.0.0.1/a.wav", "cannot be followed live; give mic"),
+        ("none.wav", r"none\.wav: no such file"),
+    ],
+)
 def test_addresses_and_files_that_do_not_exist_are_one_clear_line(name, match):
     with pytest.raises(UserError, match=match):
         next(open_source(name))
 
 
 def test_a_port_in_use_is_one_clear_line():
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match="choose another port"):
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(UserError, match=r"taken by another program.*another port"):
         open_source(f"tcp://127.0.0.1:{server.getsockname()[1]}")
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,18 @@ def test_only_the_first_frame_of_a_hop_takes_all_steps_and_its_face_is_kept(tiny
 def test_a_hop_that_no_window_holds_is_refused(tiny_net, lips):
     with pytest.raises(ValueError, match="hop is 8, expected 1 to 3"):
         Stream(tiny_net, lips, hop=8, planned=0)
+    wrong: tuple[dict[str, Any], ...] = ({"hop": 1.5}, {"beyond": "2"}, {"seed": -1})
+    for options in wrong:
+        with pytest.raises(ValueError, match="expected a whole number"):
+            Stream(tiny_net, lips, **options)
+
+
+def test_whole_numbers_are_heard_as_the_fractions_that_they_are(tiny_net, lips, babble):
+    sound = np.round(babble[: 12 * SAMPLES] * 32768).astype(np.int16)
+    whole, real = (Stream(tiny_net, lips, steps=1).push(given) for given in (sound, sound.astype(np.float32) / 32768))
+    np.testing.assert_array_equal(whole, real)
+    with pytest.raises(ValueError, match=r"\[samples\] of finite"):
+        Stream(tiny_net, lips).push(np.stack([sound, sound]))
 
 
 def test_windows_hear_what_the_whole_holds(tiny_net, lips, babble, monkeypatch):
