@@ -162,12 +162,14 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
 def _indices(motion: Motion, selection: Selection) -> np.ndarray:
     """Frames from `start` on, before `end`."""
     start, end = selection.start or 0.0, motion.duration if selection.end is None else selection.end
-    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
-        raise UserError(f"--start {start:g} and --end {end:g}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
+    asked = {"--start": selection.start, "--end": selection.end}
+    given = " and ".join(f"{name} {seconds:g}" for name, seconds in asked.items() if seconds is not None)
+    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < min(end, motion.duration)):
+        raise UserError(f"{given}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
     # A frame that a rounded time means is taken.
     first = math.ceil(start * float(motion.fps) - 1e-3)
     last = min(math.ceil(end * float(motion.fps) - 1e-3), len(motion))
     indices = np.arange(first, last, selection.every)
     if len(indices) == 0:
-        raise UserError(f"--start {start:g} and --end {end:g}: hold no frame of the motion, which lasts {motion.duration:.2f} s")
+        raise UserError(f"{given}: hold no frame of the motion, which lasts {motion.duration:.2f} s")
     return indices

@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from 263a4f8531910ad3994063ccca08f1d0ae306d75c9a0a9e4479b08ad941a18c0. With it:
+/*! avatar3d's web player, Apache-2.0, built from eba95d6335553e3c6a2201304e2692bbae7cae9dbb4d51356c4da2b49cf0f920. With it:
 
 onnxruntime-web 1.23.2
 
