@@ -11,7 +11,8 @@ import torch
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.gaussians import Gaussians
-from avatar3d.motion import CHANNELS, Motion, rest_motion
+from avatar3d.motion import CHANNELS, Motion
+from viewer.cameras import at_rest
 from viewer.export.axes import turned
 from viewer.export.props import together
 from viewer.export.provenance import provenance
@@ -143,7 +144,7 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
     if motion is None:
         if (selection.every, selection.start, selection.end) != (1, None, None):
             raise UserError("--every, --start and --end: choose frames of a motion; give one with --motion")
-        motion = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+        motion = at_rest(avatar)
     indices = _indices(motion, selection)
     notes: list[str] = []
     if selection.crop_shoulders:

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from avatar3d.avatar import Avatar
-from avatar3d.motion import rest_motion
-from viewer.cameras import front_camera
+from viewer.cameras import at_rest, front_camera
 
 _SOLID = 0.3
 """Opacity from which a Gaussian counts as something that is seen."""
@@ -66,7 +65,7 @@ class _Seen:
 
 def _seen(avatar: Avatar) -> _Seen:
     camera = front_camera(avatar, 512)
-    rest = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+    rest = at_rest(avatar)
     R, t = camera.T_cam_world[:3, :3], camera.T_cam_world[:3, 3]
 
     gaussians = avatar.pose(rest, 0.0)

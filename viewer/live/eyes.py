@@ -8,8 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at, orbit
-from avatar3d.motion import rest_motion
-from viewer.cameras import front_camera, head_centre
+from viewer.cameras import at_rest, front_camera, head_centre
 from viewer.export.framing import head_points
 
 ROOM_HIGH = 1.4
@@ -78,8 +77,7 @@ def _turned(avatar: Avatar, yaw: float, pitch: float) -> np.ndarray:
 
 def _face_points(avatar: Avatar) -> np.ndarray:
     """[M, 3] vertices of the face at rest, metres."""
-    rest = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
-    return avatar.vertices(rest)[avatar.head.regions.get("face", np.arange(avatar.head.num_vertices))]
+    return avatar.vertices(at_rest(avatar))[avatar.head.regions.get("face", np.arange(avatar.head.num_vertices))]
 
 
 def _framed(points: np.ndarray, position: np.ndarray, centre: np.ndarray, high: float, wide: float, aspect: float) -> Eye:

@@ -109,11 +109,18 @@ class SpeakPanel:
         self._perform(self.wish(text=self._last.text, audio=self._last.audio), f"the same, seed {self.seed.value}")
 
     def _perform(self, wish: Wish, title: str) -> None:
-        with self.desk.job("working out how to say it") as told:
-            self._loaded(told)
-            motion = self.performer.speak(wish)
-        if self._last is not None and self._last.audio != wish.audio:
-            self.desk.drop(self._last.audio)
+        # The sound of what was said last is kept for another seed.
+        before = None if self._last is None else self._last.audio
+        try:
+            with self.desk.job("working out how to say it") as told:
+                self._loaded(told)
+                motion = self.performer.speak(wish)
+        except UserError:
+            if wish.audio != before:
+                self.desk.drop(wish.audio)
+            raise
+        if wish.audio != before:
+            self.desk.drop(before)
         self._last = wish
         self._play.title.content = title_of(title, motion)
         self.desk.load(motion, play=True)
@@ -141,10 +148,12 @@ class SpeakPanel:
 
     def _take_manner(self, _) -> None:
         upload = self.manner.value
+        self.desk.drop(self._style)
         self._style = self.desk.keep(upload, MANNERS)
         self.manner_of.content = f"manner of {upload.name}"
 
     def _drop_manner(self, _) -> None:
+        self.desk.drop(self._style)
         self._style = None
         self.manner_of.content = "own manner"
 
