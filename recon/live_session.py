@@ -42,8 +42,8 @@ GROWTH = 1.7
 """The footage is tracked anew when so many times as many frames have been looked at."""
 POOL = 240
 """Frames that a tracking of the growing footage takes at most."""
-FIRST_HEAD = 11.0
-"""Seconds from the first picture to the first avatar on two cores that have nothing else to do."""
+FIRST_HEAD = 14.0
+"""Seconds from the first picture to the first avatar on two cores; more where other work takes them."""
 PATIENCE = 20.0
 """Seconds for which a face is waited for."""
 LONGEST = 600.0
