@@ -42,7 +42,7 @@ GROWTH = 1.7
 """The footage is tracked anew when so many times as many frames have been looked at."""
 POOL = 240
 """Frames that a tracking of the growing footage takes at most."""
-FIRST_HEAD = 14.0
+FIRST_HEAD = 12.0
 """Seconds from the first picture to the first avatar on two cores; more where other work takes them."""
 PATIENCE = 20.0
 """Seconds for which a face is waited for."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.avatar import Avatar
-from avatar3d.drawing import draw
+from avatar3d.drawing import as_bytes, draw
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
 from avatar3d.mp4 import VideoWriter
@@ -97,7 +97,7 @@ def film_together(
     def picture(index: int) -> np.ndarray:
         time = float(index / fps)
         drawn = (draw(who, what, time, seen(time), background(index), threads=threads, workspace=workspace) for who, what, seen in performers)
-        return np.concatenate([(np.clip(each.rgb, 0, 1) * 255 + 0.5).astype(np.uint8) for each in drawn], axis=1)
+        return np.concatenate([as_bytes(each.rgb) for each in drawn], axis=1)
 
     count = max(int(lead.duration * fps), 1)
     first = picture(0)

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
-from avatar3d.drawing import draw_gaussians
+from avatar3d.drawing import as_bytes, draw_gaussians
 from avatar3d.errors import UserError
 from avatar3d.motion import CHANNELS, ROTATIONS, Motion, between
 from avatar3d.mp4 import VideoWriter
@@ -156,7 +156,7 @@ def film_take(
         camera = camera_between(moment.camera or fallback, moments[after].camera or fallback, along, size)
         scene = _scene(moment, motion.frames(slice(index, index + 1)))
         drawn = draw_gaussians(scene.gaussians, camera, scene.backdrop, threads=threads, workspace=workspace).rgb
-        return (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return as_bytes(drawn)
 
     with writer as video:
         write_while_drawing(video, map(picture, range(len(first))), len(first), progress)

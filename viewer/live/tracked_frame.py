@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
-from avatar3d.drawing import draw_gaussians
+from avatar3d.drawing import as_bytes, draw_gaussians
 from avatar3d.footage import Footage
 from avatar3d.gaussians import Gaussians
 from avatar3d.head.model import HeadModel, landmark_positions
@@ -80,7 +80,7 @@ def paint_frame(
         plain = overlay.shown in ("avatar", "side by side")
         behind = np.full(3, 0.16, np.float32) if plain else video.astype(np.float32) / 255
         drawn = draw_gaussians(gaussians, camera, behind, threads=threads, workspace=workspace).rgb
-        avatar_over = (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
+        avatar_over = as_bytes(drawn)
     if overlay.shown == "video" or avatar_over is None:
         picture = video
     elif overlay.shown == "difference":
