@@ -33,3 +33,8 @@ def draw_gaussians(gaussians: Gaussians, camera: Camera, background: np.ndarray,
         g.position.numpy(), g.rotation.numpy(), g.log_scale.numpy(), g.opacity_logit.numpy(), g.sh.numpy(),
         camera, background, threads=threads, workspace=workspace,
     )  # fmt: skip
+
+
+def as_bytes(values: np.ndarray) -> np.ndarray:
+    """Numbers 0..1 as uint8 0..255, rounded; what lies beyond is clipped."""
+    return (np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)

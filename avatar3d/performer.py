@@ -55,6 +55,10 @@ class Performer(Protocol):
         """Whether the avatar has a driver of its own."""
         ...
 
+    def warm(self) -> None:
+        """Load now what the first motion would have to wait for."""
+        ...
+
     def speak(self, wish: Wish) -> Motion:
         """The motion of saying it, with its sound."""
         ...

@@ -42,6 +42,8 @@ GROWTH = 1.7
 """The footage is tracked anew when so many times as many frames have been looked at."""
 POOL = 240
 """Frames that a tracking of the growing footage takes at most."""
+FIRST_HEAD = 12.0
+"""Seconds from the first picture to the first avatar on two cores; more where other work takes them."""
 PATIENCE = 20.0
 """Seconds for which a face is waited for."""
 LONGEST = 600.0
@@ -88,6 +90,8 @@ class LiveSession:
         self.size, self.focal, self.holdout, self.settle, self.told = size, focal, holdout, settle, told
         self.doing = "waiting for a face"
         """What is going on, for people."""
+        self.making = "looking for a face"
+        """What is being done for the first avatar, for people."""
         self.goals: tuple[Goal, ...] = goals(Seen(np.zeros((0, 478, 3), np.float32), *(np.zeros(0),) * 3, fps=25.0))
         self.avatar: Avatar | None = None
         """The newest."""
@@ -114,6 +118,11 @@ class LiveSession:
     def filming(self) -> bool:
         """Whether pictures still come."""
         return not self._filmed.is_set()
+
+    @property
+    def head_in(self) -> float:
+        """About how many seconds it takes until the first avatar is there; 0 where it takes longer than usual."""
+        return max(FIRST_HEAD - (self._seconds() if self._began else 0.0), 0.0)
 
     def moment(self) -> tuple[np.ndarray, Motion | None] | None:
         """A small picture [H, W, 3] and the motion that shows it, as the newest avatar is posed: the last, or later the film once more."""
@@ -186,7 +195,7 @@ class LiveSession:
 
     def _film(self, capture: LiveCapture, early: list[np.ndarray]) -> None:
         """Keep pictures until there are no more; they are looked at meanwhile."""
-        self.doing = "filming"
+        self.doing, self.making = "filming", "taking the first pictures of the face"
         looking = self._start(lambda: self._look(capture), "look")
         try:
             for rgb in early:
@@ -264,7 +273,9 @@ class LiveSession:
 
     def _renew(self, capture: LiveCapture, before: int | None) -> None:
         pool = capture.pool(POOL, before)
+        self.making = "finding out how the head is built and moves"
         motion, camera = track_pool(pool, self.head)
+        self.making = "placing the first Gaussians"
         self.fit.renew(pool, motion, camera, np.flatnonzero(pool.valid))
         self._alignment = alignment(capture.head_poses(pool.numbers), pool.numbers, motion, self.head)
 

@@ -10,6 +10,7 @@ import numpy as np
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at, orbit
 from avatar3d.errors import UserError
+from avatar3d.motion import Motion, rest_motion
 
 CameraPath = Callable[[float], Camera]
 """Camera at a time in seconds."""
@@ -67,6 +68,11 @@ def front_camera(avatar: Avatar, size: int) -> Camera:
     centre = head_centre(avatar)
     focal = size * _FRONT_DISTANCE / _FRONT_HEIGHT
     return look_at(centre + np.array([0.0, 0.0, _FRONT_DISTANCE]), centre, focal=focal, size=(size, size))
+
+
+def at_rest(avatar: Avatar) -> Motion:
+    """One frame: the person as calm as they were filmed."""
+    return avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
 
 
 def head_centre(avatar: Avatar) -> np.ndarray:

@@ -1,7 +1,8 @@
 """An avatar performing a motion, as a video file."""
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.avatar import Avatar
-from avatar3d.drawing import draw
+from avatar3d.drawing import as_bytes, draw
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion
 from avatar3d.mp4 import VideoWriter
@@ -96,21 +97,34 @@ def film_together(
     def picture(index: int) -> np.ndarray:
         time = float(index / fps)
         drawn = (draw(who, what, time, seen(time), background(index), threads=threads, workspace=workspace) for who, what, seen in performers)
-        return np.concatenate([(np.clip(each.rgb, 0, 1) * 255 + 0.5).astype(np.uint8) for each in drawn], axis=1)
+        return np.concatenate([as_bytes(each.rgb) for each in drawn], axis=1)
 
     count = max(int(lead.duration * fps), 1)
     first = picture(0)
     facts = provenance([avatar for avatar, _, _ in performers])
     height, width = first.shape[:2]
     writer = VideoWriter(path, fps=fps, size=(width, height), sound=lead.sound, sound_rate=lead.sound_rate, title=facts.title, comment=facts.sentence)
-    # One frame is encoded while the next is drawn.
-    with writer as video, ThreadPoolExecutor(1) as pool:
-        pending: Future = pool.submit(video.write, first)
-        for index in range(1, count):
-            rgb = picture(index)
-            pending.result()
-            pending = pool.submit(video.write, rgb)
-            progress(index, count)
-        pending.result()
-        progress(count, count)
+    with writer as video:
+        write_while_drawing(video, itertools.chain([first], map(picture, range(1, count))), count, progress)
     return count
+
+
+def write_while_drawing(video: VideoWriter, pictures: Iterable[np.ndarray], count: int, progress: Progress = silent) -> None:
+    """Write pictures as they are drawn: one is encoded while the next is being made.
+
+    Args:
+        video: an open film.
+        pictures: its `count` frames, made when they are asked for; none may be changed afterwards.
+        count: of them.
+        progress: called after every frame.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pending: Future | None = None
+        for index, picture in enumerate(pictures):
+            if pending is not None:
+                pending.result()
+                progress(index, count)
+            pending = pool.submit(video.write, picture)
+        if pending is not None:
+            pending.result()
+    progress(count, count)

@@ -67,19 +67,20 @@ def export(
 
 def all_formats(avatar: Path) -> "dict[str, Format]":
     """Every format by name; the web page's is made here, since it may carry a driver: that of the file `avatar`."""
-    from viewer.export.formats import FORMATS, Format
+    from viewer.export.formats import FORMATS, STRETCH, Format
 
     def write(frames: "Frames", path: Path, options: FormatOptions, progress: "Progress") -> str:
         return _web(frames, path, options, avatar)
 
-    web = Format("a page that plays in any browser", (".html", ".htm", ""), write, frozenset(), frozenset({"background", "speech"}))
+    web = Format("a page that plays in any browser", (".html", ".htm", ""), write, STRETCH, frozenset({"background", "speech"}))
     return {"web": web} | FORMATS
 
 
 def _web(frames: "Frames", out: Path, options: FormatOptions, avatar: Path) -> str:
+    from viewer.export.motion_files import motion_of
     from viewer.export.web import export_web
 
-    person, motion = frames.avatar, None if frames.still else frames.motion
+    person, motion = frames.avatar, None if frames.still else motion_of(frames, out)
     driver = _packed_driver(person, avatar) if options.speech else None
     sizes = export_web(person, motion, out, background=options.background, driver=driver)
     parts = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in sizes.items())

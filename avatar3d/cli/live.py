@@ -176,6 +176,8 @@ def _show(session: "LiveSession", page: "FilmingPage") -> None:
         page.say(f"{session.doing}: {counts['recorded']} pictures, {counts['looked']} looked at{quality}", next_advice(session.goals))
     else:
         page.say(f"{session.doing} …{quality}", "", "Enough, write the avatar")
+    if session.avatar is None:
+        page.expect(session.head_in, session.making)
     page.tick_off([(goal.name, goal.progress) for goal in session.goals])
     moment = session.moment()
     if moment is not None:

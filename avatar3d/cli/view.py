@@ -46,7 +46,6 @@ def view(
     over = interrupted()
     server = open_server(host, port, f"avatar3d: {avatar.stem}", token)
     try:
-        say(f"view: open {page_address(host, server.get_port(), token)} in a browser; Ctrl-C ends it")
         loading = StatusLine(server, f"reading {avatar.name} …", busy=True)
         person = open_avatar(avatar, head)
         first = None if motion is None else (motion.name, load_motion(motion, person.head))
@@ -54,6 +53,8 @@ def view(
         if capture is not None:
             loading.say(f"reading {capture.name} …", busy=True)
             footage = CaptureFootage(capture, person)
+        # What cannot be shown is refused before anybody is asked to come and look.
+        say(f"view: open {page_address(host, server.get_port(), token)} in a browser; Ctrl-C ends it")
         loading.say("getting ready to draw; half a minute on a new machine …", busy=True)
         warm_up(person)
         with scratch_folder() as scratch:

@@ -51,6 +51,11 @@ class DriverPerformer:
         """Whether the file holds a driver."""
         return self._own
 
+    def warm(self) -> None:
+        """A word is said to nobody: that loads libraries, networks and the voice. Raises UserError."""
+        if self.voices:
+            self.speak(Wish(text="Yes."))
+
     def speak(self, wish: Wish) -> "Motion":
         """As `avatar3d drive`. Raises UserError."""
         from avatar3d.cli.talk import check_talk, performance

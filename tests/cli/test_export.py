@@ -1,9 +1,13 @@
+import gzip
 import sys
 
 import pytest
 
+from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion, save_motion
 from tests.avatar3d.tiny import tiny_head
+from viewer.export.motion_track import unpack_motion
+from viewer.export.packed import read_packed
 
 
 def test_an_avatar_becomes_a_page(run, small_avatar, tmp_path):
@@ -39,6 +43,14 @@ def test_a_motion_of_another_head_is_refused(refused, small_avatar, tmp_path):
 def test_a_name_of_another_kind_of_file_is_refused(refused, small_avatar, tmp_path):
     refused("export", small_avatar, "-o", tmp_path / "page.mp4", match=("page.mp4", ".html"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_of_a_stretch_of_a_motion(run, refused, small_avatar, tmp_path):
+    save_motion(rest_motion(load_head(), 50), tmp_path / "m.npz")
+    given = ("export", small_avatar, "--motion", tmp_path / "m.npz", "-o", tmp_path / "page")
+    assert run(*given, "--start", 0.4, "--end", 0.8).status == 0
+    assert len(unpack_motion(read_packed(gzip.decompress((tmp_path / "page" / "motion.bin").read_bytes())))) == 10
+    refused(*given, "--start", 99, match=("--start 99: choose a stretch of the motion, which lasts 2.00 s",))
 
 
 def test_a_bad_colour_is_refused(refused, small_avatar, tmp_path):

@@ -1,5 +1,6 @@
 """The page of a film in a real browser: picture, advice, the head as it appears, and the button."""
 
+import json
 import threading
 from dataclasses import replace
 
@@ -18,7 +19,12 @@ class Filming(Page):
     """A window whose page says what is going on instead of `ready`."""
 
     def ready(self) -> None:
-        self.page.get_by_text("getting ready").wait_for()
+        self.page.get_by_text("getting ready …").wait_for()
+
+    def placard(self) -> str:
+        """The words before the empty scene, as the browser has read them."""
+        text = self.page.evaluate("getComputedStyle(document.body, '::before').content")
+        return "" if text == "none" else json.loads(text.replace("\n", "\\n").replace("\\a ", "\\n"))
 
 
 @pytest.fixture
@@ -44,6 +50,11 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     browser = browsers.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
     window = Filming(browser, url, SIZE)
     page.show(np.full((64, 64, 3), (200, 30, 30), np.uint8), None, None)
+    assert "The head will appear here" in window.placard()
+    page.expect(9.2, 'finding "out"')
+    window.until(lambda: window.placard() == 'The head appears here in about 9 s.\nfinding "out" …')
+    page.expect(0.0, "placing")
+    window.until(lambda: "any moment" in window.placard())
     page.say("filming", "blink twice")
     page.tick_off([("left", 1.0), ("blink", 0.5), ("talk", 0.0)])
     window.page.get_by_text("blink twice").wait_for()
@@ -51,6 +62,7 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     before = window.pixels()
     page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), avatar, frame)
     head = window.changed(before)
+    window.until(lambda: not window.placard())
     # Another avatar takes the first one's place.
     page.show(np.full((64, 64, 3), (30, 200, 30), np.uint8), replace(avatar, colour=1 - avatar.colour), frame)
     window.changed(head)

@@ -70,8 +70,11 @@ def test_a_motion_of_another_head(refused, small_avatar, tmp_path):
     refused("view", small_avatar, "--port", 0, "--motion", tmp_path / "m.npz", match=("m.npz", "0123456789abcdef"))
 
 
-def test_a_capture_that_is_none(refused, small_avatar, tmp_path):
-    refused("view", small_avatar, "--port", 0, "--capture", tmp_path, match=(str(tmp_path), "not a capture folder"))
+@pytest.mark.parametrize(("option", "complaint"), [("--motion", "is not a motion file"), ("--capture", "not a capture folder")])
+def test_what_cannot_be_shown_is_refused_before_an_address_is_said(run, small_avatar, tmp_path, option, complaint):
+    (tmp_path / "given").write_bytes(b"nothing of the kind")
+    outcome = run("view", small_avatar, "--port", 0, option, tmp_path / "given")
+    assert outcome.status == 2 and not outcome.out and "given" in outcome.err and complaint in outcome.err
 
 
 def test_without_viser(refused, small_avatar, monkeypatch):

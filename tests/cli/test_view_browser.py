@@ -319,6 +319,18 @@ def test_a_telephone_shows_the_whole_face_above_the_panel(bench, chromium):
         phone.page.close()
 
 
+def test_all_tabs_are_in_one_row_and_nothing_lies_over_the_head(bench, chromium):
+    wide = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}", {"width": 1280, "height": 400})
+    try:
+        # Its many sliders make a scroll bar, which takes some of the width.
+        wide.tab("Face")
+        tabs = [tab.bounding_box() for tab in wide.page.get_by_role("tab").all()]
+        assert len(tabs) == 6 and len({box["y"] for box in tabs}) == 1
+        assert wide.page.locator("#webgl-software-rendering").is_hidden()
+    finally:
+        wide.page.close()
+
+
 def test_the_capture_that_is_seen_is_recorded(page, bench, tmp_path):
     page.tab("Capture")
     page.choose("show", "video")

@@ -14,7 +14,7 @@ from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from recon.capture import load_capture
 from recon.live_fit import LIVE, LiveFit
-from recon.live_session import LiveSession
+from recon.live_session import FIRST_HEAD, LiveSession
 from recon.live_source import LiveSource, in_real_time
 from recon.video import read_frames
 
@@ -42,7 +42,9 @@ def test_a_film_that_is_stopped_becomes_an_avatar(tmp_path):
         session.stop()
 
     session = _session(tmp_path, _endless(), settle=1.0, told=told)
+    assert session.head_in == FIRST_HEAD and session.making == "looking for a face"
     tracking, split = session.run()
+    assert session.head_in < FIRST_HEAD and session.making == "placing the first Gaussians"
     capture = load_capture(tmp_path / "me.capture")
     assert len(capture) == session.counts["recorded"] == len(tracking.motion) >= session.counts["looked"]
     assert len(split.test) == 0 and len(split.train) == capture.valid.sum()

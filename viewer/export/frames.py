@@ -11,7 +11,8 @@ import torch
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.gaussians import Gaussians
-from avatar3d.motion import CHANNELS, Motion, rest_motion
+from avatar3d.motion import CHANNELS, Motion
+from viewer.cameras import at_rest
 from viewer.export.axes import turned
 from viewer.export.props import together
 from viewer.export.provenance import provenance
@@ -137,7 +138,7 @@ def open_frames(avatar: Avatar, motion: Motion | None, selection: Selection, up:
     if motion is None:
         if (selection.every, selection.start, selection.end) != (1, None, None):
             raise UserError("--every, --start and --end: choose frames of a motion; give one with --motion")
-        motion = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+        motion = at_rest(avatar)
     indices = _indices(motion, selection)
     notes: list[str] = []
     if selection.crop_shoulders:
@@ -157,7 +158,7 @@ def _indices(motion: Motion, selection: Selection) -> np.ndarray:
     """Frames from `start` on, before `end`."""
     start, end = selection.start or 0.0, motion.duration if selection.end is None else selection.end
     given = " and ".join(f"--{name} {value:g}" for name, value in (("start", selection.start), ("end", selection.end)) if value is not None)
-    if not start < end:
+    if not start < min(end, motion.duration):
         raise UserError(f"{given}: choose a stretch of the motion, which lasts {motion.duration:.2f} s")
     # A frame that a rounded time means is taken.
     first = math.ceil(start * float(motion.fps) - 1e-3)

@@ -1,13 +1,13 @@
 """How a head is framed: what of it must be seen, and where a picture has to end below because nothing was filmed there."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from avatar3d.avatar import Avatar
-from avatar3d.motion import rest_motion
-from viewer.cameras import front_camera
+from viewer.cameras import at_rest, front_camera
 
 _SOLID = 0.3
 """Opacity from which a Gaussian counts as something that is seen."""
@@ -23,6 +23,8 @@ _RISE = 0.35
 """Of the hem towards the back, so that one who looks from below sees little of the inside."""
 _NEAREST = 0.05
 """Metres before the camera that count as such."""
+_MOST_POINTS = 4000
+"""By which a head's outline is known well enough."""
 _NOTHING = 1e-4
 """Least opacity that is written: far below what is drawn."""
 
@@ -48,6 +50,8 @@ class _Seen:
     y: np.ndarray
     low: np.ndarray
     """How low each lies: as `y`, and what is behind the chest as if it were no further away, and lower still."""
+    position: np.ndarray
+    """[N, 3] the same in the world, metres."""
     solid: np.ndarray
     """Which of them are seen at all."""
     torso: np.ndarray
@@ -61,7 +65,7 @@ class _Seen:
 
 def _seen(avatar: Avatar) -> _Seen:
     camera = front_camera(avatar, 512)
-    rest = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+    rest = at_rest(avatar)
     R, t = camera.T_cam_world[:3, :3], camera.T_cam_world[:3, 3]
 
     gaussians = avatar.pose(rest, 0.0)
@@ -77,16 +81,29 @@ def _seen(avatar: Avatar) -> _Seen:
     chest = np.quantile(depth[below], 0.4) if below.any() else 1.0
     ends = [float(np.quantile(y[below & (column == index)], 0.95)) for index in np.unique(column[below])]
     low = np.maximum(y, (down + _RISE * np.maximum(depth - chest, 0)) / max(chest, _NEAREST))
-    return _Seen(x, y, low, solid, torso, edges, float(chin), min([(camera.height - camera.cy) / camera.fy, *ends]))
+    return _Seen(x, y, low, gaussians.position.numpy(), solid, torso, edges, float(chin), min([(camera.height - camera.cy) / camera.fy, *ends]))
 
 
 def framing(avatar: Avatar) -> Framing:
     """Where an avatar's head is in its filmed picture, and where that is to end."""
     seen = _seen(avatar)
-    head = seen.solid & ~seen.torso
-    head = head if head.any() else ~seen.torso
+    head = _of_the_head(seen)
     left, right = np.quantile(seen.x[head], [0.002, 0.998])
     return Framing(float(left), float(right), float(np.quantile(seen.y[head], 0.003)), seen.chin, _HEM * seen.end)
+
+
+def _of_the_head(seen: _Seen) -> np.ndarray:
+    """[N] which Gaussians are seen above the chin."""
+    head = seen.solid & ~seen.torso
+    return head if head.any() else ~seen.torso
+
+
+@functools.lru_cache(maxsize=4)
+def head_points(avatar: Avatar) -> np.ndarray:
+    """[M, 3] places of Gaussians of the head with its hair at rest, metres: what must be in a picture from any side."""
+    seen = _seen(avatar)
+    points = seen.position[_of_the_head(seen)]
+    return points[:: max(len(points) // _MOST_POINTS, 1)]
 
 
 def with_soft_hem(avatar: Avatar) -> Avatar:

@@ -10,7 +10,7 @@ import numpy as np
 import viser
 
 from avatar3d.camera import Camera
-from avatar3d.drawing import draw_gaussians
+from avatar3d.drawing import as_bytes, draw_gaussians
 from avatar3d.render.cpu import Workspace
 from viewer.live.eyes import Eye, camera_of
 from viewer.live.resolution import Resolution
@@ -210,7 +210,7 @@ class Browser:
     def send(self, rgb: np.ndarray, still: bool = False) -> None:
         """A picture [H, W, 3], float32 0..1 or uint8, to fill its canvas."""
         if rgb.dtype != np.uint8:
-            rgb = (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+            rgb = as_bytes(rgb)
         self.client.scene.set_background_image(rgb, format="jpeg", jpeg_quality=_QUALITY if still else _MOVING_QUALITY)
         self.count()
 

@@ -79,7 +79,7 @@ class Desk:
                 work(event)
             except UserError as error:
                 line = str(error)
-                for path, name in self._uploads.items():
+                for path, name in list(self._uploads.items()):
                     line = line.replace(str(path), name)
                 self.tell(event.client, "This cannot be done", line)
             except Exception as error:
@@ -95,8 +95,8 @@ class Desk:
         return path
 
     def drop(self, path: Path | None) -> None:
-        """An uploaded file is not needed any more."""
-        if path is not None and self._uploads.pop(path, None) is not None:
+        """An uploaded file is not needed any more; only its name is kept, for errors."""
+        if path in self._uploads:
             path.unlink(missing_ok=True)
 
     def job(self, doing: str) -> "Job":

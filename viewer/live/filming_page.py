@@ -9,6 +9,7 @@ import viser
 from avatar3d.avatar import Avatar
 from avatar3d.motion import Motion, rest_motion
 from viewer.live.eyes import turned_eye
+from viewer.live.placard import Placard
 from viewer.live.player import Player
 from viewer.live.stage import Stage
 from viewer.live.status_line import StatusLine
@@ -30,6 +31,7 @@ class FilmingPage:
     def __init__(self, server: viser.ViserServer, stop: Callable[[], None]) -> None:
         self.server = server
         self.status = StatusLine(server, "getting ready …", busy=True)
+        self.placard: Placard | None = Placard(server, "The head will appear here.\ngetting ready: half a minute on a new machine")
         self.advice = server.gui.add_markdown("", order=-2.0)
         self.picture: viser.GuiImageHandle | None = None
         self.list = server.gui.add_markdown("", order=2.0)
@@ -44,6 +46,12 @@ class FilmingPage:
         _put(self.advice, f"### {advice}" if advice else "")
         if button and self.button.label != button:
             self.button.label = button
+
+    def expect(self, seconds: float, doing: str) -> None:
+        """Say where the head will be that is not there yet: in how many seconds (0: that is over), and what is being done for it."""
+        if self.placard is not None:
+            when = f"in about {seconds:.0f} s" if seconds >= 1 else "any moment; this machine takes longer than usual"
+            self.placard.say(f"The head appears here {when}.\n{doing} …")
 
     def end(self, text: str) -> None:
         """The last thing that is said; the page keeps it when its server has ended."""
@@ -86,6 +94,9 @@ class FilmingPage:
 
     def _begin(self, avatar: Avatar) -> None:
         # One thread: the fit needs the others more.
+        if self.placard is not None:
+            self.placard.remove()
+            self.placard = None
         stage = Stage(self.server, avatar, Player(rest_motion(avatar.head, 1, shape=avatar.shape.numpy())), threads=1)
         self.stage, self._avatar = stage, avatar
         eye = turned_eye(avatar, 0.0, 0.0, SEEN)

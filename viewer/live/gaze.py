@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.avatar import Avatar
 from avatar3d.head.model import LEFT_EYE, NECK, RIGHT_EYE, axis_angle_to_matrix, joint_transforms
-from avatar3d.motion import Motion, rest_motion
-from viewer.cameras import front_camera
+from avatar3d.motion import Motion
+from viewer.cameras import at_rest, front_camera
 
 LARGEST = (math.radians(30), math.radians(12))
 """As far as eyes turn to the side and up or down before a head would. Lids go along with eyes that look up or down, and the avatar has
@@ -22,7 +22,7 @@ def gaze_at(avatar: Avatar, frame: Motion, point: np.ndarray) -> np.ndarray:
     At rest, filmed from the front, the eyes are taken to look into the camera: what an eye turns from there is what the
     direction to the point, seen from the head, differs from that to the camera.
     """
-    poses, rest = [], _at_rest(avatar)
+    poses, rest = [], at_rest(avatar)
     usual = rest.eyes_pose
     camera = front_camera(avatar, 64).T_cam_world
     lens = -camera[:3, :3].T @ camera[:3, 3]
@@ -30,10 +30,6 @@ def gaze_at(avatar: Avatar, frame: Motion, point: np.ndarray) -> np.ndarray:
         turn = _between(_direction(avatar, rest, joint, lens), _direction(avatar, frame, joint, point))
         poses.append((turn * Rotation.from_rotvec(usual[0, columns])).as_rotvec())
     return np.concatenate(poses)[None].astype(np.float32)
-
-
-def _at_rest(avatar: Avatar) -> Motion:
-    return avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
 
 
 def _direction(avatar: Avatar, frame: Motion, joint: int, point: np.ndarray) -> np.ndarray:

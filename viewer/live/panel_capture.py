@@ -99,7 +99,7 @@ class OwnOverlay:
         self.shown = gui.add_dropdown("show", SHOWN, initial_value=self.overlay.shown, order=-8.0)
         self.opacity = gui.add_slider("avatar's opacity", 0.0, 1.0, 0.05, 1.0, order=-7.0)
         self.wireframe = gui.add_checkbox("wireframe", False, order=-6.0)
-        hint = "Green: as detected. Red: the same points of the head as it was tracked."
+        hint = "Green: as detected. Pink, larger: the same points of the head as it was tracked."
         self.landmarks = gui.add_checkbox("landmarks", False, hint=hint, order=-5.0)
         self.shown.on_update(lambda _: self._show(shown=self.shown.value))
         self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))

@@ -109,8 +109,10 @@ class PlayPanel:
 
     def _open(self, _) -> None:
         path, name = self.desk.keep(self.upload.value, (".npz",)), self.upload.value.name
-        motion = load_motion(path, self.desk.avatar.head)
-        self.desk.drop(path)
+        try:
+            motion = load_motion(path, self.desk.avatar.head)
+        finally:
+            self.desk.drop(path)
         self.title.content = title_of(name, motion)
         self.desk.load(motion, play=True)
 

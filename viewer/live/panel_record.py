@@ -1,10 +1,10 @@
 """The panel that records what a browser sees, and hands it out as a film or as a motion."""
 
 import contextlib
-import itertools
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import viser
 
@@ -16,7 +16,6 @@ from viewer.live.desk import Desk
 from viewer.live.take import LONGEST, Moment, film_take, motion_of_take
 
 _HEIGHTS = ("256", "512", "720", "1080")
-_number = itertools.count(1)
 
 
 class RecordPanel:
@@ -95,31 +94,41 @@ class RecordPanel:
     def _save_film(self, event) -> None:
         moments = list(self.moments)
         motion = motion_of_take(moments)
-        path = self.desk.scratch / f"{self._name()}.mp4"
+        path = self.desk.scratch / f"{take_name(self.desk.name, moments)}.mp4"
         with self.desk.job("drawing the film") as told:
-            height = int(self.height.value)
-            last = 0.0
+            height, began = int(self.height.value), time.monotonic()
+            last = began
 
             def progress(done: int, total: int, **_: float) -> None:
                 nonlocal last
                 if time.monotonic() - last > 0.5:
                     last = time.monotonic()
-                    told(f"{done} of {total} frames")
+                    told(f"{100 * done // total} %, {seconds_left(last - began, done, total)}")
 
             fallback, threads = front_camera(self.desk.avatar, height), self.desk.stage.threads
             film_take(moments, motion, path, height=height, fallback=fallback, threads=threads, progress=progress)
         self._hand_out(event, path)
 
     def _save_motion(self, event) -> None:
-        path = self.desk.scratch / f"{self._name()}.npz"
-        save_motion(motion_of_take(list(self.moments)), path)
+        moments = list(self.moments)
+        motion = motion_of_take(moments)
+        path = self.desk.scratch / f"{take_name(self.desk.name, moments)}.npz"
+        save_motion(motion, path)
         self._hand_out(event, path)
-
-    def _name(self) -> str:
-        return f"{self.desk.name}-{next(_number)}"
 
     def _hand_out(self, event, path) -> None:
         if event.client is None:
             raise UserError(f"{path.name}: nobody is there to take it")
         event.client.send_file_download(path.name, path.read_bytes(), save_immediately=True)
         path.unlink()
+
+
+def take_name(name: str, moments: Sequence[Moment]) -> str:
+    """Stem of a take's files: whose it is, and when it was begun. Its film and its motion have the same, and no other take has."""
+    began = datetime.now() - timedelta(seconds=time.monotonic() - moments[0].time)
+    return f"{name}-{began:%Y-%m-%d-%H%M%S}"
+
+
+def seconds_left(passed: float, done: int, total: int) -> str:
+    """How long the rest of `total` frames will take, when `done` took `passed` seconds."""
+    return f"about {max(round(passed * (total - done) / max(done, 1)), 1)} s left"

@@ -1,6 +1,8 @@
 """The panel that lets the avatar speak: typed words, a sound file, or the microphone; in a mood, a manner, a direction."""
 
+import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import viser
@@ -31,6 +33,7 @@ class SpeakPanel:
         self._last: Wish | None = None
         self._stop = threading.Event()
         self._listening = False
+        self._loading = threading.Thread(target=self._warm, name="voice", daemon=True)
         gui, guarded = desk.gui, desk.guarded
         self.text = gui.add_text("words", "Hello, nice to meet you.", multiline=True, hint="[pause 0.5], [happy 0.7] and [neutral] are heeded.")
         voices = performer.voices
@@ -62,6 +65,22 @@ class SpeakPanel:
         self.manner.on_upload(guarded(self._take_manner))
         self.plain.on_click(guarded(self._drop_manner))
 
+    def warm(self) -> None:
+        """Load the voice in the background: the first words would have to wait for it."""
+        self._loading.start()
+
+    def _warm(self) -> None:
+        # What cannot be loaded is said to whoever asks for it.
+        with contextlib.suppress(UserError):
+            self.performer.warm()
+
+    def _loaded(self, told: Callable[[str], None]) -> None:
+        """Wait until the voice is there, and say so meanwhile."""
+        if self._loading.is_alive():
+            told("loading the voice")
+            self._loading.join()
+            told("")
+
     def wish(self, *, text: str | None = None, audio: Path | None = None) -> Wish:
         """What the controls ask for."""
         gaze = f"{self.right.value:g},{self.up.value:g}" if self.gaze.value == "there" else self.gaze.value
@@ -90,10 +109,18 @@ class SpeakPanel:
         self._perform(self.wish(text=self._last.text, audio=self._last.audio), f"the same, seed {self.seed.value}")
 
     def _perform(self, wish: Wish, title: str) -> None:
-        with self.desk.job("working out how to say it"):
-            motion = self.performer.speak(wish)
-        if self._last is not None and self._last.audio != wish.audio:
-            self.desk.drop(self._last.audio)
+        # The sound of what was said last is kept for another seed.
+        before = None if self._last is None else self._last.audio
+        try:
+            with self.desk.job("working out how to say it") as told:
+                self._loaded(told)
+                motion = self.performer.speak(wish)
+        except UserError:
+            if wish.audio != before:
+                self.desk.drop(wish.audio)
+            raise
+        if wish.audio != before:
+            self.desk.drop(before)
         self._last = wish
         self._play.title.content = title_of(title, motion)
         self.desk.load(motion, play=True)
@@ -107,6 +134,7 @@ class SpeakPanel:
             try:
                 self._listening = True
                 self.listen.label = "Stop listening"
+                self._loaded(told)
                 told("speak when the head moves")
                 self.desk.player.pause()
                 self.desk.moved()
@@ -120,10 +148,12 @@ class SpeakPanel:
 
     def _take_manner(self, _) -> None:
         upload = self.manner.value
+        self.desk.drop(self._style)
         self._style = self.desk.keep(upload, MANNERS)
         self.manner_of.content = f"manner of {upload.name}"
 
     def _drop_manner(self, _) -> None:
+        self.desk.drop(self._style)
         self._style = None
         self.manner_of.content = "own manner"
 

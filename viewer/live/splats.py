@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from avatar3d.drawing import as_bytes
 from avatar3d.gaussians import SH_C0, Gaussians
 
 SCALE = 0.1
@@ -37,11 +38,7 @@ def splats_of(gaussians: Gaussians) -> Splats:
     _covariances(gaussians.rotation.numpy(), gaussians.log_scale.numpy(), np.float32(1 / SCALE), covariances)
     colour = np.float32(0.5) + np.float32(SH_C0) * gaussians.sh[:, 0].numpy()
     opacity = 1 / (1 + np.exp(-gaussians.opacity_logit.numpy()[:, None]))
-    return Splats(gaussians.position.numpy() * np.float32(1 / SCALE), covariances, _bytes(colour), _bytes(opacity))
-
-
-def _bytes(values: np.ndarray) -> np.ndarray:
-    return (np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    return Splats(gaussians.position.numpy() * np.float32(1 / SCALE), covariances, as_bytes(colour), as_bytes(opacity))
 
 
 @njit(cache=True, nogil=True)

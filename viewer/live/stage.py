@@ -11,9 +11,9 @@ import numpy as np
 import viser
 
 from avatar3d.avatar import Avatar
-from avatar3d.motion import Motion, rest_motion
+from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
-from viewer.cameras import ORBIT_PERIOD, ORBIT_PITCH, ORBIT_YAW
+from viewer.cameras import ORBIT_PERIOD, ORBIT_PITCH, ORBIT_YAW, at_rest
 from viewer.live.adjustments import Adjustments, adjusted, with_identity
 from viewer.live.browser import Browser, View, perhaps_gone
 from viewer.live.eyes import front_eye, turned_eye
@@ -43,7 +43,7 @@ class Stage:
     def __init__(self, server: viser.ViserServer, avatar: Avatar, player: Player, threads: int | None = None) -> None:
         self.server, self.player = server, player
         self._original = self.avatar = avatar
-        self.rest = avatar.admit(rest_motion(avatar.head, 1, shape=avatar.shape.numpy()))
+        self.rest = at_rest(avatar)
         self.adjustments, self.look = Adjustments(), Look()
         self.usual = View()
         """How browsers see that come from now on; each may choose for itself."""

@@ -11,13 +11,14 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
-from avatar3d.drawing import draw_gaussians
+from avatar3d.drawing import as_bytes, draw_gaussians
 from avatar3d.errors import UserError
 from avatar3d.motion import CHANNELS, ROTATIONS, Motion, between
 from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
 from viewer.export.provenance import provenance
+from viewer.film import write_while_drawing
 from viewer.live.browser import framed
 from viewer.live.look import Look, lit
 from viewer.live.scene import Painter, Scene
@@ -145,19 +146,20 @@ def film_take(
     facts = provenance(moments[0].avatar)
     workspace = Workspace()
     writer = VideoWriter(path, fps=FPS, size=size, sound=motion.sound, sound_rate=motion.sound_rate, title=facts.title, comment=facts.sentence)
+
+    def picture(index: int) -> np.ndarray:
+        after, along = second[index], float(share[index])
+        moment = moments[after if along > 0.999 else first[index]]
+        if moment.painter is not None:
+            # Frames of a capture are not blended: what was seen last stands.
+            return _painted(moment, size, workspace, threads)
+        camera = camera_between(moment.camera or fallback, moments[after].camera or fallback, along, size)
+        scene = _scene(moment, motion.frames(slice(index, index + 1)))
+        drawn = draw_gaussians(scene.gaussians, camera, scene.backdrop, threads=threads, workspace=workspace).rgb
+        return as_bytes(drawn)
+
     with writer as video:
-        for index, (before, after, along) in enumerate(zip(first, second, share, strict=True)):
-            moment = moments[after if along > 0.999 else before]
-            if moment.painter is not None:
-                # Frames of a capture are not blended: what was seen last stands.
-                rgb = _painted(moment, size, workspace, threads)
-            else:
-                camera = camera_between(moment.camera or fallback, moments[after].camera or fallback, float(along), size)
-                scene = _scene(moment, motion.frames(slice(index, index + 1)))
-                drawn = draw_gaussians(scene.gaussians, camera, scene.backdrop, threads=threads, workspace=workspace).rgb
-                rgb = (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
-            video.write(rgb)
-            progress(index + 1, len(first))
+        write_while_drawing(video, map(picture, range(len(first))), len(first), progress)
     return len(first)
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
-from avatar3d.drawing import draw_gaussians
+from avatar3d.drawing import as_bytes, draw_gaussians
 from avatar3d.footage import Footage
 from avatar3d.gaussians import Gaussians
 from avatar3d.head.model import HeadModel, landmark_positions
@@ -19,7 +19,8 @@ from viewer.live.scene import Scene
 
 SHOWN = ("avatar over video", "video", "avatar", "side by side", "difference", "free camera")
 """What of a capture can be shown; with the last one, nothing of it is."""
-DETECTED, OF_THE_HEAD, WIRE = (60, 255, 120), (255, 70, 70), (120, 190, 255)
+DETECTED, OF_THE_HEAD, WIRE = (60, 255, 120), (255, 60, 200), (120, 190, 255)
+_RIM = (0, 0, 0)
 FINER = 2
 """Times as many pixels as the video has, where lines are drawn over it."""
 _DIFFERENCE = 3.0
@@ -79,7 +80,7 @@ def paint_frame(
         plain = overlay.shown in ("avatar", "side by side")
         behind = np.full(3, 0.16, np.float32) if plain else video.astype(np.float32) / 255
         drawn = draw_gaussians(gaussians, camera, behind, threads=threads, workspace=workspace).rgb
-        avatar_over = (np.clip(drawn, 0, 1) * 255 + 0.5).astype(np.uint8)
+        avatar_over = as_bytes(drawn)
     if overlay.shown == "video" or avatar_over is None:
         picture = video
     elif overlay.shown == "difference":
@@ -112,16 +113,17 @@ def _lines(
             pen.line((*points[a], *points[b]), fill=WIRE)
     if overlay.landmarks:
         found = footage.landmarks(index)
-        if found is not None:
-            _dots(pen, FINER * found[:, :2], DETECTED)
         if avatar.head.landmarks is not None:
-            _dots(pen, finer.project(landmark_positions(torch.from_numpy(vertices)[None], avatar.head)[0].numpy()), OF_THE_HEAD)
+            _dots(pen, finer.project(landmark_positions(torch.from_numpy(vertices)[None], avatar.head)[0].numpy()), 2, OF_THE_HEAD)
+        if found is not None:
+            _dots(pen, FINER * found[:, :2], 1, DETECTED)
     return np.asarray(canvas)
 
 
-def _dots(pen: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _dots(pen: ImageDraw.ImageDraw, points: np.ndarray, radius: int, colour: tuple[int, int, int]) -> None:
+    """Discs with a dark rim, which sets them off from the lines that they lie on."""
     for x, y in points:
-        pen.rectangle((x - 1, y - 1, x + 1, y + 1), fill=colour)
+        pen.ellipse((x - radius - 1, y - radius - 1, x + radius + 1, y + radius + 1), fill=colour, outline=_RIM)
 
 
 def skin_faces(head: HeadModel) -> np.ndarray:

@@ -31,11 +31,15 @@ FOLLOWING = 0.1
 """Seconds between two looks at the player by its panel."""
 _BEAT = 0.5
 """Seconds between two corrections of the browsers' sound."""
-_NARROW = """<style>@media (max-width: 36em) {
+_STYLE = """<style>
+#webgl-software-rendering {display: none !important}
+[role=tab] {padding: 0 0.55em !important}
+@media (max-width: 36em) {
   .mantine-Paper-root[style*='max-height: 60%'] {max-height: 40% !important; width: 100% !important}
   .mantine-Paper-root[style*='max-height: 60%'] div[style*='width: 20em'] {width: 100% !important}
 }</style>"""
-"""On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth."""
+"""Over the head viser says that a browser draws without a GPU, which pictures do not need. Six tabs and a scroll bar are to have room in one row.
+On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth."""
 
 
 def open_server(host: str, port: int, label: str, token: str | None = None) -> "viser.ViserServer":
@@ -63,7 +67,7 @@ def open_server(host: str, port: int, label: str, token: str | None = None) -> "
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     # Between a browser's leaving and the news of it, pictures go nowhere.
     warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
-    server.gui.add_html(_NARROW, order=-9.0)
+    server.gui.add_html(_STYLE, order=-9.0)
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
@@ -194,6 +198,8 @@ class Workbench:
         server.on_client_disconnect(self._go)
         self.desk.say("ready")
         self.stage.start()
+        if self.speak is not None:
+            self.speak.warm()
 
     def _come(self, client: "viser.ClientHandle") -> None:
         """A browser has come: what is its own goes into the tabs of its page."""

@@ -81,7 +81,9 @@ def test_lines_are_finer_than_the_video(scene):
 def test_landmarks_detected_and_of_the_head(scene):
     shown = paint(scene, shown="video", landmarks=True)
     assert tuple(shown[6 * FINER, 5 * FINER]) == DETECTED
-    assert (shown == OF_THE_HEAD).all(axis=2).sum() == 9
+    found, tracked = ((shown == colour).all(axis=2).sum() for colour in (DETECTED, OF_THE_HEAD))
+    assert 5 <= found < tracked < 30
+    assert (shown[6 * FINER, 5 * FINER - 2] == 0).all()
     unseen = paint(scene, 0, shown="video", landmarks=True)
     assert not (unseen == DETECTED).all(axis=2).any()
 

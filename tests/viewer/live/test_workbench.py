@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from avatar3d.motion import Motion
-from tests.avatar3d.tiny import tiny_avatar, tiny_motion
+from tests.avatar3d.tiny import tiny_avatar, tiny_head, tiny_motion
 from viewer.live.splats import SCALE
 
 viser = pytest.importorskip("viser")
@@ -155,9 +155,8 @@ def test_browsers_may_come_and_go(bench):
 
 
 def test_lids_close_together_as_the_panel_says(tmp_path):
-    plain = tiny_avatar(count=50)
-    lids = torch.zeros(2, plain.head.num_vertices, 3)
-    avatar = replace(plain, head=replace(plain.head, eyelid_basis=lids))
+    head = tiny_head()
+    avatar = tiny_avatar(replace(head, eyelid_basis=torch.zeros(2, head.num_vertices, 3)), count=50)
     server = open_server("127.0.0.1", 0, "test")
     made = Workbench(server, avatar, "tiny", scratch=tmp_path)
     left, right = (made.face._handles[f"close {side}"] for side in ("left", "right"))

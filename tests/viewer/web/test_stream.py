@@ -60,6 +60,23 @@ def test_the_head_moves_as_the_frames_say_and_who_comes_late_sees_the_same(perso
         first.wait("player.link.state === 'over' || player.link.state === 'away'")
 
 
+_SAID = """window.said = [];
+new MutationObserver(() => {
+  const line = document.getElementById("stream");
+  if (line && !line.hidden) window.said.push([line.textContent, Boolean(window.avatar3d?.view?.drawn)]);
+}).observe(document, { subtree: true, childList: true });"""
+
+
+def test_nothing_is_called_live_before_the_head_is_drawn(person, show, frame):
+    with _server(person) as server:
+        server.frame(0.0, frame)
+        shown = show(server.address, _SAID)
+        _hold(server, shown, frame, "player.view.drawn && player.link.state === 'live'")
+        said = shown.page.evaluate("window.said")
+    assert said[0][0] == "the head is on its way" and said[-1][0].startswith("live")
+    assert all(text == "the head is on its way" for text, drawn in said if not drawn)
+
+
 def test_sound_is_laid_out_on_its_clock_and_the_picture_follows(person, show, frame):
     with _server(person) as server:
         shown = show(server.address, size=(500, 300))

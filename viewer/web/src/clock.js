@@ -107,7 +107,7 @@ export class Clock extends EventTarget {
     this._time = 0;
     if (this.loop) {
       this.seek(0);
-      this.play();
+      this.play().catch((error) => console.warn(error.message));
       return;
     }
     this.started = false;

@@ -1,6 +1,7 @@
 /** The page's buttons, sliders and keys. */
 
 import { keepInOneRow } from "./bar.js";
+import { tell } from "./notice.js";
 import { fillSliders } from "./sliders.js";
 import { onTap } from "./tap.js";
 import { Immersion } from "./xr.js";
@@ -125,7 +126,13 @@ function connectXr(immersion, toggle, refresh) {
   for (const [id, mode] of Object.entries(MODES)) {
     const button = element(id);
     Immersion.offers(mode).then((offered) => (button.hidden = !offered));
-    button.addEventListener("click", () => (immersion.session ? immersion.leave() : immersion.enter(mode)));
+    button.addEventListener("click", async () => {
+      try {
+        await (immersion.session ? immersion.leave() : immersion.enter(mode));
+      } catch (error) {
+        tell(`${button.textContent} cannot be entered: ${error.message}`);
+      }
+    });
   }
   immersion.addEventListener("change", refresh);
   immersion.addEventListener("select", toggle);

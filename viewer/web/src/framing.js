@@ -1,7 +1,9 @@
 /** How a head is framed in a picture of any shape: as a portrait photographer would, cropping the torso by the lower edge. */
 
 /** Widths of the head that a picture holds at least. */
-const ROOM = 1.32;
+const ROOM = 1.27;
+/** Of the head's height, above it: a tall picture that has more shows below what its buttons cover. */
+const AIR = 0.2;
 /** Of the head's height, above it and below the chin. */
 const GAP = 0.06;
 
@@ -26,10 +28,11 @@ export function framed(camera, framing, aspect, covered = 0) {
   const end = Math.min(filmed.bottom, framing.hem);
   const tall = Math.max(end - Math.min(filmed.top, framing.top), needed / aspect);
   const wide = tall * aspect;
-  // Where a small picture's buttons would cover the chin, the head goes up as far as there is room above it.
+  // Where a small picture's buttons would cover the chin, the head goes up as far as there is room above it; where a tall one has much of that, the torso
+  // ends at its buttons.
   const [size, above] = [framing.chin - framing.top, framing.top - (end - tall)];
   const hidden = framing.chin + GAP * size - (end - covered * tall);
-  const bottom = end + Math.max(Math.min(hidden, above - GAP * size), 0);
+  const bottom = end + Math.max(Math.min(hidden, above - GAP * size), Math.min(covered * tall, above - AIR * size), 0);
   // In the middle of what was filmed as long as the head is whole, in the middle of the head where there is no room for anything else.
   const spare = Math.max((wide - needed) / 2, 0);
   const [middle, head] = [(filmed.left + filmed.right) / 2, (framing.left + framing.right) / 2];

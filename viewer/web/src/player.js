@@ -52,6 +52,10 @@ async function start() {
   const mesh = header.mesh === "rig" ? rigMesh(packed) : trackMesh(packed);
   const splats = new Splats(view.renderer, packed, mesh);
   view.scene.add(splats.object);
+  view.shown.then(() => {
+    window.avatar3d.loaded = globalThis.performance.now();
+    document.body.classList.add("ready");
+  });
   const clock = new Clock(motion?.duration ?? 0, sound);
   clock.loop = options.loop;
   clock.addEventListener("silent", () => silent(new Error("it broke off")));
@@ -102,10 +106,7 @@ async function start() {
 const ready = start();
 window.avatar3d = { ready };
 ready
-  .then((player) => {
-    Object.assign(window.avatar3d, player, { loaded: globalThis.performance.now() });
-    document.body.classList.add("ready");
-  })
+  .then((player) => Object.assign(window.avatar3d, player))
   .catch((error) => {
     console.error(error);
     document.getElementById("trouble").textContent = `This avatar cannot be shown: ${error.message}`;

@@ -165,7 +165,7 @@ export class LiveLink extends EventTarget {
 }
 
 /**
- * Joins a page to its stream.
+ * Joins a page to its stream. Until the head is drawn nothing is called live.
  * @param {object} player
  * @param {import("./track.js").Source} idle
  * @param {{socket: string, avatar: string}} config
@@ -175,8 +175,9 @@ export function connectStream(player, idle, config) {
   const [line, listen] = [element("stream"), element("listen")];
   const refresh = () => {
     line.hidden = false;
-    line.dataset.state = link.state;
-    line.textContent = link.notice;
+    const loading = !player.view.drawn && link.state !== "away";
+    line.dataset.state = loading ? "loading" : link.state;
+    line.textContent = loading ? "the head is on its way" : link.notice;
     listen.hidden = !link.audible;
     listen.setAttribute("aria-pressed", String(link.voice !== null));
   };
@@ -185,6 +186,7 @@ export function connectStream(player, idle, config) {
   window.addEventListener("keydown", (event) => {
     if (event.key === "m" && !event.ctrlKey && !event.metaKey && !event.altKey) link.listen();
   });
+  player.view.shown.then(refresh);
   refresh();
   return link;
 }

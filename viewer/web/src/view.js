@@ -59,6 +59,10 @@ export class View {
     this.framing = framing;
     /** Pixels that buttons cover below. */
     this.covered = 0;
+    /** Whether the head has been drawn yet: the first pictures are empty, since Gaussians are sorted beside. */
+    this.drawn = false;
+    /** Resolves when it has. */
+    this.shown = new Promise((resolve) => (this._show = resolve));
     this.orbit = new OrbitControls(this.camera, canvas);
     Object.assign(this.orbit, { dampingFactor: 0.12, minDistance: 0.15, maxDistance: 5, zoomToCursor: false });
     this.reset();
@@ -100,7 +104,11 @@ export class View {
   /** @returns {void} */
   draw() {
     if (!this.renderer.xr.isPresenting) this.orbit.update();
+    const sorted = this.spark.activeSplats > 0;
     this.renderer.render(this.scene, this.camera);
+    if (!sorted || this.drawn) return;
+    this.drawn = true;
+    this._show();
   }
 
   /**

@@ -29,6 +29,8 @@ class Speech {
     this._rest = player.performance.idle.at(0);
     this._task = 0;
     this._quiet = null;
+    /** Of the file that is spoken. */
+    this._address = null;
     this._connect();
   }
 
@@ -88,7 +90,8 @@ class Speech {
     return this._try(async (wanted) => {
       const [layout, sound] = [await this._load(), await readSound(file)];
       if (!wanted()) return;
-      const audio = new Audio(URL.createObjectURL(file));
+      if (this._address) URL.revokeObjectURL(this._address);
+      const audio = new Audio((this._address = URL.createObjectURL(file)));
       const source = spokenSource(layout, this._rest, sound.length / RATE);
       const { player } = this;
       player.perform(source, audio);
