@@ -66,6 +66,13 @@ def test_the_bar_is_one_row_below_the_face(size, bust_page, show):
     assert shown.page.evaluate("document.getElementById('bar').scrollWidth <= document.getElementById('bar').clientWidth")
 
 
+def test_on_a_tall_page_the_torso_ends_at_the_bar(bust_page, show):
+    shown = show(bust_page, size=(390, 844))
+    hem = 844 * shown.evaluate(LINE.format("hem"))
+    assert hem == pytest.approx(_box(shown, "#bar")["y"], abs=2)
+    assert 844 * shown.evaluate(LINE.format("top")) < 0.28 * 844
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("panel", ["sliders", "info"])
 def test_a_panel_leaves_the_label_and_the_face_alone(size, panel, bust_page, show):
