@@ -197,7 +197,7 @@ def _write(motion: "Motion", report: "LiveReport", out: Path) -> None:
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
     say(
         f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; "
-        f"on time to {report.jitter:.1f} ms (99 %), {report.late} too late"
+        f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late"
     )
     if happened:
         say(happened)

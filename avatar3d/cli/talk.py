@@ -180,7 +180,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
     still = [region for region, _ in directing.keep if region != "head"]
     if still and any(moods.values() if isinstance(moods, dict) else moods):
-        note(f"--keep {' and '.join(still)}: stays as it is in the motion that is given; the mood shows in the rest of the face alone")
+        note(f"--keep {' and '.join(still)}: as in the motion that is given; the mood shows in the rest of the face alone")
     if options.idle is not None:
         motion = replace(motion, sound=None, sound_rate=0)
     motion = pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)

@@ -205,7 +205,7 @@ def test_what_a_kept_region_holds_a_mood_back_from_is_said(run, driven, small_av
     outcome = run(
         "drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--keep", "mouth", tmp_path / "kept.npz", "--emotion", "surprised:1"
     )
-    assert outcome.status == 0 and "--keep mouth: stays as it is" in outcome.err
+    assert outcome.status == 0 and "--keep mouth: as in the motion" in outcome.err
     made = load_motion(tmp_path / "m.npz", load_head())
     np.testing.assert_allclose(channels(made)[:, REGIONS["mouth"]], channels(kept)[:, REGIONS["mouth"]], atol=1e-6)
     assert made.expr[:, INDEX["browInnerUp"]].mean() > kept.expr[:, INDEX["browInnerUp"]].mean() + 0.2

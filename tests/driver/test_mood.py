@@ -66,3 +66,14 @@ def test_a_stretch_made_anew_keeps_the_mood_of_what_is_around_it(tiny_net, lips,
     brow = made[:, INDEX["browDownLeft"]]
     assert np.abs(brow[40:60].mean() - before[40:60, INDEX["browDownLeft"]].mean()) < 0.1
     assert np.abs(np.diff(brow))[[39, 59]].max() < 0.15
+
+
+def test_no_two_moods_are_one_face():
+    faces = np.stack([mood_face({name: 1.0}) for name in EMOTIONS])
+    faces /= np.linalg.norm(faces, axis=1, keepdims=True)
+    alike = faces @ faces.T - np.eye(len(EMOTIONS))
+    assert alike.max() < 0.6, [EMOTIONS[index] for index in np.unravel_index(alike.argmax(), alike.shape)]
+    # Lips that are raised, and no lowered brows, tell disgust from anger; open eyes tell sadness from tiredness.
+    disgusted, angry, sad, tired = (mood_face({name: 1.0}) for name in ("disgusted", "angry", "sad", "tired"))
+    assert disgusted[INDEX["mouthUpperUpLeft"]] > 0.8 > angry[INDEX["mouthUpperUpLeft"]] and disgusted[INDEX["browDownLeft"]] == 0
+    assert sad[INDEX["eyeBlinkLeft"]] == 0 < tired[INDEX["eyeBlinkLeft"]]
