@@ -1,5 +1,7 @@
 """The protocols by the names that addresses begin with."""
 
+import itertools
+from collections.abc import Iterable
 from typing import Protocol as Shape
 
 from viewer.bridge import ifacialmocap, livelink, osc, vmc
@@ -20,15 +22,18 @@ class Protocol(Shape):
     def decode(self, data: bytes) -> Heard | None: ...
 
 
+_LOOKED_AT = 1000
+"""Datagrams in which a face is looked for."""
 PROTOCOLS: dict[str, Protocol] = {"livelink": livelink, "vmc": vmc, "osc": osc, "ifacialmocap": ifacialmocap}
 
 
-def protocol_of(data: list[bytes]) -> str | None:
-    """The first protocol that can read all of these datagrams and finds a face in them."""
-    for name, protocol in PROTOCOLS.items():
-        try:
-            if any([protocol.decode(each) is not None for each in data]):
-                return name
-        except DatagramError:
-            continue
+def protocol_of(datagrams: Iterable[bytes]) -> str | None:
+    """The protocol in which the first face among these datagrams is written; None where there is none."""
+    for data in itertools.islice(datagrams, _LOOKED_AT):
+        for name, protocol in PROTOCOLS.items():
+            try:
+                if protocol.decode(data) is not None:
+                    return name
+            except DatagramError:
+                continue
     return None
