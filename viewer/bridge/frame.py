@@ -3,6 +3,7 @@
 A protocol is a module with
 
     PORT: int                                       where its receivers listen by custom
+    NAMED: bool                                     whether datagrams say whose they are
     encode(frame: BridgeFrame) -> list[bytes]       the datagrams of a frame, in the order in which they are sent
     decode(data: bytes) -> Heard | None             what a datagram says; None where it is sound but says nothing of a face
 
@@ -68,9 +69,9 @@ class Heard:
     """Empty where the protocol has no names."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """By the names of ARKIT_NAMES."""
-    head: tuple[float, float, float] | None = None
-    """Yaw, pitch, roll, radians, as in BridgeFrame."""
-    eyes: tuple[float, float, float, float, float, float] | None = None
+    head: tuple[float, ...] | None = None
+    """[3] yaw, pitch, roll, radians, as in BridgeFrame; `eyes` [6] likewise."""
+    eyes: tuple[float, ...] | None = None
     number: int | None = None
     """The sender's count of frames."""
     time: float | None = None
