@@ -61,7 +61,8 @@ def stream(
     Args:
         avatar: the .avatar file.
         to: where. ws or ws://HOST:PORT serves a page that any number of browsers can watch; livelink://HOST:11111 Unreal's Live Link,
-            vmc://HOST:39539, osc://HOST:9000 and ifacialmocap://HOST:49983 other programs. Without HOST this machine.
+            ue://HOST:11120 the plugin for Unreal, vmc://HOST:39539, osc://HOST:9000 and ifacialmocap://HOST:49983 other programs. Without
+            HOST this machine.
         motion: a motion (.npz, or the CSV of Live Link Face) to perform, instead of something to say; several for several subjects.
         source: follow somebody live: livelink://HOST:PORT and the others listen for a phone or a program, FILE.pcap is a recording of
             one, ws://HOST:PORT/TOKEN/ another avatar3d.

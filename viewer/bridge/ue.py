@@ -21,10 +21,11 @@ from viewer.stream.packets import unpack as unpack_any
 
 PORT = 11120
 """Nobody else's that is registered."""
+NAMED = True
 MAX_PACKET = 1200
 """Bytes: what passes every network whole, IPv6 and tunnels included."""
 INTRODUCTION = 5
-MAX_VALUES = (MAX_PACKET - 24) // 4
+MAX_VALUES = (MAX_PACKET - 24 - 2 - 4 * MAX_SUBJECT) // 4
 MAX_CHANNELS, MAX_NAME, MAX_HEAD = 24, 23, 64
 FACE = (("arkit", len(ARKIT_NAMES)), ("head", 3), ("eyes", 6))
 """What every frame begins with, whatever the rig."""
@@ -34,6 +35,7 @@ MAX_TIME = 1e12
 _HEADER = struct.Struct("<2sBBId")
 _INTRODUCTION = struct.Struct("<IIHHHH")
 _CHANNEL = struct.Struct("<HB")
+_SUBJECT = struct.Struct("<H")
 _SESSION = secrets.randbits(32)
 """Sets the streams of this process apart from those of every other one."""
 
@@ -75,17 +77,13 @@ def encode(frame: BridgeFrame, stream: int | None = None) -> list[bytes]:
     values = np.concatenate([frame.arkit, frame.head, frame.eyes, *rig.values()])
     if len(values) > MAX_VALUES:
         raise UserError(f"ue://: the head has {len(values)} numbers in a frame, and a datagram holds {MAX_VALUES}; stream it with --to ws")
-    made = [pack(Frame(stream, frame.time, frame.number, values))]
+    subject = frame.subject[:MAX_SUBJECT].encode()
+    made = [pack(Frame(stream, frame.time, frame.number, values)) + _SUBJECT.pack(len(subject)) + subject]
     if frame.number % max(1, math.ceil(frame.fps / 2)) == 0:
         channels = (*FACE, *((name, len(part)) for name, part in rig.items()))
         head = frame.head_fingerprint if rig else ""
         made.insert(0, introduce(Introduction(stream, frame.time, frame.subject, head, frame.fps, channels)))
     return made
-
-
-def farewell(subject: str, time: float, stream: int | None = None) -> bytes:
-    """The datagram that says that a performance is over at `time`."""
-    return pack(End(stream_of(subject) if stream is None else stream, time))
 
 
 def stream_of(subject: str) -> int:
@@ -168,14 +166,14 @@ def _text(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise DatagramError("an introduction's subject is not text") from error
+        raise DatagramError("a subject is not text") from error
     if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in text):
-        raise DatagramError("an introduction's subject has control characters")
+        raise DatagramError("a subject has control characters")
     return text
 
 
 def decode(data: bytes) -> Heard | None:
-    """What a frame says of the face, without the introduction; the rig's channels need it (`unpack`).
+    """What a frame says of the face, without its introduction; the rig's channels need that (`unpack`).
 
     Raises:
         DatagramError: it is no packet, or one of a version that cannot be read.
@@ -187,10 +185,15 @@ def decode(data: bytes) -> Heard | None:
     if len(eyes) < FACE[2][1]:
         raise DatagramError(f"a frame has {len(packet.values)} numbers, and a face {_FACE_WIDTH}")
     weights = dict(zip(ARKIT_NAMES, arkit.tolist(), strict=True))
-    yaw, pitch, roll = head.tolist()
-    return Heard(weights=weights, head=(yaw, pitch, roll), eyes=_six(eyes.tolist()), number=packet.number, time=packet.time)
+    subject = _subject_of(data[_HEADER.size + 8 + 4 * len(packet.values) :])
+    return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time)
 
 
-def _six(values: list[float]) -> tuple[float, float, float, float, float, float]:
-    a, b, c, d, e, f = values
-    return a, b, c, d, e, f
+def _subject_of(rest: bytes) -> str:
+    """The subject behind a frame's numbers."""
+    if len(rest) < _SUBJECT.size:
+        raise DatagramError("a frame names no subject")
+    (size,) = _SUBJECT.unpack_from(rest)
+    if not 0 < size <= min(4 * MAX_SUBJECT, len(rest) - _SUBJECT.size):
+        raise DatagramError("a frame's subject breaks off")
+    return _text(rest[_SUBJECT.size : _SUBJECT.size + size])

@@ -13,9 +13,9 @@ constexpr std::size_t kMaxDatagram = 1200;  // bytes; longer ones are refused un
 constexpr std::size_t kPacketHeader = 16;
 constexpr std::size_t kFrameHeader = kPacketHeader + 8;
 constexpr std::size_t kIntroductionHeader = kPacketHeader + 16;
-constexpr std::size_t kMaxValues = (kMaxDatagram - kFrameHeader) / 4;  // of a frame
 constexpr std::size_t kMaxStreamChannels = 24;
 constexpr std::size_t kMaxSubject = 256;  // bytes of UTF-8
+constexpr std::size_t kMaxValues = (kMaxDatagram - kFrameHeader - 2 - kMaxSubject) / 4;  // of a frame, behind which its subject follows
 constexpr std::size_t kMaxHead = 64;      // characters of a fingerprint
 constexpr std::uint8_t kStreamVersion = 1;
 
@@ -191,15 +191,16 @@ inline PacketStatus read_packet(const void* memory, std::size_t size, Packet& ou
     out.stream = read_u32(data + 4);
     if ((read_u32(data + 12) & 0x7FF00000u) == 0x7FF00000u) return PacketStatus::kNumber;
     out.time = detail::read_f64(data + 8);
+    out.kind = static_cast<PacketKind>(data[3]);
+    if (out.kind != PacketKind::kFrame && out.kind != PacketKind::kIntroduction && out.kind != PacketKind::kEnd) return PacketStatus::kOtherKind;
     // Beyond this a double tells moments no better than a frame apart.
     if (out.time > 1e12 || out.time < -1e12) return PacketStatus::kNumber;
-    out.kind = static_cast<PacketKind>(data[3]);
     switch (out.kind) {
         case PacketKind::kFrame: return detail::read_frame(data, size, out);
         case PacketKind::kIntroduction: return detail::read_introduction(data, size, out.introduction);
-        case PacketKind::kEnd: return PacketStatus::kOk;
+        case PacketKind::kEnd: break;
     }
-    return PacketStatus::kOtherKind;
+    return PacketStatus::kOk;
 }
 
 }  // namespace a3d
