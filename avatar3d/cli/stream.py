@@ -175,11 +175,16 @@ def _motion(path: Path, person: "Avatar", way: Way) -> "Motion":
 
 def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], loop: bool, background: str, way: Way) -> None:
     """Motions that are known beforehand, each of one subject."""
+    import gc
     import threading
 
     stopped = threading.Event()
     off: dict[str, float] = {}
     shows = [_known(person, motion, name, background, way) for motion, name in zip(motions, names, strict=True)]
+
+    # A search for garbage among all that was loaded so far takes longer than a frame.
+    gc.collect()
+    gc.freeze()
 
     def perform(index: int) -> None:
         off[names[index]] = _played(*shows[index], loop, way, stopped)

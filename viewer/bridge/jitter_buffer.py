@@ -50,11 +50,12 @@ class JitterBuffer:
         self._offsets: deque[tuple[float, float]] = deque()
         self.twice = self.late = self.held = 0
         """Frames that came twice, frames that came after their moment, and moments at which the newest frame was held."""
-        self._shown = -np.inf
+        self.shown = -np.inf
+        """The sender's time of what was shown last."""
 
     def push(self, time: float, arrived: float, values: Mapping[str, np.ndarray]) -> None:
         """A frame of channels [width] with the sender's time (`SenderClock`), when it arrived on our clock; seconds."""
-        if time <= self._shown:
+        if time <= self.shown:
             self.late += 1
         at = bisect.bisect_left(self._times, time)
         if at < len(self._times) and self._times[at] == time:
@@ -73,7 +74,7 @@ class JitterBuffer:
         if not self._times:
             return None
         time = now - self._offset() - self._delay
-        self._shown = max(self._shown, time)
+        self.shown = max(self.shown, time)
         after = bisect.bisect_right(self._times, time)
         if after == 0:
             return dict(self._frames[0])

@@ -6,8 +6,8 @@ Big-endian:
     fraction | u8 count = 61 | 61 f32
 
 A device is a UUID in text, so that a packet has 306 bytes and the subject's name; texts are UTF-8. Frames count from midnight, and on past
-the next one. The 61 values are those of `avatar3d.arkit_file`: 52 weights, then the turns of head and eyes in half turns. The app sends
-packets that end before the count while it sees no face.
+the next one. The 61 values are 52 weights in the order of UE's EARFaceBlendShape, then the turns of head and eyes in half turns. The app
+sends packets that end before the count while it sees no face.
 """
 
 import math
@@ -32,7 +32,9 @@ _FRAME = struct.Struct(">ifii")
 _NUMBERS = struct.Struct(f">{VALUES}f")
 _MOST = 8.0
 """No weight and no half turn is as large."""
-_OURS = [[name.lower() for name in ARKIT_NAMES].index(name.lower()) for name in FILE_ORDER]
+_SWAPPED = {"JawLeft": "JawRight", "JawRight": "JawLeft", "MouthLeft": "MouthRight", "MouthRight": "MouthLeft"}
+"""Where the engine's order, which packets have, is another one than that of the app's CSV."""
+_OURS = [[name.lower() for name in ARKIT_NAMES].index(_SWAPPED.get(name, name).lower()) for name in FILE_ORDER]
 _NAMES = [ARKIT_NAMES[index] for index in _OURS]
 
 
