@@ -33,7 +33,7 @@ using std::cos;
 using std::sin;
 using std::sqrt;
 
-static void sprite(float3 Center, float4 Orientation, float3 Deviations, float3 Camera, float PixelAngle, float3& Facing, float3& Alignment,
+static void sprite(float3 Center, float4 Orientation, float3 Deviations, float3 Camera, float PixelAngle, float3& Place, float3& Facing, float3& Alignment,
                    float2& SpriteSize) {
 #include "GaussianSprite.hlsl"
 }
@@ -43,9 +43,10 @@ int main(int, char** argv) {
     for (std::size_t at = 0; at + 56 <= file.size(); at += 56) {
         float v[14];
         std::memcpy(v, file.data() + at, sizeof v);
-        float3 facing, alignment;
+        float3 place, facing, alignment;
         float2 size;
-        sprite({v[0], v[1], v[2]}, {v[3], v[4], v[5], v[6]}, {v[7], v[8], v[9]}, {v[10], v[11], v[12]}, v[13], facing, alignment, size);
+        sprite({v[0], v[1], v[2]}, {v[3], v[4], v[5], v[6]}, {v[7], v[8], v[9]}, {v[10], v[11], v[12]}, v[13], place, facing, alignment, size);
+        if (place.x != v[0] || place.y != v[1] || place.z != v[2]) return 1;
         const float out[8] = {facing.x, facing.y, facing.z, alignment.x, alignment.y, alignment.z, size.x, size.y};
         std::fwrite(out, sizeof out, 1, stdout);
     }

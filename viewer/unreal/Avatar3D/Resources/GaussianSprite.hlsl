@@ -5,12 +5,14 @@
 //      float3 Deviations      standard deviations along its axes
 //      float3 Camera          in the emitter's space
 //      float PixelAngle       radians that a pixel of the picture spans
-// Out: float3 Facing          towards the camera
+// Out: float3 Place           Center, as a Position
+//      float3 Facing          towards the camera
 //      float3 Alignment       along the longer axis of the ellipse that is seen
 //      float2 SpriteSize      three standard deviations to each side; y lies along Alignment
 //
 // The covariance is projected along the ray through the centre, as EWA splatting does, and widened by 0.3 square pixels.
 
+Place = Center;
 float3 Ray = Center - Camera;
 float Distance = max(length(Ray), 0.0001);
 Facing = float3(-Ray.x / Distance, -Ray.y / Distance, -Ray.z / Distance);

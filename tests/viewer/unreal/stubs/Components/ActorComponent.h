@@ -22,6 +22,7 @@ public:
 	FActorComponentTickFunction PrimaryComponentTick;
 	uint8 bTickInEditor : 1;
 	AActor* GetOwner() const;
+	virtual void Activate(bool bReset = false);
 	virtual void TickComponent(float DeltaTime, ELevelTick TickType, FActorComponentTickFunction* ThisTickFunction);
 	virtual void BeginPlay();
 	virtual void EndPlay(const EEndPlayReason::Type EndPlayReason);

@@ -100,15 +100,20 @@ void UAvatar3DComponent::TickComponent(float DeltaTime, ELevelTick TickType, FAc
 			return;
 		}
 		bPosing = false;
-		UNiagaraComponent* Niagara = GetOwner() ? GetOwner()->FindComponentByClass<UNiagaraComponent>() : nullptr;
-		if (Niagara && Prepared == Avatar)
-		{
-			Publish(*Niagara);
-		}
+		Publish();
 	}
-	if (PreparePoser())
+	if (!PreparePoser())
 	{
-		FillFrame();
+		return;
+	}
+	FillFrame();
+	if (bSynchronous)
+	{
+		Poser->Pose(bLinearColours);
+		Publish();
+	}
+	else
+	{
 		bPosing = true;
 		Task = UE::Tasks::Launch(UE_SOURCE_LOCATION, [Shared = Poser, bLinear = bLinearColours]() { Shared->Pose(bLinear); });
 	}
@@ -227,11 +232,22 @@ void UAvatar3DComponent::FindCurves(const TArray<FName>& Names)
 	}
 }
 
-void UAvatar3DComponent::Publish(UNiagaraComponent& Niagara) const
+void UAvatar3DComponent::Publish()
 {
-	Niagara.SetVariableInt(CountName, Poser->Positions.Num());
-	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayVector(&Niagara, PositionsName, Poser->Positions);
-	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayQuat(&Niagara, OrientationsName, Poser->Orientations);
-	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayVector(&Niagara, ScalesName, Poser->Scales);
-	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayColor(&Niagara, ColoursName, Poser->Colours);
+	UNiagaraComponent* Niagara = GetOwner() ? GetOwner()->FindComponentByClass<UNiagaraComponent>() : nullptr;
+	if (!Niagara || !Poser.IsValid() || Prepared != Avatar)
+	{
+		return;
+	}
+	Niagara->SetVariableInt(CountName, Poser->Positions.Num());
+	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayVector(Niagara, PositionsName, Poser->Positions);
+	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayQuat(Niagara, OrientationsName, Poser->Orientations);
+	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayVector(Niagara, ScalesName, Poser->Scales);
+	UNiagaraDataInterfaceArrayFunctionLibrary::SetNiagaraArrayColor(Niagara, ColoursName, Poser->Colours);
+	if (NumPublished != Poser->Positions.Num())
+	{
+		// The system makes its particles once, when it begins, and there were none to make before.
+		NumPublished = Poser->Positions.Num();
+		Niagara->Activate(true);
+	}
 }

@@ -27,7 +27,8 @@ enum class EAvatar3DDrive : uint8
 
 /**
  * Poses a Gaussian head on a worker thread, and hands it to the Niagara component of the same actor as user parameters: the arrays Positions (Vector, in
- * the component's space), Orientations (Quaternion), Scales (Vector) and Colours (Color), and the integer Count. The picture is one frame behind.
+ * the component's space), Orientations (Quaternion), Scales (Vector) and Colours (Color), and the integer Count. The picture is one frame
+ * behind.
  */
 UCLASS(ClassGroup = (Avatar3D), meta = (BlueprintSpawnableComponent))
 class AVATAR3D_API UAvatar3DComponent : public UActorComponent
@@ -56,6 +57,10 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Avatar3D")
 	bool bLinearColours = true;
 
+	/** Pose within the frame, on the game thread, so that the picture is not one frame behind: for Movie Render Queue. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Avatar3D")
+	bool bSynchronous = false;
+
 	/** Begin the motion and its sound anew. */
 	UFUNCTION(BlueprintCallable, Category = "Avatar3D")
 	void Play();
@@ -78,7 +83,8 @@ private:
 	void FillFromSubject();
 	/** Which curves of a subject the frame's numbers are. */
 	void FindCurves(const TArray<FName>& Names);
-	void Publish(UNiagaraComponent& Niagara) const;
+	/** Hand the Gaussians to the actor's Niagara component. */
+	void Publish();
 	void StartSound();
 
 	UPROPERTY(Transient)
@@ -94,6 +100,8 @@ private:
 	TSharedPtr<FAvatar3DPoser, ESPMode::ThreadSafe> Poser;
 	UE::Tasks::FTask Task;
 	bool bPosing = false;
+	/** Gaussians that the Niagara system has particles for. */
+	int32 NumPublished = INDEX_NONE;
 	bool bPlaying = false;
 
 	TArray<FName> CurveNames;
