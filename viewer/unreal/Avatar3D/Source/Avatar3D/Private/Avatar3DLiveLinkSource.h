@@ -49,9 +49,9 @@ private:
 
 	void Receive();
 	void Publish(double Now);
-	void PushStaticData(const a3d::Stream& Stream, FPublished& Published);
-	void PushFrame(const a3d::Stream& Stream, const FPublished& Published);
-	void Remove(FPublished& Published);
+	void PushStaticData(const a3d::Stream& Stream, FPublished& Known);
+	void PushFrame(const a3d::Stream& Stream, const FPublished& Known);
+	void Remove(FPublished& Known);
 
 	FIPv4Endpoint Endpoint;
 	ILiveLinkClient* Client = nullptr;
