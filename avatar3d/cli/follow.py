@@ -34,7 +34,9 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: "Sending
     from avatar3d.cli.stream import live_show
     from viewer.bridge.follow import Followed, follow_stream
     from viewer.stream.playback import Pace
+    from viewer.stream.prompt_thread import run_promptly
 
+    run_promptly()
     fps = way.rate(_FPS)
     show = live_show(person, "the avatar", fps, 0, name, sending.background, way, "send it elsewhere, or record it with `avatar3d receive`")
     # Frames are handed on when they are due, so nothing has to be made steady once more.

@@ -232,6 +232,9 @@ def _known(person: "Avatar", motion: "Motion", name: str, background: str, way: 
 def _played(show: Show, sound: "np.ndarray | None", loop: bool, way: Way, stopped) -> float:
     """Perform until the end, or until it is stopped; how far frames were off, milliseconds."""
     from viewer.stream.playback import play
+    from viewer.stream.prompt_thread import run_promptly
+
+    run_promptly()
 
     def sleep(seconds: float) -> None:
         if stopped.wait(seconds):

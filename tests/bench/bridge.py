@@ -28,6 +28,7 @@ from viewer.bridge import livelink
 from viewer.bridge.jitter_buffer import JitterBuffer
 from viewer.bridge.receiver import Assembly
 from viewer.bridge.sender import ARKIT, face_track
+from viewer.stream.prompt_thread import run_promptly
 
 FPS = 60
 _SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
@@ -96,6 +97,7 @@ def _steadiness(ear: socket.socket, seconds: float) -> None:
 
 def _followed(ear: socket.socket, name: str, seconds: float, truth: np.ndarray, lost: float, doubled: float, shuffled: float, away: float) -> None:
     """What a receiver shows 60 times a second of what such a network lets through."""
+    run_promptly()
     rng = random.Random(0)
     assembly, buffer = Assembly(livelink), JitterBuffer()
     waiting: deque[tuple[float, bytes]] = deque()

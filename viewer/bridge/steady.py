@@ -9,6 +9,7 @@ import numpy as np
 
 from viewer.bridge.jitter_buffer import DELAY, JitterBuffer
 from viewer.stream.playback import Outlet, Pace
+from viewer.stream.prompt_thread import run_promptly
 
 
 class SteadyOutlet:
@@ -58,6 +59,7 @@ class SteadyOutlet:
         self._thread.join()
 
     def _run(self) -> None:
+        run_promptly()
         pace: Pace | None = None
         number = 0
         while not self._stopped.is_set():
