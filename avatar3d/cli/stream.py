@@ -189,7 +189,12 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
     def perform(index: int) -> None:
         off[names[index]] = _played(*shows[index], loop, way, stopped)
 
-    others = [threading.Thread(target=perform, args=(index,), daemon=True) for index in range(1, len(shows))]
+    def beside(index: int) -> None:
+        # The end of all comes to each of them as an interruption.
+        with contextlib.suppress(KeyboardInterrupt):
+            perform(index)
+
+    others = [threading.Thread(target=beside, args=(index,), daemon=True) for index in range(1, len(shows))]
     # Whenever it comes after the address was said, Ctrl-C is the usual end.
     try:
         for other in others:
