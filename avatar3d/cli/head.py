@@ -29,7 +29,7 @@ def head(
 
     Args:
         action: info, convert (a scan, or a model, to our .npz), retarget (a motion of one head to another), or arkit (a motion to the
-            CSV of Live Link Face, or back).
+            CSV of Live Link Face, or back; without a file how well a head --to can make ARKit's shapes).
         file: a head model: our .npz, a FLAME .pkl or .npz, ICT-FaceKit's folder; default the embedded head. For convert also a scan of a
             person (.obj, .ply, .glb, .stl). For retarget and arkit the motion or the CSV.
         out: the file to write: .npz; for arkit from a motion .csv.
@@ -46,6 +46,9 @@ def head(
 
     if action == "info":
         say(head_info(open_head(file)))
+        return
+    if action == "arkit" and file is None and to is not None:
+        say(_shape_table(open_head(to)))
         return
     if file is None or out is None:
         what = {"convert": "the head model or the scan", "retarget": "the motion (.npz)", "arkit": "the motion (.npz) or the CSV"}[action]
@@ -168,6 +171,17 @@ def _open_motion(file: Path, source: Path | None) -> "tuple[Motion, HeadModel]":
             raise UserError(f"{file}: is of head {motion.head_fingerprint}, which is not among the known heads; give its file with --from") from error
     # Read once more, so that a motion of another head or width is refused by the file's name.
     return load_motion(file, ours), ours
+
+
+def _shape_table(theirs: "HeadModel") -> str:
+    """ARKit's shapes as a head makes them, the furthest off on lips or lids first."""
+    from avatar3d.head.shape_table import PARTS, shape_table
+
+    lines = [f"{'mm':20}{'moves':>7}" + "".join(f"{part + ' rms':>12}{'95 %':>7}{'worst':>7}" for part in PARTS)]
+    for row in shape_table(open_head(None), theirs):
+        parts = "".join(f"{row.residual[part]:12.2f}{row.most[part]:7.2f}{row.worst[part]:7.2f}" for part in PARTS)
+        lines.append(f"{row.name:20}{row.moved:7.2f}{parts}")
+    return "\n".join(lines)
 
 
 def _table(mapping: "Retarget") -> str:

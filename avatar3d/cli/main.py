@@ -36,14 +36,14 @@ _DESCRIPTION = "A few minutes of video in, a talking 3D Gaussian head out. Start
 
 def _chosen() -> "Callable[[], None]":
     """The command that is asked for."""
-    from avatar3d.cli import bench, capture, converse, demo, driver, evaluate, export, head, inspect, live, perform, personal, stream, view
+    from avatar3d.cli import bench, capture, converse, demo, driver, evaluate, export, head, inspect, live, perform, personal, receive, stream, view
     from avatar3d.cli.arguments import chosen
     from avatar3d.cli.import_bound import import_bound
 
     verbs = {
         "demo": demo.demo, "track": capture.track, "fit": capture.fit, "live": live.live, "adapt": personal.adapt,
         "speak": perform.speak, "drive": perform.drive, "converse": converse.converse, "render": perform.render,
-        "view": view.view, "import": import_bound, "export": export.export, "stream": stream.stream,
+        "view": view.view, "import": import_bound, "export": export.export, "stream": stream.stream, "receive": receive.receive,
         "eval": evaluate.evaluate, "info": inspect.info, "check": inspect.check, "head": head.head,
         "train-driver": driver.train_driver, "eval-driver": driver.eval_driver, "bench": bench.bench,
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""stream: an avatar performs elsewhere, while its motion is played or made here."""
+"""stream: an avatar performs elsewhere, while its motion is played, made or followed here."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from avatar3d.cli.common import note, open_avatar, say
+from avatar3d.cli.common import check_range, note, open_avatar, say
 from avatar3d.cli.direct import Directing
 from avatar3d.cli.live_drive import live_stream
 from avatar3d.cli.talk import Talking, check_talk, performance
+from avatar3d.cli.ways import Show, Way, address_of, way_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,147 +22,115 @@ if TYPE_CHECKING:
     from avatar3d.motion import Motion
     from driver.live import LiveReport
     from driver.stream import Stream as DriverStream
-    from viewer.export.packed import Packed
     from viewer.stream.playback import Outlet
-    from viewer.stream.server import StreamServer
-
-_MOST_FPS = Fraction(30)
-"""More frames a second are not sent: receivers draw what lies between."""
-_HEARERS = 10.0
-"""Seconds that a performance which is given only once waits, from its first viewer on, for one who has turned the sound on."""
 
 
 @dataclass(frozen=True)
-class Show:
-    """What goes out, and to whom it may go."""
+class Sending:
+    """What goes out, and how."""
 
-    person: "Avatar"
-    avatar: Path
-    track: "Mapping[str, np.ndarray]"
-    """Channels [T, width] by name; of a live performance a single frame, which tells what there are."""
-    parts: "dict[str, Packed]"
-    """Of the page: "avatar" and "idle"."""
-    fps: Fraction
-    rate: int
-    """Of the sound, Hz; 0 where there is none."""
-    background: str
-    token: str | None
-
-    @property
-    def channels(self) -> tuple[tuple[str, int], ...]:
-        """Names and widths."""
-        return tuple((name, values.shape[1]) for name, values in self.track.items())
+    subject: tuple[str, ...] = ()
+    """whose face it is called where it arrives, one name for each motion; default the avatar's file name. With --from, whose face is followed."""
+    fps: int | None = None
+    """frames a second, for all but ws; default 60."""
+    calm: float = 0.0
+    """with --from: for so many seconds at the beginning the performer shows a calm face straight ahead, which becomes zero."""
+    background: str = "#d8dce2"
+    """for ws: behind the avatar, a code such as #204060 or "transparent"."""
+    token: str | None = None
+    """for ws and other addresses than this machine's own: what the page's address has to hold; by default something new and random."""
+    record: Path | None = None
+    """keep the datagrams that are sent in this .pcap file, for all but ws."""
 
 
 def stream(
-    avatar: Positional[Path],
+    avatar: Positional[Path | None] = None,
     /,
+    *,
     to: str,
-    motion: Path | None = None,
+    motion: tuple[Path, ...] = (),
+    source: Annotated[str | None, arg(name="from")] = None,
+    replay: Path | None = None,
     talking: Annotated[Talking, arg(name="")] = Talking(),  # noqa: B008
     directing: Annotated[Directing, arg(name="")] = Directing(),  # noqa: B008
-    background: str = "#d8dce2",
-    token: str | None = None,
+    sending: Annotated[Sending, arg(name="")] = Sending(),
     head: Path | None = None,
 ) -> None:
-    """Let an avatar perform elsewhere, live: a few parameters a frame, and the sound.
+    """Let an avatar perform elsewhere, live: a few parameters a frame, and for pages the sound.
 
     Args:
         avatar: the .avatar file.
-        to: where. ws or ws://HOST:PORT serves a page that any number of browsers can watch; without HOST for this machine alone.
-        motion: a motion (.npz) to perform, instead of something to say.
+        to: where. ws or ws://HOST:PORT serves a page that any number of browsers can watch; livelink://HOST:11111 Unreal's Live Link,
+            ue://HOST:11120 the plugin for Unreal, vmc://HOST:39539, osc://HOST:9000 and ifacialmocap://HOST:49983 other programs. Without
+            HOST this machine.
+        motion: a motion (.npz, or the CSV of Live Link Face) to perform, instead of something to say; several for several subjects.
+        source: follow somebody live: livelink://HOST:PORT and the others listen for a phone or a program, FILE.pcap is a recording of
+            one, ws://HOST:PORT/TOKEN/ another avatar3d.
+        replay: send a .pcap file of --record again, as it is and in its time; needs no avatar.
         talking: what is said.
         directing: how it is performed; with --loop it is repeated until Ctrl-C.
-        background: behind the avatar, a code such as #204060 or "transparent".
-        token: for other addresses than this machine's own, what the page's address has to hold; by default something new and random.
+        sending: what goes out, and how.
         head: file of the avatar's head model where it is not the embedded one.
     """
     from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+    from viewer.bridge.recording import recording
 
-    scheme, _, rest = to.partition("://")
-    if scheme not in SCHEMES:
-        raise UserError(f"--to {to}: is not known; write {' or '.join(f'{name}://HOST:PORT' for name in SCHEMES)}")
-    opened = SCHEMES[scheme](to, rest, token)
-    if motion is not None:
-        _check_motion_alone(talking, directing)
-    else:
-        if not any((talking.audio, talking.text, talking.video, talking.idle, talking.redo, talking.live)):
-            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS or --live SOURCE")
+    if sending.record is not None:
+        check_output(sending.record, avatar, *motion, replay, talking.audio)
+    check_range("--fps", sending.fps, 1, 240)
+    check_range("--calm", sending.calm, 0, 60)
+    with recording(sending.record) as recorder:
+        way = way_out(to, sending.token, sending.fps, recorder)
+        if replay is not None:
+            if motion or source or talking != Talking() or directing != Directing() or sending != Sending():
+                raise UserError("--replay: is sent as it was recorded; leave the other options out")
+            _replay(replay, to)
+            return
+        if avatar is None:
+            raise UserError("stream: give the avatar that performs")
+        _check(motion, source, talking, directing, sending, way, to)
+        person = open_avatar(avatar, head)
+        names = sending.subject or tuple(path.stem for path in motion) if len(motion) > 1 else (sending.subject or (avatar.stem,))
+        if source is not None:
+            from avatar3d.cli.follow import follow
+
+            follow(person, source, way, names[0], sending)
+        elif talking.live is not None:
+            _perform_live(person, avatar, talking, directing, names[0], sending.background, way)
+        else:
+            performed = [_motion(path, person, way) for path in motion] or [performance(person, avatar, talking, directing)]
+            _perform(person, performed, names, directing.loop, sending.background, way)
+    if recorder is not None:
+        say(f"{sending.record}: {recorder.count} datagrams\nnext: avatar3d stream --replay {sending.record} --to {to}")
+
+
+def _check(motion: tuple[Path, ...], source: str | None, talking: Talking, directing: Directing, sending: Sending, way: Way, to: str) -> None:
+    """Refuse options that contradict each other, before any work."""
+    from avatar3d.errors import UserError
+
+    wanted = max(len(motion), 1)
+    if wanted > 1 and not way.several:
+        raise UserError(f"--motion: {wanted} motions are given, and {to} takes one; give one, or a command and a port for each")
+    if sending.subject and len(sending.subject) != wanted:
+        raise UserError(f"--subject: {len(sending.subject)} names for {wanted} motion{'s' * (wanted > 1)}; give one for each")
+    for name in sending.subject:
+        if not name.isprintable() or not 0 < len(name) <= 64:
+            raise UserError(f"--subject {name[:70]!r}: takes 1 to 64 letters that can be printed")
+    if sending.calm and source is None:
+        raise UserError("--calm: is of a performer who is followed with --from; leave it out")
+    given = any((talking.audio, talking.text, talking.video, talking.idle, talking.redo, talking.live))
+    if not motion and source is None:
+        if not given:
+            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS, --live or --from SOURCE")
         check_talk(talking, directing)
-    person = open_avatar(avatar, head)
-    if talking.live is not None:
-        _perform_live(person, avatar, talking, directing, background, token, opened)
+    elif motion and source is not None:
+        raise UserError("--motion and --from contradict each other; give one of them")
+    elif source is not None:
+        if talking != Talking() or directing != Directing():
+            raise UserError("--from: is followed as it comes; leave out what is said and what directs it, or leave --from out")
     else:
-        performed = _motion(motion, person) if motion is not None else performance(person, avatar, talking, directing)
-        _perform(person, avatar, performed, directing.loop, background, token, opened)
-
-
-Opened = Callable[[Show], "contextlib.AbstractContextManager[tuple[Outlet, Callable[[bool], None]]]"]
-"""Opens the way out: where frames go, and what waits until they are wanted (where the performance has no second time)."""
-
-
-def _web(to: str, rest: str, token: str | None) -> Opened:
-    """ws: a page and its WebSocket."""
-    from avatar3d.errors import UserError
-    from viewer.visitors import check_token
-
-    host, port = address_of(to, rest, 8765)
-    check_token(token)
-    try:
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"--to {to}: needs the package websockets; `pip install 'avatar3d[web]'`") from error
-
-    @contextlib.contextmanager
-    def opened(show: Show) -> "Iterator[tuple[StreamServer, Callable[[bool], None]]]":
-        from viewer.stream.server import SOCKET, StreamServer
-        from viewer.stream.site import page_files
-
-        files, fingerprint = page_files(show.parts, show.background, SOCKET)
-        facts = _facts(show, fingerprint)
-        with StreamServer(files, facts, show.channels, host=host, port=port, rate=show.rate, token=show.token) as server:
-            say(f"open {server.address} in a browser; Ctrl-C ends it")
-
-            def wanted(once: bool) -> None:
-                server.wait(listening=False)
-                if once and show.rate:
-                    server.wait(listening=True, seconds=_HEARERS)
-
-            yield server, wanted
-
-    return opened
-
-
-SCHEMES: dict[str, Callable[[str, str, str | None], Opened]] = {"ws": _web}
-"""By what --to begins with: takes all of --to, what follows ://, and the token; refuses what it cannot do before any work."""
-
-
-def address_of(to: str, rest: str, port: int) -> tuple[str, int]:
-    """Host and port of HOST:PORT, each of which may be left out.
-
-    Raises:
-        UserError: it is no address.
-    """
-    from urllib.parse import urlsplit
-
-    from avatar3d.errors import UserError
-
-    try:
-        parts = urlsplit(f"//{rest}")
-        number = parts.port
-    except ValueError:
-        parts, number = None, None
-    if parts is None or parts.path.strip("/") or parts.query or parts.username is not None or number == 0:
-        raise UserError(f"--to {to}: is no address; write {to.partition(':')[0]}://HOST:PORT, for instance {to.partition(':')[0]}://127.0.0.1:{port}")
-    return parts.hostname or "127.0.0.1", number or port
-
-
-def _facts(show: Show, fingerprint: str) -> dict:
-    """What the description says besides the channels."""
-    header, head = show.parts["avatar"].header, show.person.head
-    facts = {key: header[key] for key in ("subject", "consent", "licence", "synthetic", "mesh")}
-    facts |= {"format": "avatar3d stream", "avatar": fingerprint, "head": head.fingerprint, "fps": [show.fps.numerator, show.fps.denominator]}
-    return facts | ({"expr_names": list(head.expr_names)} if header["mesh"] == "rig" else {})
+        _check_motion_alone(talking, directing)
 
 
 def _check_motion_alone(talking: Talking, directing: Directing) -> None:
@@ -173,34 +142,126 @@ def _check_motion_alone(talking: Talking, directing: Directing) -> None:
         raise UserError("--motion: is performed as it is; leave out what is said and what directs it, or leave --motion out")
 
 
-def _motion(path: Path, person: "Avatar") -> "Motion":
+def _replay(path: Path, to: str) -> None:
+    """Send what was recorded."""
+    from avatar3d.errors import UserError
+    from viewer.bridge.follow import replayed
+    from viewer.bridge.protocols import PROTOCOLS
+    from viewer.bridge.sender import Socket
+
+    scheme, _, rest = to.partition("://")
+    if scheme not in PROTOCOLS:
+        raise UserError(f"--replay: what was recorded are datagrams, and --to {to} takes none; follow it with --from {path} instead")
+    host, port = address_of(to, rest, PROTOCOLS[scheme].PORT)
+    with Socket(host, port) as line, contextlib.suppress(KeyboardInterrupt):
+        for data, _ in replayed(path):
+            line.send(data)
+    say(f"{line.sent} datagrams of {path} sent to {host}:{port}")
+
+
+def _motion(path: Path, person: "Avatar", way: Way) -> "Motion":
+    from dataclasses import replace
+
+    from avatar3d.arkit_file import read_arkit
     from avatar3d.motion import load_motion
+    from viewer.bridge.take import motion_of_take
 
-    return load_motion(path, person.head)
+    if path.suffix.lower() != ".csv":
+        return load_motion(path, person.head)
+    motion = motion_of_take(read_arkit(path), person.head)
+    # Another program's face has ranges of its own; what is drawn here keeps to what the avatar has seen.
+    return person.admit(replace(motion, shape=person.shape.numpy())) if way.page else motion
 
 
-def _perform(person: "Avatar", avatar: Path, motion: "Motion", loop: bool, background: str, token: str | None, opened: Opened) -> None:
-    """A motion that is known beforehand."""
+def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], loop: bool, background: str, way: Way) -> None:
+    """Motions that are known beforehand, each of one subject."""
+    import gc
+    import threading
+
+    stopped = threading.Event()
+    off: dict[str, float] = {}
+    shows = [_known(person, motion, name, background, way) for motion, name in zip(motions, names, strict=True)]
+
+    # A search for garbage among all that was loaded so far takes longer than a frame.
+    gc.collect()
+    gc.freeze()
+
+    def perform(index: int) -> None:
+        off[names[index]] = _played(*shows[index], loop, way, stopped)
+
+    def beside(index: int) -> None:
+        # The end of all comes to each of them as an interruption.
+        with contextlib.suppress(KeyboardInterrupt):
+            perform(index)
+
+    others = [threading.Thread(target=beside, args=(index,), daemon=True) for index in range(1, len(shows))]
+    # Whenever it comes after the address was said, Ctrl-C is the usual end.
+    try:
+        for other in others:
+            other.start()
+        perform(0)
+        for other in others:
+            other.join()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        stopped.set()
+        for other in others:
+            other.join()
+    for (show, _), motion in zip(shows, motions, strict=True):
+        if show.subject in off:
+            frames = round(motion.duration * float(show.fps))
+            say(f"{show.subject}: {frames} frames, {motion.duration:.1f} s, on time to {off[show.subject]:.1f} ms (99 %)")
+
+
+def _known(person: "Avatar", motion: "Motion", name: str, background: str, way: Way) -> "tuple[Show, np.ndarray | None]":
+    """What goes out of a motion, and its sound."""
     from avatar3d.motion import resampled
+    from viewer.bridge.sender import face_track
     from viewer.export.web import page_parts
-    from viewer.stream.playback import play, track_of
+    from viewer.stream.playback import track_of
 
-    motion = resampled(motion, min(motion.fps, _MOST_FPS))
+    motion = resampled(motion, way.rate(motion.fps))
+    if not way.page:
+        _tell_fit(person)
+        return Show(person, face_track(motion, person.head), motion.fps, 0, name), None
     if person.head.redistributable:
         parts, track = page_parts(person, None), track_of(motion, person.head)
     else:
         parts = page_parts(person, motion)
         track = {name: parts["motion"].values(name) for name in parts["motion"].arrays}
     sound, rate = _sound(motion)
-    show = Show(person, avatar, track, parts, motion.fps, rate, background, token)
-    off = None
-    # Whenever it comes after the address was said, Ctrl-C is the usual end.
-    with contextlib.suppress(KeyboardInterrupt), opened(show) as (outlet, wanted):
+    return Show(person, track, motion.fps, rate, name, parts, background), sound
+
+
+def _played(show: Show, sound: "np.ndarray | None", loop: bool, way: Way, stopped) -> float:
+    """Perform until the end, or until it is stopped; how far frames were off, milliseconds."""
+    from viewer.stream.playback import play
+    from viewer.stream.prompt_thread import run_promptly
+
+    run_promptly()
+
+    def sleep(seconds: float) -> None:
+        if stopped.wait(seconds):
+            raise KeyboardInterrupt
+
+    with way.opened(show) as (outlet, wanted):
         if not loop:
             wanted(True)
-        off = play(track, motion.fps, outlet, sound=sound, rate=rate, loop=loop)
-    if off is not None:
-        say(f"{len(motion)} frames, {motion.duration:.1f} s, on time to {off:.1f} ms (99 %)")
+        return play(show.track, show.fps, outlet, sound=sound, rate=show.rate, loop=loop, sleep=sleep)
+
+
+def _tell_fit(person: "Avatar") -> None:
+    """How well ARKit's shapes fit a head that is not made of them."""
+    from avatar3d.arkit import EXPR_NAMES
+    from avatar3d.head.retarget import fit_retarget
+    from avatar3d.head.store import load_head
+
+    if person.head.expr_names == EXPR_NAMES:
+        return
+    fitted = fit_retarget(load_head(), person.head)
+    worst = ", ".join(f"{fitted.channels[index]} {1e3 * fitted.residual[index]:.2f} mm" for index in fitted.residual.argsort()[:-4:-1])
+    note(f"ARKit's values are fitted to head {person.head.name}; furthest off: {worst} (all: avatar3d head arkit --to HEAD)")
 
 
 def _sound(motion: "Motion") -> "tuple[np.ndarray | None, int]":
@@ -215,34 +276,60 @@ def _sound(motion: "Motion") -> "tuple[np.ndarray | None, int]":
     return np.asarray(resample_poly(motion.sound, ratio.numerator, ratio.denominator), np.float32), rate
 
 
-def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: Directing, background: str, token: str | None, opened: Opened) -> None:
+def live_show(person: "Avatar", avatar: str, fps: Fraction, rate: int, name: str, background: str, way: Way, remedy: str) -> Show:
+    """What goes out of a motion that is not known yet.
+
+    Args:
+        person: who performs.
+        avatar: how the error names them.
+        fps: frames a second as they come.
+        rate: of the sound, Hz.
+        name: of the subject.
+        background: of a page.
+        way: where to.
+        remedy: what to do where the head may not be given away.
+
+    Raises:
+        UserError: a page cannot have the head.
+    """
+    from avatar3d.errors import UserError
+    from avatar3d.motion import rest_motion
+    from viewer.bridge.sender import face_track
+    from viewer.export.web import page_parts
+    from viewer.stream.playback import track_of
+
+    if not way.page:
+        _tell_fit(person)
+        return Show(person, face_track(rest_motion(person.head, 1), person.head), fps, rate, name, live=True)
+    if not person.head.redistributable:
+        raise UserError(
+            f"{avatar}: is on head {person.head.name}, which may not be given away, and then only a motion that is known beforehand can be sent; "
+            f"{remedy}"
+        )
+    return Show(person, track_of(rest_motion(person.head, 1), person.head), fps, rate, name, page_parts(person, None), background, live=True)
+
+
+def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: Directing, name: str, background: str, way: Way) -> None:
     """A motion that is made from sound as it comes in."""
     import numpy as np
     import torch
 
-    from avatar3d.errors import UserError
-    from avatar3d.motion import rest_motion
     from driver.features import FPS, RATE
     from driver.sources import open_source
-    from viewer.export.web import page_parts
+    from viewer.bridge.sender import face_track
     from viewer.stream.playback import track_of
 
-    if not person.head.redistributable:
-        raise UserError(
-            f"{avatar}: is on head {person.head.name}, which may not be given away, and then only a motion that is known beforehand can be sent; "
-            "give --motion, --audio or --text instead of --live"
-        )
     assert talking.live is not None
+    show = live_show(person, str(avatar), Fraction(FPS), RATE, name, background, way, "give --motion, --audio or --text instead of --live")
     live = live_stream(person, avatar, talking, directing)
     source = open_source(talking.live, for_ever=True)
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
     nothing = np.zeros(0, np.float32)
-    rest = track_of(rest_motion(person.head, 1), person.head)
-    show = Show(person, avatar, rest, page_parts(person, None), Fraction(FPS), RATE, background, token)
-    with contextlib.suppress(KeyboardInterrupt), opened(show) as (outlet, wanted):
+    channels = track_of if way.page else face_track
+    with contextlib.suppress(KeyboardInterrupt), way.opened(show) as (outlet, wanted):
 
         def deliver(number: int, frame: np.ndarray) -> None:
-            track = track_of(live.motion(frame[None], nothing, 0), person.head)
+            track = channels(live.motion(frame[None], nothing, 0), person.head)
             outlet.frame(number / FPS, {name: values[0] for name, values in track.items()})
 
         if Path(talking.live).is_file():

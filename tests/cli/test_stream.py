@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from avatar3d.avatar_file import save_avatar
-from avatar3d.cli.stream import address_of
+from avatar3d.cli.ways import address_of
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion, save_motion

@@ -85,6 +85,7 @@ FORMATS: dict[str, Format] = {
     "motion-npz": Format("a motion, as drive writes it", (".npz",), "motion_files.write_motion_npz", STRETCH),
     "motion-json": Format("a motion as text", (".json",), "motion_files.write_motion_json", STRETCH),
     "a3d": Format("an avatar that programs of your own pose, and its motion", (".a3d",), "a3d_bundle.write_a3d", DRAWN),
+    "unreal": Format("a folder with the plugin for Unreal, the avatar and its motion", ("",), "unreal.write_unreal", DRAWN),
     "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), "vhap.write_vhap", DRAWN, frozenset({"camera", "size", "background"})),
 }
 

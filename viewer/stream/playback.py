@@ -1,6 +1,7 @@
 """A motion performed on a clock, frame by frame, to whatever takes frames: a WebSocket's viewers, or another program."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Protocol
@@ -45,6 +46,26 @@ def track_of(motion: Motion, head: HeadModel) -> dict[str, np.ndarray]:
     return track
 
 
+class Pace:
+    """Steady frames by absolute deadlines: nothing adds up, and what is over is over."""
+
+    def __init__(self, fps: Fraction, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+        """The first frame is due at once."""
+        self._fps, self._clock, self._sleep = fps, clock, sleep
+        self._began = clock()
+
+    def until(self, number: int) -> float:
+        """Wait until a frame is due; how far behind it is then, seconds. A frame or more means that the next one is due as well."""
+        due = float(number / self._fps)
+        ahead = self._began + due - self._clock()
+        if ahead > 0:
+            self._sleep(ahead)
+        behind = self._clock() - self._began - due
+        if behind > _SLEPT:
+            self._began, behind = self._began + behind, 0.0
+        return behind
+
+
 def play(
     track: Track,
     fps: Fraction,
@@ -73,29 +94,24 @@ def play(
     """
     count = len(next(iter(track.values())))
     voice = None if sound is None else _Voice(sound, rate, float(count / fps), loop)
-    late: list[float] = []
-    began, number = clock(), 0
+    late: deque[float] = deque(maxlen=500)
+    pace, number = Pace(fps, clock, sleep), 0
     while loop or number < count:
         due = float(number / fps)
-        ahead = began + due - clock()
-        if ahead > 0:
-            sleep(ahead)
-        behind = clock() - began - due
-        if behind > _SLEPT:
-            began, behind = began + behind, 0.0
+        behind = pace.until(number)
         if voice is not None:
             outlet.sound(voice.until(due + AHEAD))
         # A machine that was busy leaves out what is over, so that motion and sound stay together.
         if behind * fps < 1:
             outlet.frame(due, {name: values[number % count] for name, values in track.items()})
-            late = [*late[-499:], behind]
+            late.append(behind)
         number += 1
     end = float(count / fps)
     if voice is not None:
         outlet.sound(voice.until(end + AHEAD))
-    sleep(max(0.0, began + end - clock()))
+    pace.until(count)
     outlet.end(end)
-    return 1000 * float(np.quantile(late, 0.99)) if late else 0.0
+    return 1000 * float(np.quantile(list(late), 0.99)) if late else 0.0
 
 
 class _Voice:

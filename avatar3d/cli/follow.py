@@ -1,0 +1,131 @@
+"""Somebody who moves an avatar live, from a phone or another program: where the motion comes from, and how it becomes the avatar's."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar3d.cli.common import note, say
+from avatar3d.cli.ways import Way, address_of, check_websockets
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from avatar3d.avatar import Avatar
+    from avatar3d.cli.stream import Sending
+    from viewer.bridge.follow import Push
+    from viewer.bridge.receiver import Assembly, Listener
+
+_FPS = Fraction(30)
+"""Frames a second of a page."""
+_TOLD_EVERY = 10.0
+"""Seconds between two remarks on nothing being heard."""
+
+
+def follow(person: "Avatar", source: str, way: Way, name: str, sending: "Sending") -> None:
+    """Let an avatar do what somebody does, until they end or Ctrl-C.
+
+    Raises:
+        UserError: the source or the way cannot be used.
+    """
+    from avatar3d.cli.stream import live_show
+    from viewer.bridge.follow import Followed, follow_stream
+    from viewer.stream.playback import Pace
+    from viewer.stream.prompt_thread import run_promptly
+
+    run_promptly()
+    fps = way.rate(_FPS)
+    show = live_show(person, "the avatar", fps, 0, name, sending.background, way, "send it elsewhere, or record it with `avatar3d receive`")
+    # Frames are handed on when they are due, so nothing has to be made steady once more.
+    show = replace(show, live=False)
+    with contextlib.ExitStack() as stack:
+        whose = sending.subject[0] if sending.subject else None
+        if source.startswith(("ws://", "wss://")):
+            check_websockets("--from", source)
+            pushing = follow_stream(source, person.head)
+        else:
+            pushing = _faces(source, whose, sending.calm, stack)
+        made = _channels(person, way)
+        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
+        outlet, _ = stack.enter_context(way.opened(show))
+        followed = stack.enter_context(Followed(pushing))
+        pace, number, told = Pace(fps), 0, time.monotonic()
+        while not followed.over:
+            channels = followed.at(time.monotonic())
+            if channels is not None:
+                outlet.frame(float(number / fps), made(channels))
+            elif time.monotonic() - told > _TOLD_EVERY:
+                told = time.monotonic()
+                note(f"nothing was heard yet on {source}")
+            number += 1
+            while pace.until(number) * fps >= 1:
+                number += 1
+        outlet.end(float(number / fps))
+        buffer = followed.buffer
+        say(f"{number} frames; {buffer.twice} came twice, {buffer.late} too late, and {buffer.held} times the last one was held")
+
+
+def _faces(source: str, whose: str | None, calm: float, stack: contextlib.ExitStack) -> "Callable[[Push], None]":
+    """A source that speaks one of the bridge's protocols."""
+    from viewer.bridge.follow import follow_faces, replayed
+
+    assembly, listener = open_source(source, stack)
+    return follow_faces(assembly, replayed(Path(source)) if listener is None else iter(listener), whose, calm, note)
+
+
+def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = None) -> "tuple[Assembly, Listener | None]":
+    """What puts a source's faces together, and what listens for them; None where it is a recording.
+
+    Args:
+        source: PROTOCOL://HOST:PORT, or a .pcap file.
+        stack: keeps open what is opened.
+        record: file that keeps the datagrams.
+
+    Raises:
+        UserError: there is no such source.
+    """
+    from avatar3d.errors import UserError
+    from viewer.bridge.protocols import PROTOCOLS, protocol_of
+    from viewer.bridge.receiver import Assembly, Listener
+    from viewer.bridge.recording import recorded, recording
+
+    scheme, mark, rest = source.partition("://")
+    if not mark and Path(source).suffix.lower() == ".pcap":
+        spoken = protocol_of(passed.data for passed in recorded(Path(source)))
+        if spoken is None:
+            raise UserError(f"{source}: holds no face in any protocol that is read here ({', '.join(PROTOCOLS)})")
+        return Assembly(PROTOCOLS[spoken]), None
+    if scheme not in PROTOCOLS:
+        raise UserError(f"--from {source}: is not known; write {' or '.join(f'{name}://HOST:PORT' for name in PROTOCOLS)}, or a .pcap file")
+    host, port = address_of(source, rest, PROTOCOLS[scheme].PORT, "--from")
+    recorder = stack.enter_context(recording(record))
+    listener = stack.enter_context(Listener(host, port, recorder))
+    note(f"listening on {scheme}://{host}:{listener.port}; Ctrl-C ends it")
+    return Assembly(PROTOCOLS[scheme]), listener
+
+
+def _channels(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]":
+    """What makes channels to send of those that were followed; all [width]."""
+    from avatar3d.arkit_file import ArkitTake
+    from avatar3d.motion import rest_motion
+    from viewer.bridge.sender import ARKIT, EYES, HEAD, face_track
+    from viewer.bridge.take import motion_of_take
+    from viewer.stream.playback import track_of
+
+    shape, rest = person.shape.numpy(), rest_motion(person.head, 1)
+
+    def made(channels: "dict[str, np.ndarray]") -> "dict[str, np.ndarray]":
+        if ARKIT not in channels:
+            motion = replace(rest, **{name: value[None] for name, value in channels.items()})
+            track = track_of(motion, person.head) if way.page else face_track(motion, person.head)
+            return {name: values[0] for name, values in track.items()}
+        motion = motion_of_take(ArkitTake(channels[ARKIT][None], channels[HEAD][None], _FPS), person.head)
+        track = track_of(person.admit(replace(motion, shape=shape)) if way.page else motion, person.head)
+        rig = {name: values[0] for name, values in track.items()}
+        # Other programs get the face as it came.
+        return rig if way.page else {**rig, **{name: channels[name] for name in (ARKIT, HEAD, EYES)}}
+
+    return made

@@ -1,0 +1,152 @@
+"""receive: a face that a phone or another program sends becomes a motion."""
+
+import contextlib
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from avatar3d.cli.common import check_range, note, open_avatar, open_head, say
+from avatar3d.cli.follow import open_source
+
+if TYPE_CHECKING:
+    from avatar3d.arkit_file import ArkitTake
+    from avatar3d.avatar import Avatar
+    from avatar3d.head.model import HeadModel
+    from viewer.bridge.receiver import Assembly, Face, Listener
+    from viewer.bridge.take import Calm
+
+_TOLD_EVERY = 150
+"""Frames between two remarks."""
+
+
+def receive(
+    *,
+    source: Annotated[str, arg(name="from")],
+    out: Annotated[Path, arg(aliases=["-o"])],
+    avatar: Path | None = None,
+    head: Path | None = None,
+    subject: str | None = None,
+    seconds: float | None = None,
+    fps: int | None = None,
+    calm: float = 0.0,
+    record: Path | None = None,
+) -> None:
+    """Make a motion of a face that is sent here, until Ctrl-C; to see it live, use `avatar3d stream --from`.
+
+    Args:
+        source: livelink://HOST:PORT, vmc://, osc:// or ifacialmocap:// listens there, without HOST for this machine alone, with 0.0.0.0 for
+            phones and other machines; a .pcap file is a recording of one; a .csv file a take of Live Link Face.
+        out: the motion (.npz) to write, or a CSV of Live Link Face. Several subjects become one file each, with their names.
+        avatar: the .avatar file that shall perform it: the motion is for its head, and within what it has seen.
+        head: file of the head that it is for, where there is no --avatar; default the embedded one.
+        subject: whose face alone.
+        seconds: how long, from the first frame on; default until Ctrl-C.
+        fps: frames a second of the motion; default those of the sender.
+        calm: for so many seconds at the beginning the performer shows a calm face straight ahead, which becomes zero.
+        record: keep all that arrives in this .pcap file besides.
+    """
+    from avatar3d.errors import UserError
+    from avatar3d.files import check_output
+
+    if out.suffix.lower() not in (".npz", ".csv"):
+        raise UserError(f"{out}: motions are written as .npz, ARKit's weights as .csv; give such a name")
+    check_output(out, avatar, head, Path(source))
+    check_range("--seconds", seconds, 0.1, 6 * 3600)
+    check_range("--fps", fps, 1, 240)
+    check_range("--calm", calm, 0, 60)
+    if record is not None:
+        check_output(record, avatar, head, out, Path(source))
+    person = None if avatar is None else open_avatar(avatar, head)
+    theirs = open_head(head) if person is None else person.head
+    rate = None if fps is None else Fraction(fps)
+    if Path(source).suffix.lower() == ".csv":
+        from avatar3d.arkit_file import read_arkit
+
+        _write(_evenly(read_arkit(Path(source)), rate), None, theirs, person, calm, out)
+    else:
+        heard = _heard(source, subject, seconds, record)
+        for name, frames in heard.items():
+            from viewer.bridge.take import take_of
+
+            path = out if len(heard) == 1 else out.with_name(f"{out.stem}.{_in_file_names(name)}{out.suffix}")
+            take, valid = take_of(frames, rate)
+            _write(take, valid, theirs, person, calm, path)
+    if record is not None:
+        say(f"{record}: all that arrived; avatar3d receive --from {record} -o {out} makes the motion again")
+
+
+def _heard(source: str, subject: str | None, seconds: float | None, record: Path | None) -> "dict[str, list[Face]]":
+    """The faces of each subject, in the order of arrival.
+
+    Raises:
+        UserError: nothing was heard.
+    """
+    from avatar3d.errors import UserError
+
+    heard: dict[str, list[Face]] = {}
+    with contextlib.ExitStack() as stack:
+        assembly, listener = open_source(source, stack, record)
+        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
+        for face in _faces(source, assembly, listener, seconds):
+            if subject is None or face.subject == subject:
+                frames = heard.setdefault(face.subject, [])
+                frames.append(face)
+                if listener is not None and len(frames) % _TOLD_EVERY == 1:
+                    note(f"{face.subject or 'a face'}: {len(frames)} frames")
+    if not heard:
+        others = f"; heard were {', '.join(assembly.subjects)}" if assembly.subjects else ""
+        strange = f"; {assembly.refused} datagrams were none of this protocol ({assembly.trouble})" if assembly.refused else ""
+        raise UserError(f"--from {source}: no face was heard{f' of {subject}' if subject else ''}{others}{strange}; nothing is written")
+    if assembly.refused:
+        note(f"{assembly.refused} of {assembly.datagrams} datagrams were none of this protocol ({assembly.trouble})")
+    return heard
+
+
+def _faces(source: str, assembly: "Assembly", listener: "Listener | None", seconds: float | None):
+    from viewer.bridge.receiver import faces
+    from viewer.bridge.recording import recorded
+
+    if listener is not None:
+        return faces(assembly, iter(listener), seconds)
+    return faces(assembly, ((passed.data, passed.time) for passed in recorded(Path(source))), seconds)
+
+
+def _evenly(take: "ArkitTake", fps: Fraction | None) -> "ArkitTake":
+    """A take at another rate."""
+    import numpy as np
+
+    if fps is None or fps == take.fps:
+        return take
+    grid = np.arange(max(1, round(len(take.weights) * float(fps / take.fps)))) * float(take.fps / fps)
+    columns = np.concatenate([take.weights, np.unwrap(take.head, axis=0)], axis=1)
+    even = np.stack([np.interp(grid, np.arange(len(columns)), column) for column in columns.T], axis=1)
+    return replace(take, weights=even[:, :52].astype(np.float32), head=even[:, 52:], fps=fps)
+
+
+def _write(take: "ArkitTake", valid, head: "HeadModel", person: "Avatar | None", calm: float, path: Path) -> None:
+    """A take as the file that `path` names."""
+    from avatar3d.arkit_file import write_arkit
+    from avatar3d.motion import save_motion
+    from viewer.bridge.take import NO_CALM, calm_of, calmed, motion_of_take
+
+    rest: Calm = calm_of(take, calm) if calm > 0 else NO_CALM
+    length = f"{len(take.weights)} frames, {len(take.weights) / float(take.fps):.1f} s, {float(take.fps):g} a second"
+    if path.suffix.lower() == ".csv":
+        weights, turns = calmed(take.weights, take.head, rest)
+        write_arkit(path, weights, take.fps, turns)
+        say(f"{path}: {length}")
+        return
+    motion = motion_of_take(take, head, valid, rest)
+    if person is not None:
+        motion = person.admit(replace(motion, shape=person.shape.numpy()))
+    save_motion(motion, path)
+    guessed = "" if motion.valid is None else f"; {int((~motion.valid).sum())} bridge gaps"
+    say(f"{path}: {length}, for {head.name}{guessed}")
+    say(f"next: avatar3d render ME.avatar --motion {path} -o {path.with_suffix('.mp4')}")
+
+
+def _in_file_names(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) or "face"

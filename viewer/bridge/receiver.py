@@ -1,0 +1,149 @@
+"""Faces out of datagrams that arrive: from a phone, from another program, or from ourselves."""
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from avatar3d.arkit import ARKIT_NAMES
+from avatar3d.errors import UserError
+from viewer.bridge.frame import MAX_SUBJECT, DatagramError, Heard
+from viewer.bridge.jitter_buffer import SenderClock
+from viewer.bridge.protocols import Protocol
+from viewer.bridge.recording import Recorder
+
+MAX_SUBJECTS = 32
+"""At once; what further ones say is passed over."""
+_BUFFER = 1 << 20
+"""Bytes that the system keeps while we are busy."""
+_PATIENCE = 0.1
+"""Seconds after which a listener looks whether it shall end."""
+_INDEX = {name: index for index, name in enumerate(ARKIT_NAMES)}
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One subject's face at one moment."""
+
+    subject: str
+    time: float
+    """Seconds on the sender's clock, which goes on where the sender begins anew (`SenderClock`)."""
+    arrived: float
+    """Seconds on ours."""
+    weights: np.ndarray
+    """[52] float32 in the order of ARKIT_NAMES, 0..1."""
+    head: np.ndarray
+    """[3] yaw, pitch, roll, radians."""
+    eyes: np.ndarray
+    """[6] of the left and the right eye."""
+
+
+class Assembly:
+    """Puts together what datagrams say. Values that were lost stay as they were."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._subjects: dict[str, _Subject] = {}
+        self.datagrams = self.refused = 0
+        """How many there were, and how many of them were none of the protocol's."""
+        self.trouble = ""
+        """What was wrong with the last one that was refused."""
+
+    @property
+    def subjects(self) -> list[str]:
+        """Whose faces were there, in the order in which they came."""
+        return list(self._subjects)
+
+    def add(self, data: bytes, arrived: float) -> Face | None:
+        """The face that a datagram completes; None where it completes none."""
+        self.datagrams += 1
+        try:
+            heard = self._protocol.decode(data)
+        except DatagramError as error:
+            self.refused, self.trouble = self.refused + 1, str(error)
+            return None
+        if heard is None:
+            return None
+        name = "".join(letter for letter in heard.subject if letter.isprintable())[:MAX_SUBJECT]
+        if name not in self._subjects and len(self._subjects) >= MAX_SUBJECTS:
+            return None
+        return self._subjects.setdefault(name, _Subject(name)).add(heard, arrived)
+
+
+class _Subject:
+    def __init__(self, name: str) -> None:
+        self._name, self._clock, self._time = name, SenderClock(), None
+        self._weights, self._head, self._eyes = np.zeros(len(ARKIT_NAMES), np.float32), np.zeros(3, np.float32), np.zeros(6, np.float32)
+
+    def add(self, heard: Heard, arrived: float) -> Face | None:
+        for name, value in heard.weights.items():
+            self._weights[_INDEX[name]] = min(max(value, 0.0), 1.0)
+        if heard.head is not None:
+            self._head = np.array(heard.head, np.float32)
+        if heard.eyes is not None:
+            self._eyes = np.array(heard.eyes, np.float32)
+        self._time = heard.time if heard.time is not None else self._time
+        if not heard.complete:
+            return None
+        time, self._time = self._clock(self._time, arrived), None
+        return Face(self._name, time, arrived, self._weights.copy(), self._head, self._eyes)
+
+
+class Listener:
+    """Datagrams that arrive at an address of this machine."""
+
+    def __init__(self, host: str, port: int, recorder: Recorder | None = None) -> None:
+        """Args:
+            host: an address of this machine; 0.0.0.0 for all of them.
+            port: number; 0 for any that is free.
+            recorder: keeps what arrives.
+
+        Raises:
+            UserError: it cannot be listened on.
+        """
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
+            self._socket = socket.socket(family, kind, protocol)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.bind(address)
+        except (OSError, UnicodeError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise UserError(f"{host}:{port}: cannot be listened on ({reason}); another program may listen there, choose another port") from error
+        self._socket.settimeout(_PATIENCE)
+        self._recorder, self.port = recorder, self._socket.getsockname()[1]
+
+    def __iter__(self) -> Iterator[tuple[bytes, float] | None]:
+        """Each datagram with its time of arrival (`time.monotonic`), for ever; None now and then where none comes."""
+        while True:
+            try:
+                data = self._socket.recv(1 << 16)
+            except TimeoutError:
+                yield None
+                continue
+            except OSError:
+                # Some systems report here that an earlier answer of ours met nobody.
+                continue
+            arrived = time.monotonic()
+            if self._recorder is not None:
+                self._recorder.add(data, self.port)
+            yield data, arrived
+
+    def __enter__(self) -> "Listener":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def faces(assembly: Assembly, datagrams: Iterable[tuple[bytes, float] | None], seconds: float | None = None) -> Iterator[Face]:
+    """The faces that datagrams complete, until they end, or for so many seconds from the first face on by their arrival."""
+    end = None
+    for datagram in datagrams:
+        if end is not None and (time.monotonic() if datagram is None else datagram[1]) >= end:
+            return
+        face = None if datagram is None else assembly.add(*datagram)
+        if face is not None:
+            end = face.arrived + seconds if end is None and seconds is not None else end
+            yield face
