@@ -122,7 +122,7 @@ def _check(motion: tuple[Path, ...], source: str | None, talking: Talking, direc
     given = any((talking.audio, talking.text, talking.video, talking.idle, talking.redo, talking.live))
     if not motion and source is None:
         if not given:
-            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS, --live or --from SOURCE")
+            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS, --live, --from")
         check_talk(talking, directing)
     elif motion and source is not None:
         raise UserError("--motion and --from contradict each other; give one of them")
