@@ -12,6 +12,7 @@ import torch
 from avatar3d.camera import Camera, look_at
 from avatar3d.gaussians import Gaussians, rgb_to_sh
 from avatar3d.render.cpu import Gradients, Workspace, backward_arrays, render_arrays
+from avatar3d.threads import num_cores
 
 HEAD_AXES = (0.085, 0.11, 0.095)
 """Half axes of the ellipsoid, metres."""
@@ -26,7 +27,7 @@ def machine() -> dict[str, str | int]:
     if cpuinfo.exists():
         model = next((line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")), model)
     load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = num_cores()
     return {"cpu": model, "cores": cores, "load": load, "python": platform.python_version(), "torch": torch.__version__}
 
 

@@ -1,9 +1,15 @@
-"""How many threads torch may use."""
+"""How many threads there may be: cores of this process, and those that torch takes."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+
+def num_cores() -> int:
+    """Cores that this process may use, where the system knows that (Linux), else all that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a fit is compared with: simpler recipes on the same capture, tracking, rasterizer and clock, in the same kind of avatar."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress
-from avatar3d.threads import one_torch_thread
+from avatar3d.threads import num_cores, one_torch_thread
 from recon.baseline_gaussian_avatars import Step, gaussian_avatars_step
 from recon.capture import Capture
 from recon.colour_start import start_colours
@@ -72,7 +71,7 @@ def fit_baseline(
     steps = preset.steps if seconds is None and steps is None else steps
     average = np.zeros(2)
     done = 0
-    with one_torch_thread(), ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+    with one_torch_thread(), ThreadPoolExecutor(threads or num_cores()) as pool:
         if kind == "bound":
             step, finish = bound_step(capture, motion, camera, head, split.train, store, preset, seed, pool)
         else:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress
-from avatar3d.threads import one_torch_thread
+from avatar3d.threads import num_cores, one_torch_thread
 from recon.capture import Capture
 from recon.colour_start import start_colours
 from recon.frame_gradients import Mesh
@@ -106,7 +105,7 @@ def fit(
         # What earlier runs took counts too: others are given as much time as this fit.
         start -= _restore(trainer, checkpoint, identity)
     probabilities = draw_weights(motion, split.train)
-    workers = threads or len(os.sched_getaffinity(0))
+    workers = threads or num_cores()
     saved = time.monotonic()
     average_loss, average_psnr = 0.0, 0.0
     # The workers each run one frame; torch's own threads would only fight with them for the cores.

@@ -3,7 +3,6 @@
 Gaussians are bound to triangles. When more footage changes identity, camera or poses, they keep their places on the person.
 """
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -18,7 +17,7 @@ from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion, rest_motion
-from avatar3d.threads import one_torch_thread
+from avatar3d.threads import num_cores, one_torch_thread
 from recon.capture import Capture
 from recon.fit import Split, make_trainer, ranges
 from recon.landmarks import COUNT
@@ -73,7 +72,7 @@ class LiveFit:
         self.seconds = 0.0
         """Spent on steps."""
         self._pace = 0.0
-        self._pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)))
+        self._pool = ThreadPoolExecutor(threads or num_cores())
 
     def close(self) -> None:
         """No more steps."""

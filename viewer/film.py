@@ -1,7 +1,6 @@
 """An avatar performing a motion, as a video file."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
@@ -16,6 +15,7 @@ from avatar3d.motion import Motion
 from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
+from avatar3d.threads import num_cores
 from viewer.cameras import CameraPath
 from viewer.export.provenance import provenance
 
@@ -91,7 +91,7 @@ def film_together(
     """
     _, lead, _ = performers[0]
     fps = fps or lead.fps
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or num_cores()
     workspace = Workspace()
 
     def picture(index: int) -> np.ndarray:

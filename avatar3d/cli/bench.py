@@ -26,19 +26,19 @@ def bench(
             On a machine without one it says so and ends well.
         truth: a folder: measures the errors of tracking instead, on two made-up people who are wholly known, and leaves them and their curves there.
     """
-    import os
 
     from avatar3d.bench import machine, render_figures
     from avatar3d.data import data_path
     from avatar3d.errors import UserError
     from avatar3d.files import atomic_path, check_output
     from avatar3d.head.store import load_head
+    from avatar3d.threads import num_cores
     from recon.bench import track_figures, train_figures
 
     check_range("--threads", threads, 1, 1024)
     if json_out is not None:
         check_output(json_out)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or num_cores()
     head = load_head()
     if truth is not None:
         _truth_errors(truth, json_out)

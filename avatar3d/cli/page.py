@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.files import atomic_path
+from avatar3d.threads import num_cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,4 +102,4 @@ def data_address(content: bytes, kind: str) -> str:
 
 def machine() -> str:
     """What a page was made on."""
-    return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    return f"{num_cores()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"

@@ -112,13 +112,13 @@ def _usd(path: Path, progress: Progress) -> Found:
 def _sequence(folder: Path, progress: Progress) -> Found:
     """Every frame of a sequence's folder."""
     manifest = read_manifest(folder)
-    count, kind = int(manifest["count"]), str(manifest.get("kind"))
+    count, kind = int(manifest["count"]), manifest["kind"]
     paths = [folder / (manifest["pattern"] % (index + 1)) for index in range(count)]
     missing = sum(not path.is_file() for path in paths)
     if missing or not manifest.get("complete"):
         raise UserError(f"{folder}: {missing} of {count} frames are missing; run the same export again, it goes on where it stopped")
-    sound = manifest.get("sound")
-    if sound and not (folder / str(sound)).is_file():
+    sound = manifest["sound"]
+    if sound and not (folder / sound).is_file():
         raise UserError(f"{folder}: its sound {sound} is missing; run the same export again")
     suffix, remarks = paths[0].suffix, _strange(folder, {path.name for path in paths} | {MANIFEST, str(sound)})
     if suffix in PICTURES:
@@ -128,7 +128,7 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
     size = sum(path.stat().st_size for path in paths)
     read = (READERS[suffix](read_whole(path), str(path)) for path in paths)
-    found = _found(kind, size, read, progress, count, fps=float(manifest.get("fps", 0)), facts=facts)
+    found = _found(kind, size, read, progress, count, fps=float(manifest["fps"]), facts=facts)
     return replace(found, remarks=(*found.remarks, *remarks))
 
 
@@ -152,7 +152,7 @@ def _pictures(manifest: dict, paths: list[Path], progress: Progress) -> Found:
     told, facts = (part if isinstance(part, dict) else {} for part in (manifest.get("parameters"), manifest.get("provenance")))
     layout |= {name: told[name] for name in ("holds", "values", "alpha") if name in told}
     size, nowhere = sum(path.stat().st_size for path in paths), np.zeros(3)
-    return Found(str(manifest.get("kind")), size, 0, nowhere, nowhere, len(paths), float(manifest.get("fps", 0)), layout, facts)
+    return Found(manifest["kind"], size, 0, nowhere, nowhere, len(paths), float(manifest["fps"]), layout, facts)
 
 
 _OWN: dict[str, Check] = {".gsd": _gsd, ".glb": _glb, ".usdc": _usd, ".usdz": _usd, ".a3d": check_a3d}

@@ -1,6 +1,5 @@
 """Films of a performance: MP4 (H.264), MOV (ProRes 4444) and WebM (VP9), the last two with alpha; flat, in stereo or of a half sphere."""
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from avatar3d.codecs import codec_of
 from avatar3d.errors import UserError
 from avatar3d.mp4 import VideoWriter
 from avatar3d.progress import Progress
+from avatar3d.threads import num_cores
 from viewer.export.filming import Filming
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
@@ -46,7 +46,7 @@ def shoot(frames: Frames, path: Path, shot: Shooting, progress: Progress) -> Non
         UserError: the file cannot be written.
     """
     codec, facts = codec_of(path), provenance(frames.avatar)
-    brush = Brush(threads=len(os.sched_getaffinity(0)))
+    brush = Brush(threads=num_cores())
     writer = VideoWriter(
         path, fps=frames.fps, size=shot.view.size, sound=frames.sound, sound_rate=frames.sound_rate,
         title=facts.title, comment=facts.sentence, codec=codec, alpha=shot.background is None, stereo=shot.stereo,

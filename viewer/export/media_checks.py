@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import av
@@ -164,9 +165,11 @@ def check_vhap(folder: Path, progress: Progress) -> Found:
     export = _record(folder / "export.json")
     if not export.get("complete"):
         raise UserError(f"{folder}: is not complete; run the same export again, it goes on where it stopped")
-    record, size = _record(folder / "transforms.json"), 0
+    record, size, index = _record(folder / "transforms.json"), 0, 0
     try:
         frames = list(record["frames"])
+        if not frames:
+            raise ValueError("there is none")
         for index, frame in enumerate(frames):
             for key in ("file_path", "fg_mask_path"):
                 check_picture(folder / frame[key])
@@ -175,7 +178,7 @@ def check_vhap(folder: Path, progress: Progress) -> Found:
                     raise ValueError(f"frame {index}: values that are not numbers")
             size += sum((folder / frame[key]).stat().st_size for key in ("file_path", "fg_mask_path", "flame_param_path"))
             progress(index + 1, len(frames))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder}: frame {index} is not whole ({str(error)[:60]}); delete its files and run the same export again") from error
     said = {name: str(export[name]) for name in FACTS if name in export}
     layout: dict[str, object] = {"size": f"{record.get('w')} x {record.get('h')}"}

@@ -72,10 +72,11 @@ def write_rig_glb(frames: Frames, path: Path, options: FormatOptions, progress: 
     texture = texture_jpeg(baked_texture(frames.avatar, mesh, progress=progress), told.sentence)
     extras = ({"sound": sound} if sound else {}) | ({"rig": mesh.reason} if mesh.reason else {})
     data = rig_glb(mesh, tracks, texture, asset_entry(frames, extras), scale=frames.factor)
-    if sound is not None:
-        write_soundtrack(path.with_name(sound), frames, told)
+    # Where the disk is full, neither is left: the file takes its place after the sound has.
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+        if sound is not None:
+            write_soundtrack(path.with_name(sound), frames, told)
     what = f"{len(mesh.points)} vertices, {len(mesh.morphs)} morphs, {len(mesh.joint_names)} joints, {len(tracks)} frames, {len(data) / 1e6:.1f} MB"
     told_of = [f"{path}: {what}" + (f", {sound} beside it" if sound else ""), *([mesh.reason] if mesh.reason else [])]
     return "\n".join([*told_of, f"next: avatar3d check {path}"])

@@ -15,7 +15,7 @@ from pathlib import Path
 from avatar3d.errors import UserError
 from avatar3d.files import check_output, write_whole
 from avatar3d.progress import Progress
-from avatar3d.threads import one_torch_thread
+from avatar3d.threads import num_cores, one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
 from viewer.export.ply import ply_bytes, read_ply
@@ -28,6 +28,8 @@ from viewer.export.spz import read_spz, spz_bytes
 MANIFEST = "manifest.json"
 SCHEMA = 1
 _DIGITS = 5
+_MAX_RATE = 1e6
+"""Frames a second that a manifest may claim."""
 
 
 def write_sequence(
@@ -99,7 +101,7 @@ def in_parallel(work: Callable[[int], None], indices: list[int], finished: Calla
         indices: in this order, nearly.
         finished: told the number that is done, on the calling thread.
     """
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = num_cores()
     rest, pending, done = iter(indices), set[Future](), 0
     with ThreadPoolExecutor(threads, thread_name_prefix="export") as pool:
         try:
@@ -137,6 +139,11 @@ def read_manifest(folder: Path) -> dict:
             raise UserError(f"{path}: was written by a newer avatar3d; update avatar3d")
         if not re.fullmatch(r"[^/\\%]*_%0[1-9]d\.[a-z0-9]+", record["pattern"]) or not 1 <= int(record["count"]) <= 1_000_000:
             raise ValueError("its names or its count")
+        if not 0 < float(record["fps"]) <= _MAX_RATE:
+            raise ValueError("its frame rate")
+        sound = record["sound"]
+        if not isinstance(record["kind"], str) or not isinstance(sound, str | None) or Path(sound or "").name != (sound or ""):
+            raise ValueError("its kind or its sound")
         return record
     except FileNotFoundError as error:
         raise UserError(f"{folder}: has no {MANIFEST}; it is no exported sequence") from error

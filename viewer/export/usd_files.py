@@ -3,6 +3,7 @@
 # usd-core says nothing of its types.
 # pyright: reportAttributeAccessIssue=false
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
     check_usd()
     from pxr import Tf, Usd, UsdGeom, UsdUtils, UsdValidation
 
+    if path.suffix.lower() == ".usdz":
+        _check_package(path)
+
     # What USD would print of the file's faults; they are told in our own words.
     _hushed = UsdUtils.CoalescingDiagnosticDelegate()
     try:
@@ -48,6 +52,19 @@ def read_usd(path: Path) -> tuple[dict, Iterator[Splats]]:
         raise UserError(f"{path}: is no USD file, or damaged; export it again") from error
     header = {"fps": float(stage.GetTimeCodesPerSecond()), "count": len(times), "facts": facts, "layout": layout, "complaints": complaints}
     return header, (_splats(path, stage, prim, time, header) for time in times)
+
+
+def _check_package(path: Path) -> None:
+    """Refuse a package whose files are not those that its sums are of: USD itself does not look at them."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in package.infolist()):
+                raise UserError(f"{path}: is compressed, which no USD package may be; export it again")
+            damaged = package.testzip()
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is no USD package, or damaged; export it again") from error
+    if damaged:
+        raise UserError(f"{path}: {damaged} in it is damaged; copy it again, or export it again")
 
 
 def _check_neighbours(path: Path) -> None:

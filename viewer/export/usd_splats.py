@@ -8,7 +8,6 @@ precision shall not be spent on how far away it stands.
 # usd-core says nothing of its types.
 # pyright: reportAttributeAccessIssue=false
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
+from avatar3d.threads import num_cores
 from viewer.export.frames import Frames
 from viewer.export.usd_stage import ROOT
 
@@ -97,7 +97,7 @@ def _sample(frames: Frames, index: int) -> _Sample:
 
 def _samples(frames: Frames) -> Iterator[_Sample]:
     """The frames in order, a few of them made ahead on other threads."""
-    threads = len(os.sched_getaffinity(0))
+    threads = num_cores()
     with ThreadPoolExecutor(threads) as pool:
         waiting: list[Future[_Sample]] = []
         try:

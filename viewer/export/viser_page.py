@@ -58,10 +58,10 @@ the same worker in a data URL they allow."""
 
 def write_viser_page(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
     """Write a page; see `formats.Writer`."""
-    needed = _BYTES * len(frames.avatar) * len(frames)
+    needed = _BYTES * frames.num_gaussians * len(frames)
     if needed > MAX_BYTES:
         raise UserError(
-            f"{path}: {len(frames)} frames of {len(frames.avatar)} Gaussians take {needed / 1e9:.1f} GB of a browser, {MAX_BYTES / 1e9:.1f} is "
+            f"{path}: {len(frames)} frames of {frames.num_gaussians} Gaussians take {needed / 1e9:.1f} GB of a browser, {MAX_BYTES / 1e9:.1f} is "
             "the most; choose fewer with --start, --end, --every or --max-gaussians, or --format web, whose size hardly grows"
         )
     # The server is needed to record and listens for the time of it, for this machine alone.

@@ -1,6 +1,5 @@
 """The stage: one thread that poses the avatar, moment by moment, and shows it to every browser."""
 
-import os
 import threading
 import time
 import traceback
@@ -13,6 +12,7 @@ import viser
 from avatar3d.avatar import Avatar
 from avatar3d.motion import Motion
 from avatar3d.render.cpu import Workspace
+from avatar3d.threads import num_cores
 from viewer.cameras import ORBIT_PERIOD, ORBIT_PITCH, ORBIT_YAW, at_rest
 from viewer.live.adjustments import Adjustments, adjusted, with_identity
 from viewer.live.browser import Browser, View, perhaps_gone
@@ -53,7 +53,7 @@ class Stage:
         self.onlookers: list[Onlooker] = []
         self.frame = self.rest
         """What is shown, with all adjustments."""
-        self.threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self.threads = threads or num_cores()
         self._lock = threading.RLock()
         self._woken, self._stopped = threading.Event(), threading.Event()
         self._revision = 0

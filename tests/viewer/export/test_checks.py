@@ -109,6 +109,17 @@ def test_a_manifest_that_lies_about_its_kind_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "lie", [{"fps": None}, {"fps": "fast"}, {"fps": 0}, {"fps": float("nan")}, {"kind": ["ply-seq"]}, {"sound": 7}, {"sound": "../talk.wav"}], ids=str
+)
+def test_a_manifest_of_nonsense_is_refused(tmp_path, lie):
+    path, _ = _written("ply-seq", tmp_path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | lie))
+    with pytest.raises(UserError, match="makes no sense"):
+        check_file(path)
+
+
+@pytest.mark.parametrize(
     ("up", "unit", "transform"),
     [
         ("-y", "m", "the scale (1, -1, 1)"),

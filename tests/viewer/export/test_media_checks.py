@@ -71,6 +71,19 @@ def test_a_file_that_breaks_off_is_found(written, tmp_path, name):
         check_file(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "transforms", ["{}", '{"frames": []}', '{"frames": [{"file_path": "a.png", "fg_mask_path": "a.png", "flame_param_path": "a.npz"}]}']
+)
+def test_a_vhap_folder_without_its_parameters_is_refused(written, tmp_path, transforms):
+    shutil.copy(written / "out" / "out_00001.png", tmp_path / "a.png")
+    # Begins as an archive does, and is none.
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04" + bytes(100))
+    (tmp_path / "export.json").write_text('{"complete": true}')
+    (tmp_path / "transforms.json").write_text(transforms)
+    with pytest.raises(UserError, match="frame 0 is not whole"):
+        check_file(tmp_path)
+
+
 def test_a_lost_picture_is_found(written, tmp_path):
     shutil.copytree(written / "out", tmp_path / "out")
     path = tmp_path / "out" / "out_00003.png"

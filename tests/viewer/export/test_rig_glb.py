@@ -1,6 +1,8 @@
+import errno
 import io
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +162,19 @@ def test_an_export_has_its_sound_beside_it(tmp_path):
     assert sound.frames / sound.samplerate == pytest.approx(frames.duration) and "Synthetic" in sound.comment
     assert frames.fps == Fraction(25, 2)
     assert np.abs(posed(gltf, 0.08) - avatar.vertices(frames.motion.frames(slice(4, 5)))[rig_mesh(avatar, frames.motion)[0].source]).max() < EXACT
+
+
+def test_a_file_that_cannot_be_written_leaves_no_sound(tmp_path, monkeypatch):
+    avatar = tiny_avatar()
+    motion = replace(tiny_motion(avatar.head), sound=np.zeros(16000, np.float32), sound_rate=16000)
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"talk\.glb: cannot be written \(no space"):
+        write_rig_glb(open_frames(avatar, motion, Selection()), tmp_path / "talk.glb", FormatOptions(), silent)
+    assert not list(tmp_path.iterdir())
 
 
 def test_numbers_that_are_none_are_refused(tmp_path):

@@ -313,6 +313,17 @@ def test_check_refuses_what_is_no_stage(tmp_path, data):
         check_file(tmp_path / "head.usdc")
 
 
+def test_check_finds_damage_that_usd_reads_over(tmp_path):
+    avatar = tiny_avatar()
+    _written(tmp_path / "head.usdz", avatar, _speaking(avatar), options=FormatOptions())
+    whole = (tmp_path / "head.usdz").read_bytes()
+    # Somewhere in the sound, of which USD knows the name only.
+    at = whole.index(b"WAVE") + 200
+    (tmp_path / "head.usdz").write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+    with pytest.raises(UserError, match=r"head\.usdz: sound\.wav in it is damaged"):
+        check_file(tmp_path / "head.usdz")
+
+
 @pytest.mark.parametrize("broken", [None, types.SimpleNamespace()])
 def test_without_usd_core_one_line_says_what_to_install(tmp_path, monkeypatch, broken):
     avatar = tiny_avatar()

@@ -1,0 +1,19 @@
+"""Cores of this process, on systems that know them and on others."""
+
+import os
+
+import pytest
+
+from avatar3d.threads import num_cores
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert num_cores() == 3
+
+
+@pytest.mark.parametrize(("count", "expected"), [(8, 8), (None, 1)])
+def test_systems_without_affinity_use_all_cores(monkeypatch, count, expected):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert num_cores() == expected
