@@ -1,10 +1,14 @@
 """How many threads there may be: cores of this process, and those that torch takes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 def num_cores() -> int:
@@ -25,3 +29,25 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def in_order(make: Callable[[int], T], count: int) -> Iterator[T]:
+    """What `make` makes of 0 to count - 1, in this order, a few pieces made ahead on other threads; the first error ends it.
+
+    Args:
+        make: lets the interpreter go for most of its time, as numba, compressors and the disk do.
+        count: of pieces.
+    """
+    threads = num_cores()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: list[Future[T]] = []
+        try:
+            for index in range(count):
+                waiting.append(pool.submit(make, index))
+                if len(waiting) > 2 * threads:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()

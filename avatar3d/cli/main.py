@@ -28,6 +28,8 @@ def main() -> None:
 
 _AFTERWARDS = {
     "fit": "`fit --resume` goes on from its checkpoint where there is one",
+    "export": "of a folder the frames so far stay, and the same command goes on; a single file is not written",
+    "render": "of a folder the pictures so far stay, and the same command goes on; a film is not written",
     "train-driver": "the same command goes on from its checkpoint where there is one",
 }
 """What there is to know after Ctrl-C of the commands that keep half of their work."""

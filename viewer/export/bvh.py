@@ -53,9 +53,8 @@ def write_bvh(frames: Frames, path: Path, options: FormatOptions, progress: Prog
     write_notice(path, facts)
     if frames.sound is not None:
         write_soundtrack(path.with_suffix(".wav"), frames, facts)
-    return (
-        f"{path}: {len(motion)} frames, {motion.duration:.1f} s, {float(motion.fps):g} a second; its expressions are not in it, no skeleton has them"
-    )
+    what = f"{len(motion)} frames, {motion.duration:.1f} s, {float(motion.fps):g} a second; its expressions are not in it, no skeleton has them"
+    return f"{path}: {what}\nnext: avatar3d check {path}"
 
 
 def skeleton(avatar: Avatar, motion: Motion, turn: np.ndarray) -> tuple[Bone, np.ndarray]:

@@ -17,6 +17,7 @@ from viewer.export.sequence import MANIFEST, read_manifest
 from viewer.export.splat_files import READERS, read_splats
 from viewer.export.splats import Splats, read_whole
 from viewer.export.usd_files import read_usd
+from viewer.export.web_checks import INDEX, check_page
 
 
 def check_file(path: Path, progress: Progress = silent) -> Found:
@@ -25,6 +26,8 @@ def check_file(path: Path, progress: Progress = silent) -> Found:
     Raises:
         UserError: not whole, or nothing that is known here.
     """
+    if path.is_dir() and _is_page_folder(path):
+        return check_page(path, progress)
     if path.is_dir():
         return check_vhap(path, progress) if (path / "export.json").is_file() else _sequence(path, progress)
     told = path.with_suffix("")
@@ -37,7 +40,13 @@ def check_file(path: Path, progress: Progress = silent) -> Found:
 
 def is_exported(path: Path) -> bool:
     """Whether `check_file` is who should read this."""
-    return any((path / name).is_file() for name in ("manifest.json", "export.json")) if path.is_dir() else path.suffix.lower() in CHECKS
+    if path.is_dir():
+        return _is_page_folder(path) or any((path / name).is_file() for name in (MANIFEST, "export.json"))
+    return path.suffix.lower() in CHECKS
+
+
+def _is_page_folder(path: Path) -> bool:
+    return (path / INDEX).is_file()
 
 
 def describe(path: Path, found: Found) -> list[str]:

@@ -25,7 +25,7 @@ from avatar3d.errors import UserError
 from avatar3d.files import atomic_path
 from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
-from avatar3d.threads import one_torch_thread
+from avatar3d.threads import in_order, one_torch_thread
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
 from viewer.export.provenance import provenance
@@ -101,12 +101,16 @@ def write_gsd(frames: Frames, path: Path, options: FormatOptions, progress: Prog
     room = 8 + len(_header(frames, path.stem, first, [])) + _FRAME_ROOM * frames.count
     with atomic_path(path) as temporary, one_torch_thread(), open(temporary, "wb", buffering=0) as stream:
         _write(stream, b" " * room)
-        for index in range(frames.count):
+
+        def pack(index: int) -> tuple[bytes, dict]:
             gaussians = frames.gaussians(index)
             packed = lz4.block.compress(frame_blob(gaussians), store_size=False)
+            return packed, _entry(gaussians, len(packed))
+
+        for packed, entry in in_order(pack, frames.count):
             _write(stream, struct.pack("<I", len(packed)) + packed)
-            entries.append(_entry(gaussians, len(packed)))
-            progress(index + 1, frames.count)
+            entries.append(entry)
+            progress(len(entries), frames.count)
         header = _header(frames, path.stem, first, entries)
         stream.seek(0)
         _write(stream, MAGIC + struct.pack("<I", room - 8) + header.ljust(room - 8))

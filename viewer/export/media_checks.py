@@ -19,6 +19,7 @@ from avatar3d.spherical import read_stereo
 from viewer.export.found import Check, Found
 from viewer.export.motion_files import JSON_FORMAT, JSON_VERSION
 from viewer.export.provenance import FACTS
+from viewer.export.web_checks import check_page, is_page
 
 MAX_TEXT = 1 << 29
 """Bytes of a text file that are read."""
@@ -133,15 +134,17 @@ def check_bvh(path: Path, progress: Progress) -> Found:
     return Found("bvh", path.stat().st_size, 0, _NOWHERE, _NOWHERE, count, 1 / seconds, layout, said)
 
 
-def check_viser_page(path: Path, progress: Progress) -> Found:
-    """The recording in a page of viser. Raises UserError where there is none or it is damaged."""
+def check_html(path: Path, progress: Progress) -> Found:
+    """A page of the web player's, or the recording in one of viser's. Raises UserError where it is neither, or damaged."""
     import msgspec
     import zstandard
 
     page = _text(path)
+    if is_page(page):
+        return check_page(path, progress)
     at = page.find('window.__VISER_EMBED_DATA__="')
     if at < 0:
-        raise UserError(f"{path}: is no page recorded with viser; open it in a browser to see whether it plays")
+        raise UserError(f"{path}: is no page that avatar3d exports; open it in a browser to see whether it plays")
     try:
         data = base64.b64decode(page[at + 29 : page.index('"', at + 29)], validate=True)
         # Eight bytes of length, then the compressed recording: eight bytes of length, a header, arrays.
@@ -215,7 +218,7 @@ def _text(path: Path) -> str:
 
 MEDIA_CHECKS: dict[str, Check] = {
     ".mp4": check_film, ".mov": check_film, ".webm": check_film, ".csv": check_arkit, ".bvh": check_bvh, ".json": check_motion_json,
-    ".html": check_viser_page, ".htm": check_viser_page,
+    ".html": check_html, ".htm": check_html,
 }  # fmt: skip
 """By the ending of the name."""
 PICTURES = frozenset({".png", ".exr"})

@@ -60,13 +60,13 @@ def _record(shot: Shooting) -> dict:
     values = {
         "colour": "linear light of sRGB's primaries" if exr else "sRGB",
         "depth": f"millimetres {'from the eye' if shot.view.half_sphere else 'along the optical axis'}, 0 where there is nothing",
-        "normals": f"unit normals in the camera's axes (x right, y up, z towards it) as {'numbers' if exr else '(n + 1) / 2'}",
+        "normals": f"unit normals in the camera's axes (x right, y up, z towards it) as {'numbers' if exr else '(n + 1) / 2'}, zero where nothing is",
     }[show]
     if show == "depth" or shot.background is not None:
         alpha = "none"
     else:
         alpha = "colours are multiplied by it" if exr and show == "colour" else "straight: colours are not multiplied by it; composite in sRGB values"
-    background = None if shot.background is None else [round(float(value), 4) for value in shot.background]
+    background = None if shot.background is None or show != "colour" else [round(float(value), 4) for value in shot.background]
     return {"holds": show, "values": values, "alpha": alpha, "background": background, "size": list(shot.view.size), **shot.record()}
 
 

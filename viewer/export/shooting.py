@@ -104,7 +104,12 @@ def shooting(avatar: Avatar, filming: Filming) -> Shooting:
         raise UserError(f"--size {size}: the pictures of both eyes together are {view.size[0]} x {view.size[1]}; choose {_MAX_SIDE // 2} or less")
     nothing = filming.show == "depth" or has_alpha(filming)
     opacity_logit = (with_soft_hem(avatar) if vr180 else avatar).opacity_logit
-    return Shooting(view, filming, None if nothing else colour_background(filming.background)(0), opacity_logit)
+    return Shooting(view, filming, None if nothing else _behind(filming), opacity_logit)
+
+
+def _behind(filming: Filming) -> np.ndarray:
+    """[3] what lies behind the avatar; where there is no surface a normal is zero."""
+    return np.full(3, 0.5, np.float32) if filming.show == "normals" else colour_background(filming.background)(0)
 
 
 def has_alpha(filming: Filming) -> bool:
@@ -123,6 +128,8 @@ def check_filming(filming: Filming) -> None:
     for option, value, low, high in ranges:
         if value is not None and not (math.isfinite(value) and low <= value <= high):
             raise UserError(f"{option} {value}: choose {low} to {high}")
+    if filming.show != "colour" and filming.background not in (usual.background, "transparent"):
+        raise UserError(f"--background: lies behind colours, and --show {filming.show} has none; leave it out")
     if filming.camera not in ("stereo", "vr180"):
         for name in ("layout", "eye_distance", "distance"):
             if getattr(filming, name) != getattr(usual, name):

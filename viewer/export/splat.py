@@ -43,8 +43,10 @@ def read_splat(data: bytes, name: str = "the splat file") -> Splats:
     if not data or len(data) % ROW.itemsize:
         raise UserError(f"{name}: has {len(data)} bytes, which is no whole number of Gaussians of {ROW.itemsize}; copy it again")
     rows = np.frombuffer(data, ROW)
+    if not (rows["scale"] > 0).all():
+        raise UserError(f"{name}: has Gaussians without a size; copy it again")
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_scale = np.log(np.maximum(rows["scale"], 1e-30))
+        log_scale = np.log(rows["scale"])
         opacity = np.clip(rows["rgba"][:, 3] / np.float32(255), 1e-4, 1 - 1e-4)
     sh = (rows["rgba"][:, None, :3] / np.float32(255) - 0.5) / SH_C0
     rotation = (rows["rotation"].astype(np.float32) - 128) / 128

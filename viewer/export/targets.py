@@ -146,6 +146,14 @@ def _gltf(found: Found) -> str:
     return "no; export --format glb or rig-glb"
 
 
+def _engines(found: Found) -> str:
+    return (
+        "yes, as any animated glTF: meshes, morphs, skeleton (Unity by the package glTFast)"
+        if found.kind == "rig-glb"
+        else "no; export --format rig-glb"
+    )
+
+
 TARGETS: dict[str, Callable[[Found], str]] = {
     "Unity (aras-p)": _unity,
     "SuperSplat": _supersplat,
@@ -157,6 +165,7 @@ TARGETS: dict[str, Callable[[Found], str]] = {
     "Blender": _blender,
     "usdview, Omniverse": _usd,
     "glTF viewers": _gltf,
+    "Unity, Unreal, as a mesh": _engines,
 }
 
 MEDIA: dict[str, dict[str, str]] = {
@@ -164,6 +173,10 @@ MEDIA: dict[str, dict[str, str]] = {
     "mov": {"video editors": "yes: ProRes 4444; its alpha is straight (unmatted)", "browsers": "no; export the same with a name in .webm"},
     "webm": {"Chromium, Firefox": "yes, with its alpha", "Safari, video editors": "not its alpha; export the same with a name in .mov"},
     "png-seq": {"video editors, Blender, Nuke": "yes, as an image sequence at the manifest's rate; the .wav is its sound"},
+    "web": {
+        "browsers": "yes; a single file from disk too, a folder from any web server",
+        "headset browsers": "yes: the VR button, where the page comes by https or from localhost",
+    },
     "viser-html": {"browsers": "yes, from disk too; silent"},
     "arkit-csv": {"Unreal (Live Link Face Importer), Blender add-ons": "yes, as a take of Live Link Face"},
     "bvh": {"Blender": "yes, as its importer stands: y up, forward -z, unless --up said otherwise"},

@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at, orbit
 from avatar3d.drawing import draw
+from avatar3d.errors import UserError
 from avatar3d.motion import Motion, rest_motion
 from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import MeshImage, rasterize_mesh, to_camera, vertex_normals
@@ -64,7 +65,11 @@ class _Texels:
 
 
 def baked_texture(avatar: Avatar, mesh: RigMesh, size: int = SIZE, progress: Progress = silent) -> np.ndarray:
-    """The texture [size, size, 3] uint8, sRGB, its first row at v = 1; `progress` is called after each of the VIEWS."""
+    """The texture [size, size, 3] uint8, sRGB, its first row at v = 1; `progress` is called after each of the VIEWS.
+
+    Raises:
+        UserError: the avatar poses to values that are not numbers.
+    """
     parts = _parts(mesh)
     texels = _texels(mesh, parts, size)
     if not len(texels.index):
@@ -77,6 +82,8 @@ def baked_texture(avatar: Avatar, mesh: RigMesh, size: int = SIZE, progress: Pro
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         for camera in _cameras(posed.mean(axis=0), views):
             pictures = draw(avatar, motion, 0.0, camera, np.zeros(3, np.float32))
+            if not np.isfinite(pictures.rgb).all():
+                raise UserError("the avatar poses to values that are not numbers; run `avatar3d check` on it")
             seen, share, pixel = _seen(rasterize_mesh(to_camera(posed, camera), mesh.faces, camera), camera, texels, parts, points, normals)
             colour = _sampled(np.concatenate([pictures.rgb, pictures.alpha[..., None]], axis=2), pixel)
             # The colour comes with its opacity in it, over black, which weighs it at the same time.

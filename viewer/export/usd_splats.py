@@ -8,8 +8,6 @@ precision shall not be spent on how far away it stands.
 # usd-core says nothing of its types.
 # pyright: reportAttributeAccessIssue=false
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +15,7 @@ import numpy as np
 
 from avatar3d.gaussians import Gaussians
 from avatar3d.progress import Progress
-from avatar3d.threads import num_cores
+from avatar3d.threads import in_order
 from viewer.export.frames import Frames
 from viewer.export.usd_stage import ROOT
 
@@ -55,7 +53,7 @@ def add_splats(stage: Any, frames: Frames, progress: Progress) -> None:
     fast = {"position": prim.GetAttribute("positionsh"), "orientation": prim.GetAttribute("orientationsh")}
     extent = UsdGeom.Boundable(prim).CreateExtentAttr()
     last, before = frames.count - 1, None
-    for index, sample in enumerate(_samples(frames)):
+    for index, sample in enumerate(in_order(lambda each: _sample(frames, each), frames.count)):
         gaussians, time = sample.gaussians, float(index)
         if index == 0:
             prim.GetAttribute("opacities").Set(Vt.FloatArray.FromNumpy(gaussians.opacity_logit.sigmoid().numpy()))
@@ -93,20 +91,3 @@ def _sample(frames: Frames, index: int) -> _Sample:
     local = (position - centre).astype(np.float32)
     extent = np.stack([(local - reach).min(axis=0), (local + reach).max(axis=0)])
     return _Sample(centre, local.astype(np.float16), gaussians.rotation.numpy()[:, [1, 2, 3, 0]], extent, gaussians)
-
-
-def _samples(frames: Frames) -> Iterator[_Sample]:
-    """The frames in order, a few of them made ahead on other threads."""
-    threads = num_cores()
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: list[Future[_Sample]] = []
-        try:
-            for index in range(frames.count):
-                waiting.append(pool.submit(_sample, frames, index))
-                if len(waiting) > 2 * threads:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -69,6 +69,7 @@ def test_two_eyes_share_a_frame_and_the_file_says_how(tmp_path, camera, layout):
         ("a.mp4", {"camera": "vr180", "size": 5000}, "--size"),
         ("a.mp4", {"camera": "nowhere.json"}, "nowhere"),
         ("a.mp4", {"background": "blurple"}, "blurple"),
+        ("a.mp4", {"background": "#ffffff", "show": "normals"}, "--background"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_file_is_made(tmp_path, name, given, said):
@@ -108,3 +109,12 @@ def test_normals_face_the_camera():
     columns = np.broadcast_to(np.arange(128), solid.shape)
     middle = np.median(columns[solid])
     assert normal[solid & (columns < middle - 8)][:, 0].mean() < -0.1 and normal[solid & (columns > middle + 8)][:, 0].mean() > 0.1
+
+
+def test_where_nothing_is_a_normal_is_zero():
+    from viewer.export.shooting import shooting
+    from viewer.views import Brush
+
+    frames = performance(1)
+    shot = shooting(frames.avatar, FormatOptions(size=64, show="normals"))
+    assert np.allclose(shot.picture(shot.layer(frames, 0, Brush()))[0, 0], 0.5)

@@ -71,3 +71,8 @@ def test_other_bytes_are_refused(data):
 def test_any_bytes_are_read_or_refused(data):
     with contextlib.suppress(UserError):
         assert len(read_splat(data).gaussians) == len(data) // 32
+
+
+def test_gaussians_without_a_size_are_refused():
+    with pytest.raises(UserError, match="without a size"):
+        read_splat(bytes(64))
