@@ -86,6 +86,8 @@ def shown(answers: Iterable[Answer], time: np.ndarray) -> np.ndarray:
         since = np.maximum(time - answer.onset, 0)
         added[:, INDEX["neck_pose_0"]] += np.radians(answer.nod) * _nod(since) / _CREST
         swell = np.clip(since / 0.3, 0, 1) * np.clip((answer.onset + ANSWER_SECONDS - time) / 0.6, 0, 1)
+        # Muscles set in and let go gradually.
+        swell = swell * swell * (3 - 2 * swell)
         if answer.brows:
             added[:, [INDEX["browInnerUp"], INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]]] += 0.3 * swell[:, None]
         if answer.smile:

@@ -115,6 +115,8 @@ class _Reader(threading.Thread):
         super().__init__(daemon=True)
         self._source = source
         self._arrived: queue.Queue[tuple[float, np.ndarray | BaseException | None]] = queue.Queue(_QUEUED)
+        self.ended = 0.0
+        """When the source ended, if it has."""
 
     def run(self) -> None:
         end: BaseException | None = None
@@ -123,7 +125,8 @@ class _Reader(threading.Thread):
                 self._arrived.put((time.monotonic(), piece))
         except BaseException as error:
             end = error
-        self._arrived.put((time.monotonic(), end))
+        self.ended = time.monotonic()
+        self._arrived.put((self.ended, end))
 
     @property
     def more(self) -> bool:
@@ -252,9 +255,12 @@ def perform_live(
 
     def outcome() -> tuple[np.ndarray, LiveReport]:
         stream.steps = most
+        # What is left when the source ends is made at leisure. It is over before it is shown where all came at once, or where nothing came for
+        # long before the end: both are the source's doing.
+        over = early > _BURST or reader.ended - last > DELAY
         rest = stream.finish()
         if clock is not None:
-            clock.give(rest)
+            clock.give(rest, over)
             clock.end()
         delays = 1000 * np.array(latencies or [0.0])
         jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
@@ -266,8 +272,8 @@ def perform_live(
         )  # fmt: skip
         return np.concatenate([*made, rest]), report
 
+    reader = _Reader(source)
     try:
-        reader = _Reader(source)
         reader.start()
         for arrived, piece in reader.pieces():
             if clock is None:

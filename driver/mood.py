@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.optimize import nnls
 
 from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS
 from driver.conditions import EMOTIONS
+from driver.features import FPS
 from driver.lips import Lips
 from driver.pins import Pins
 
@@ -43,6 +45,8 @@ The second table was chosen by eye, on rendered heads: seen small and without wr
 
 _LIVELY = {"happy": 1.2, "sad": 0.6, "angry": 1.25, "surprised": 1.2, "afraid": 0.9, "disgusted": 0.9, "contemptuous": 0.8, "tired": 0.5}
 """How much more, or less, head and brows move in a mood at full strength."""
+_SHOWS = 0.2
+"""Intensity from which on a face wears a mood: speech without one comes to 0.15."""
 
 
 def liveliness(emotion: np.ndarray) -> float:
@@ -94,6 +98,20 @@ def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, share: np.ndarray 
     made = frames + added
     made[:, EXPR] = made[:, EXPR].clip(0, 1)
     return made
+
+
+def moods_of(frames: np.ndarray) -> np.ndarray:
+    """Intensities [T, EMOTIONS] of the moods that finished frames [T, NUM_CHANNELS] wear, zero being a calm face.
+
+    What stays for a second is a mood, and what comes and goes within it is speech, a blink or a glance.
+    """
+    middles = np.arange(0, len(frames), FPS // 2)
+    lasting = [np.median(frames[max(0, middle - FPS // 2) : middle + FPS // 2 + 1, EXPR], axis=0).clip(0, 1) for middle in middles]
+    found = np.stack([nnls(_FACES[:, EXPR].T.astype(np.float64), face.astype(np.float64))[0] for face in lasting])
+    found[:, found.max(axis=0) < _SHOWS] = 0.0
+    # As in `driver.direction.levels`, moods come to one whole face at most.
+    found /= np.maximum(found.sum(axis=1, keepdims=True), 1.0)
+    return np.stack([np.interp(np.arange(len(frames)), middles, level) for level in found.T], axis=1).astype(np.float32)
 
 
 def bare(pins: Pins, emotion: np.ndarray) -> tuple[Pins, float]:

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
+from sys import float_info
 
 import numpy as np
 import torch
@@ -219,6 +219,7 @@ def _pose(given, pose: str, width: int, where: str) -> dict[int, float]:
 
 
 def _number(value, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise UserError(f"{where}: {value!r} is no number")
+    # Whole numbers of JSON may be larger than any float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
+        raise UserError(f"{where}: {str(value)[:20]} is no number")
     return float(value)

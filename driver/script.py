@@ -51,8 +51,8 @@ def read_script(text: str) -> tuple[Line, ...]:
     lines: list[Line] = []
     mood: tuple[float, ...] | None = None
     for part in re.split(r"(\[[^\]]*\])", text):
-        if "[" in part.strip("[") or (part.startswith("[") != part.endswith("]")):
-            raise UserError(f"speech from text: {part.strip()[:40]!r} has a bracket that is not closed; write marks as [pause 0.5]")
+        if not re.fullmatch(r"[^\[\]]*|\[[^\[\]]*\]", part):
+            raise UserError(f"speech from text: {part.strip()[:40]!r} has a bracket without its other one; write marks as [pause 0.5]")
         if not part.startswith("["):
             if part.strip():
                 lines.append(Line(part.strip(), 0.0, mood))
@@ -64,6 +64,8 @@ def read_script(text: str) -> tuple[Line, ...]:
                 raise UserError(f"speech from text: {part} lasts {value:g} s; choose up to {LONGEST_PAUSE:g}")
             lines.append(Line("", value, mood))
         elif name == "neutral":
+            if number.strip():
+                raise UserError(f"speech from text: {part} has a level; write [neutral], or [NAME LEVEL] of a mood")
             mood = (0.0,) * len(EMOTIONS)
         elif name in EMOTIONS:
             if not 0 <= value <= 1:

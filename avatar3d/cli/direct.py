@@ -115,8 +115,8 @@ def direction_of(
     code, manner = (None, {}) if options.style is None else _style(options.style, person, net, own)
     try:
         direction = Direction(
-            style=code, emotion=_emotions(options.emotion), mouth=options.mouth_amount * manner.get("mouth", 1.0),
-            brows=options.brow_amount * manner.get("brows", 1.0), head=options.head_amount * manner.get("head", 1.0),
+            style=code, emotion=_emotions(options.emotion), mouth=_amount(options.mouth_amount, manner.get("mouth")),
+            brows=_amount(options.brow_amount, manner.get("brows")), head=_amount(options.head_amount, manner.get("head")),
             blinks=manner.get("blinks") if options.blink_rate is None else options.blink_rate,
             gaze=_gaze(options.gaze), mode=options.mode, pins=pins if pins.known.any() else None, loop=options.loop,
         )  # fmt: skip
@@ -216,6 +216,17 @@ def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Av
     return sized(stretch_pins(_channels(motion, person), first, last), frames)
 
 
+def worn_already(motion: "Motion", person: "Avatar", frames: int) -> "np.ndarray":
+    """Intensities [frames, EMOTIONS] of the moods that a motion of an avatar wears, at the driver's rate."""
+    import numpy as np
+
+    from avatar3d.statistics import relative
+    from driver.mood import moods_of
+
+    moods = moods_of(_channels(relative(motion, person.statistics, person.head), person))
+    return moods[np.minimum(np.arange(frames), len(moods) - 1)]
+
+
 def motion_for(path: Path, person: "Avatar") -> "Motion":
     """A motion of the avatar's own head.
 
@@ -300,6 +311,13 @@ def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "tuple[
     with torch.no_grad():
         code = net.style_of(torch.stack(clips)).mean(0).numpy()
     return code, manner_of(_channels(motion, person))
+
+
+def _amount(asked: float, manner: float | None) -> float:
+    """An amount of a manner: together at most as much as can be asked for, where each of the two is possible."""
+    from driver.direction import MOST
+
+    return asked if manner is None or not 0 <= asked <= MOST else min(asked * manner, MOST)
 
 
 def _emotions(given: tuple[str, ...]) -> dict[str, float]:

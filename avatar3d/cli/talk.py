@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
     from avatar3d.cli.direct import Directing
     from avatar3d.motion import Motion
+    from driver.direction import Direction
+
+_CHANGES_OVER = 0.6
+"""Seconds over which a stretch that is made anew takes another mood than its surroundings."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def check_talk(options: Talking, directing: "Directing") -> None:
                 raise UserError(f"--redo and {name} contradict each other: --redo keeps all of the motion but its stretch; leave {name} out")
     if options.idle is not None:
         check_range("--idle", options.idle, 0.04, 3600)
+        if directing.mouth_amount != 1:
+            raise UserError("--mouth-amount: does nothing with --idle, in which the mouth rests; leave it out")
         if directing.mode == "listen" or options.listen_to is not None:
             raise UserError("--idle: hears nothing; give what is listened to with --audio and --mode listen, or leave listening out")
     if directing.loop:
@@ -149,7 +155,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         UserError: a file, a voice or the driver cannot be used.
     """
     from avatar3d.arkit import EXPR_NAMES
-    from avatar3d.cli.direct import direction_of, pinned_exactly, remade
+    from avatar3d.cli.direct import direction_of, pinned_exactly, remade, worn_already
     from avatar3d.errors import UserError
     from driver.features import FPS, as_mono16k, num_frames
     from driver.sample import drive, meant
@@ -169,6 +175,8 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
             f"--redo: {options.redo} lasts {former.duration:.2f} s and {options.audio} {frames / FPS:.2f} s; give the sound it was made from"
         )
     direction, exact = direction_of(directing, person, net, frames, own, redo)
+    if redo is not None:
+        said, direction = _in_its_mood(said, direction, worn_already(redo[0], person, frames), *redo[1:])
     attended = said if options.listen_to is None else _in_turn(said, options.listen_to)
     motion = drive(
         attended.sound, attended.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
@@ -218,6 +226,42 @@ def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion 
     if options.transcript is not None:
         known["phones"] = phones_of_transcript(sound, rate, _words(options.transcript), options.transcript)
     return Said(sound, rate, known), former
+
+
+def _in_its_mood(said: Said, direction: "Direction", worn: "np.ndarray", begin: float, end: float) -> "tuple[Said, Direction]":
+    """What is said, and how, with the moods of a motion of which a stretch is made anew.
+
+    The stretch wears the mood of its surroundings, or changes over to the one that is asked for: else the face would fall in it, and jump at its
+    ends.
+
+    Args:
+        said: the sound.
+        direction: what is asked for.
+        worn: [T, EMOTIONS] intensities of the motion that is there.
+        begin: of the stretch, seconds.
+        end: of the stretch.
+    """
+    import numpy as np
+
+    from driver.conditions import EMOTIONS
+    from driver.direction import levels
+    from driver.features import FPS
+
+    first, last = round(begin * FPS), round(end * FPS)
+    strongest = worn[first:last].max(axis=0)
+    if not direction.emotion:
+        shown = [f"{name}:{level:.2g}" for name, level in zip(EMOTIONS, strongest, strict=True) if level > 0.05]
+        if shown:
+            calm = f"{shown[0].partition(':')[0]}:0"
+            note(f"--redo: the motion is {' and '.join(shown)} there, and stays so; another --emotion changes that, {calm} makes it calm")
+    elif worn.any():
+        inside = np.minimum(np.arange(1, last - first + 1), np.arange(last - first, 0, -1))
+        share = np.clip(inside / min(_CHANGES_OVER * FPS, 1 + (last - first) / 2), 0, 1)[:, None]
+        share = share * share * (3 - 2 * share)
+        worn = worn.copy()
+        worn[first:last] += share * (np.array(levels(direction), np.float32) - worn[first:last])
+        direction = replace(direction, emotion={})
+    return (replace(said, asked={**said.asked, "emotion": worn}) if worn.any() else said), direction
 
 
 def _in_turn(said: Said, other: Path) -> Said:

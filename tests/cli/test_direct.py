@@ -74,6 +74,18 @@ def test_a_stretch_is_made_anew_in_its_own_file(driven, tmp_path):
     assert again.sound is not None
 
 
+def test_a_stretch_made_anew_wears_the_mood_of_its_motion(run, driven, small_avatar, tmp_path):
+    first = driven("--text", TEXT, "--emotion", "happy:1", name="glad.npz")
+    outcome = run("drive", small_avatar, "-o", tmp_path / "again.npz", "--redo", tmp_path / "glad.npz", "--stretch", 1.0, 2.0, "--seed", 5)
+    assert outcome.status == 0 and "happy:" in outcome.err and "--emotion" in outcome.err
+    smile, before = (motion.expr[:, INDEX["mouthSmileLeft"]] for motion in (load_motion(tmp_path / "again.npz", load_head()), first))
+    assert smile[25:50].mean() > 0.8 * before[25:50].mean()
+    assert np.abs(np.diff(smile))[[24, 49]].max() < np.abs(np.diff(before)).max() + 0.05
+    # Another mood that is asked for comes and goes gradually.
+    calm = driven("--redo", tmp_path / "glad.npz", "--stretch", 0.8, 2.4, "--emotion", "happy:0", name="calm.npz").expr[:, INDEX["mouthSmileLeft"]]
+    assert calm[35:45].max() < 0.5 * before[35:45].min() and np.abs(np.diff(calm)).max() < np.abs(np.diff(before)).max() + 0.15
+
+
 def test_a_stretch_of_a_motion_at_another_rate_is_made_anew_at_that_rate(driven, tmp_path):
     first = resampled(driven("--text", TEXT, "--seed", 1), Fraction(30))
     # Finer than the driver's rate can hold: what is brought to it and back shows.
@@ -129,6 +141,9 @@ def test_a_motion_of_ones_own_is_a_style(driven, tmp_path):
     driven("--text", f"{TEXT}. {TEXT}.", "--emotion", "sad:1", name="manner.npz")
     plain, styled = driven("--text", TEXT), driven("--text", TEXT, "--style", tmp_path / "manner.npz")
     assert np.abs(channels(plain) - channels(styled)).max() > 0.01
+    # A lively manner and an amount are together as much as can be asked for, and no contradiction.
+    driven("--text", TEXT, "--mouth-amount", 2, "--brow-amount", 2, name="lively.npz")
+    driven("--text", TEXT, "--style", tmp_path / "lively.npz", "--brow-amount", 2, "--mouth-amount", 2)
 
 
 CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
@@ -216,6 +231,10 @@ def test_idling_needs_no_sound(driven):
     assert len(motion) == 100 and motion.sound is None
     moved = channels(motion).std(axis=0)
     assert moved[REGIONS["head"]].max() > 1e-3 and moved[INDEX["jaw_pose_0"]] < 0.02
+
+
+def test_who_idles_has_no_mouth_to_move_more(refused, small_avatar, tmp_path):
+    refused("drive", small_avatar, "-o", tmp_path / "m.npz", "--idle", 4, "--mouth-amount", 1.5, match=("--mouth-amount", "--idle"))
 
 
 def test_text_that_the_voice_cannot_read_is_said(run, small_avatar, tmp_path):

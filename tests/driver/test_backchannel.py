@@ -1,6 +1,6 @@
 import numpy as np
 
-from driver.backchannel import Listener, answers, pauses
+from driver.backchannel import Answer, Listener, answers, pauses, shown
 from driver.channels import INDEX
 from driver.features import FPS, RATE
 
@@ -52,3 +52,11 @@ def test_answers_follow_the_seed():
 
 def test_silence_is_not_answered():
     assert not answers(np.zeros(4 * RATE, np.float32), np.ones(100), 0).any()
+
+
+def test_a_smile_comes_and_goes_gradually():
+    time = np.arange(0, 4, 0.01)
+    smile = shown([Answer(1.0, 4.0, brows=True, smile=True)], time)[:, INDEX["mouthSmileLeft"]]
+    assert 0.24 < smile.max() < 0.26 and smile[time < 1].max() == 0 and smile[-1] == 0
+    # A corner would show as one large change of the speed among small ones.
+    assert np.abs(np.diff(smile, 2)).max() < 0.3 * np.abs(np.diff(smile)).max()

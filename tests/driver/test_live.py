@@ -105,6 +105,31 @@ def test_a_burst_of_sound_is_the_sources_doing_and_not_the_machines(tiny_net, li
     assert 200 <= report.first <= report.latency[2]
 
 
+def test_what_is_left_of_a_burst_or_a_stall_at_the_end_is_not_the_machines(tiny_net, lips, babble, monkeypatch):
+    monkeypatch.setattr("driver.stream.sample_window", lambda net, lips, features, noise, *rest: np.zeros(noise.shape, np.float32))
+    finish = Stream.finish
+
+    def slowly(stream: Stream) -> np.ndarray:
+        time.sleep(0.5)
+        return finish(stream)
+
+    monkeypatch.setattr(Stream, "finish", slowly)
+    pieces = np.tile(babble, 3)[: 2 * RATE].reshape(-1, 320)
+    frames, report = perform_live(iter(pieces), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
+    assert len(frames) == num_frames(2 * RATE)
+    assert report.late == 0 and report.burst > 1.5 and report.jitter < 100
+
+    def stalls():
+        yield from in_real_time(babble[: RATE // 2])
+        time.sleep(1.2)
+        raise OSError("stalled")
+
+    with pytest.raises(OSError, match="stalled") as raised:
+        perform_live(stalls(), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
+    report = raised.value.performed[1]  # type: ignore[attr-defined]
+    assert report.frames == num_frames(RATE // 2) and report.jitter < 500 and report.stalled == 0
+
+
 def test_after_a_hiccup_frames_are_on_time_again(tiny_net, lips, babble, monkeypatch):
     monkeypatch.setattr("driver.stream.sample_window", lambda net, lips, features, noise, *rest: np.zeros(noise.shape, np.float32))
 

@@ -7,7 +7,7 @@ from driver.channels import INDEX, NUM_CHANNELS
 from driver.conditions import EMOTIONS
 from driver.direction import Direction
 from driver.features import RATE
-from driver.mood import _LEARNED, _WHOLE, bare, mood_face, worn
+from driver.mood import _LEARNED, _WHOLE, bare, mood_face, moods_of, worn
 from driver.pins import no_pins, stretch_pins
 from driver.sample import perform
 
@@ -66,6 +66,18 @@ def test_a_stretch_made_anew_keeps_the_mood_of_what_is_around_it(tiny_net, lips,
     brow = made[:, INDEX["browDownLeft"]]
     assert np.abs(brow[40:60].mean() - before[40:60, INDEX["browDownLeft"]].mean()) < 0.1
     assert np.abs(np.diff(brow))[[39, 59]].max() < 0.15
+
+
+@pytest.mark.parametrize("name", EMOTIONS)
+def test_the_mood_that_a_motion_wears_is_found_in_it(lips, name):
+    speech = np.zeros((150, NUM_CHANNELS), np.float32)
+    speech[:, INDEX["jaw_pose_0"]] = 0.2 * (np.arange(150) % 5 > 1)
+    speech[70:75, INDEX["eyeBlinkLeft"]] = speech[70:75, INDEX["eyeBlinkRight"]] = 1.0
+    level = np.where(np.arange(150)[:, None] < 75, 0.7, 0.0).astype(np.float32)
+    found = moods_of(worn(speech, level * mood(name), lips))
+    np.testing.assert_allclose(found[:60], np.repeat(0.7 * mood(name), 60, axis=0), atol=0.05)
+    np.testing.assert_allclose(found[90:], 0, atol=0.05)
+    assert not moods_of(speech).any()
 
 
 def test_no_two_moods_are_one_face():

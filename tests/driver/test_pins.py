@@ -35,6 +35,8 @@ def test_keyframes_pin_what_they_name_and_nothing_else(written):
         ({"keyframes": [{"time": 9, "expr": {"jawLeft": 0.1}}]}, "keyframe 1: time 9 lies outside of the motion, which lasts 2.00 s"),
         ({"keyframes": [{"time": -1, "expr": {"jawLeft": 0.1}}]}, "outside"),
         ({"keyframes": [{"time": 1e400, "expr": {"jawLeft": 0.1}}]}, "no number"),
+        ({"keyframes": [{"time": 10**400, "expr": {"jawLeft": 0.1}}]}, "no number"),
+        ({"keyframes": [{"time": "1", "expr": {"jawLeft": 0.1}}]}, "no number"),
         ({"keyframes": [{"time": 1}]}, "pins nothing"),
         ({"keyframes": [{"time": 1, "expr": {"jawOpen": 0.1}}]}, "jaw_pose"),
         ({"keyframes": [{"time": 1, "expr": {"smile": 0.1}}]}, "'smile'.*ARKit"),

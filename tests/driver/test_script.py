@@ -29,6 +29,10 @@ def test_a_script_is_words_pauses_and_moods():
         ("[pause 1]", "text is empty"),
         ("  ", "text is empty"),
         ("Hi [happy nan] you", "level nan"),
+        ("Hi [happy you", "bracket without its other one"),
+        ("Hi happy] you", "bracket without its other one"),
+        ("Hi [[happy]] you", "bracket without its other one"),
+        ("Hi [neutral 0.5] you", r"\[neutral 0.5\] has a level"),
     ],
 )
 def test_marks_that_mean_nothing_are_one_clear_line(text, match):
