@@ -14,10 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avatar3d.arkit import EXPR_NAMES
 from avatar3d.arkit_file import write_arkit
 from avatar3d.arkit_weights import arkit_of, head_turns
+from avatar3d.avatar_file import save_avatar
+from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
+from recon.bench import bench_avatar
 from tests.viewer.bridge.faces import read_livelink
 from tests.viewer.stream.reader import Viewer
 from viewer.bridge.recording import recorded
@@ -152,6 +156,25 @@ def test_a_take_of_the_phone_is_received_and_performed(run, small_avatar, tmp_pa
     assert len(load_motion(tmp_path / "m.npz")) == 15
     sent = run("stream", small_avatar, "--motion", tmp_path / "take.csv", "--to", f"vmc://:{_free_port()}")
     assert sent.status == 0 and "30 frames" in sent.out
+
+
+def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, flame_file, grimacing, tmp_path):
+    ours, theirs = load_head(), load_head(flame_file)
+    save_avatar(bench_avatar(theirs, 300), tmp_path / "flame.avatar")
+    motion = load_motion(grimacing, ours)
+    # Faces that do not ask for everything at once.
+    motion.expr[:] *= 0.3
+    motion.expr[:, [index for index, name in enumerate(EXPR_NAMES) if name.startswith("eyeLook") or name == "tongueOut"]] = 0
+    save_motion(retarget(motion, fit_retarget(ours, theirs)), tmp_path / "flame.npz")
+    words = ("--motion", tmp_path / "flame.npz", "--head", flame_file, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap")
+    sent = run("stream", tmp_path / "flame.avatar", *words)
+    assert sent.status == 0 and "furthest off" in sent.err and " mm" in sent.err and "head arkit --to" in sent.err
+    read = [read_livelink(passed.data)["values"] for passed in recorded(tmp_path / "s.pcap")]
+    jaw = np.array([each["JawOpen"] for each in read])
+    wanted = np.interp(np.linspace(0, 59, len(jaw)), np.arange(60), motion.jaw_pose[:, 0] / ours.jaw_open_angle)
+    assert np.corrcoef(jaw, wanted)[0, 1] > 0.98
+    words = ("--from", tmp_path / "s.pcap", "-o", tmp_path / "m.npz", "--avatar", tmp_path / "flame.avatar", "--head", flame_file)
+    assert run("receive", *words).status == 0 and load_motion(tmp_path / "m.npz", theirs).eyelids is not None
 
 
 def test_silence_and_noise_are_told(run, tmp_path):
