@@ -40,6 +40,8 @@ def main() -> None:
         assert any(name.endswith("head/head.npz") for name in names), "the head is not in the wheel"
         for part in ("player.js", "speech.js", "runtime.wasm.gz"):
             assert f"viewer/web/dist/{part}" in names, f"the web player's {part} is not in the wheel"
+        for part in ("unreal/Avatar3D/Avatar3D.uplugin", "unreal/README.md", "runtime/a3d/stream_receiver.hpp", "runtime/examples/follow.py"):
+            assert f"viewer/{part}" in names, f"{part} is not in the wheel"
         run(sys.executable, "-m", "venv", folder / "venv")
         python = folder / "venv" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", "torch==2.13.0")

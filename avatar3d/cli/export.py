@@ -35,7 +35,7 @@ def export(
         format: web (a page that plays in any browser), ply, splat, spz, glb (one moment as Gaussians), ply-seq, splat-seq, spz-seq, gsd, usd (a
             motion as Gaussians), rig-glb (a motion as a textured mesh with its rig), mp4 (a film, also .mov and .webm), png-seq (a folder of
             pictures), viser-html (a page of viser's), arkit-csv, bvh, motion-npz, motion-json (the motion alone), a3d (the avatar itself, for
-            programs in C++), vhap (a folder for GaussianAvatars).
+            programs in C++), unreal (a folder with it and the plugin for Unreal), vhap (a folder for GaussianAvatars).
         motion: the motion (.npz) it performs, for instance from drive; without one it idles in web, and is at rest elsewhere.
         selection: what is written.
         options: of single formats.

@@ -61,7 +61,8 @@ def stream(
     Args:
         avatar: the .avatar file.
         to: where. ws or ws://HOST:PORT serves a page that any number of browsers can watch; livelink://HOST:11111 Unreal's Live Link,
-            vmc://HOST:39539, osc://HOST:9000 and ifacialmocap://HOST:49983 other programs. Without HOST this machine.
+            ue://HOST:11120 the plugin for Unreal, vmc://HOST:39539, osc://HOST:9000 and ifacialmocap://HOST:49983 other programs. Without
+            HOST this machine.
         motion: a motion (.npz, or the CSV of Live Link Face) to perform, instead of something to say; several for several subjects.
         source: follow somebody live: livelink://HOST:PORT and the others listen for a phone or a program, FILE.pcap is a recording of
             one, ws://HOST:PORT/TOKEN/ another avatar3d.
@@ -188,7 +189,12 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
     def perform(index: int) -> None:
         off[names[index]] = _played(*shows[index], loop, way, stopped)
 
-    others = [threading.Thread(target=perform, args=(index,), daemon=True) for index in range(1, len(shows))]
+    def beside(index: int) -> None:
+        # The end of all comes to each of them as an interruption.
+        with contextlib.suppress(KeyboardInterrupt):
+            perform(index)
+
+    others = [threading.Thread(target=beside, args=(index,), daemon=True) for index in range(1, len(shows))]
     # Whenever it comes after the address was said, Ctrl-C is the usual end.
     try:
         for other in others:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Protocol as Shape
 
-from viewer.bridge import ifacialmocap, livelink, osc, vmc
+from viewer.bridge import ifacialmocap, livelink, osc, ue, vmc
 from viewer.bridge.frame import BridgeFrame, DatagramError, Heard
 
 
@@ -24,7 +24,7 @@ class Protocol(Shape):
 
 _LOOKED_AT = 1000
 """Datagrams in which a face is looked for."""
-PROTOCOLS: dict[str, Protocol] = {"livelink": livelink, "vmc": vmc, "osc": osc, "ifacialmocap": ifacialmocap}
+PROTOCOLS: dict[str, Protocol] = {"livelink": livelink, "vmc": vmc, "osc": osc, "ifacialmocap": ifacialmocap, "ue": ue}
 
 
 def protocol_of(datagrams: Iterable[bytes]) -> str | None:

@@ -20,6 +20,7 @@ from viewer.export.rig_glb import write_rig_glb
 from viewer.export.selection import Selection, Up
 from viewer.export.sequence import write_ply_sequence, write_splat_sequence, write_spz_sequence
 from viewer.export.stills import write_ply, write_splat, write_spz
+from viewer.export.unreal import write_unreal
 from viewer.export.usd import write_usd
 from viewer.export.vhap import write_vhap
 from viewer.export.viser_page import write_viser_page
@@ -86,6 +87,7 @@ FORMATS: dict[str, Format] = {
     "motion-npz": Format("a motion, as drive writes it", (".npz",), write_motion_npz, STRETCH),
     "motion-json": Format("a motion as text", (".json",), write_motion_json, STRETCH),
     "a3d": Format("an avatar that programs of your own pose, and its motion", (".a3d",), write_a3d, DRAWN),
+    "unreal": Format("a folder with the plugin for Unreal, the avatar and its motion", ("",), write_unreal, DRAWN),
     "vhap": Format("a folder as VHAP and GaussianAvatars have it", ("",), write_vhap, DRAWN, frozenset({"camera", "size", "background"})),
 }
 

@@ -16,6 +16,9 @@ _STEP = {"ifacialmocap": 1 / 199}
 
 def test_the_bytes_of_every_protocol_are_those_that_were_agreed_on():
     for name, protocol in PROTOCOLS.items():
+        if name == "ue":
+            # Its streams have a random number, which test_ue.py gives.
+            continue
         packets = protocol.encode(a_frame())
         golden = sorted(GOLDEN.glob(f"{name}_*.bin"))
         assert [path.read_bytes() for path in golden] == packets, name

@@ -23,12 +23,12 @@ OPTIMISED, SANITIZED = ("-O2",), ("-O1", "-g", "-fsanitize=address,undefined,flo
 
 
 @functools.cache
-def built(name: str, flags: tuple[str, ...] = OPTIMISED) -> Path:
-    """The program `name`.cpp; skips the test where there is no compiler."""
+def built(name: str, flags: tuple[str, ...] = OPTIMISED, source: Path | None = None) -> Path:
+    """The program `name`, of `name`.cpp here or of another source; skips the test where there is no compiler."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
     program = _folder() / f"{name}{'-'.join(flags).replace('/', '')}"
-    command = ["g++", *_STRICT, *flags, f"-I{RUNTIME}", str(HERE / f"{name}.cpp"), "-o", str(program)]
+    command = ["g++", *_STRICT, *flags, f"-I{RUNTIME}", str(source or HERE / f"{name}.cpp"), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return program

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "CoreMinimal.h"
+#include "Components/ActorComponent.h"
+
+class UAudioComponent : public USceneComponent
+{
+public:
+	virtual void Stop();
+};

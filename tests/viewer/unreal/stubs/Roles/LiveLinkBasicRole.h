@@ -1,0 +1,6 @@
+#pragma once
+
+#include "CoreMinimal.h"
+
+class ULiveLinkRole : public UObject {};
+class ULiveLinkBasicRole : public ULiveLinkRole {};

@@ -1,0 +1,6 @@
+#pragma once
+
+#include "CoreMinimal.h"
+#include "Roles/LiveLinkBasicRole.h"
+
+class ULiveLinkTransformRole : public ULiveLinkBasicRole {};
