@@ -198,6 +198,7 @@ def test_silence_and_noise_are_told(run, tmp_path):
         (("--from", "vmc://", "--text", "hi", "--to", "livelink://"), ("--from", "leave out")),
         (("--from", "ftp://x", "--to", "livelink://"), ("--from ftp://x", "is not known", "livelink://HOST:PORT")),
         (("--motion", "M", "M", "--to", "vmc://"), ("2 motions", "takes one")),
+        (("--motion", "M", "M", "--to", "livelink://"), ("--subject", "a name each")),
         (("--motion", "M", "M", "--subject", "a", "--to", "livelink://"), ("--subject", "1 names for 2 motions")),
         (("--motion", "M", "--subject", "", "--to", "livelink://"), ("--subject", "1 to 64 letters")),
         (("--motion", "M", "--calm", "1", "--to", "livelink://"), ("--calm", "--from")),
