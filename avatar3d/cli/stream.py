@@ -34,7 +34,7 @@ def stream(
     replay: Path | None = None,
     talking: Annotated[Talking, arg(name="")] = Talking(),  # noqa: B008
     directing: Annotated[Directing, arg(name="")] = Directing(),  # noqa: B008
-    sending: Annotated[Sending, arg(name="")] = Sending(),
+    sending: Annotated[Sending, arg(name="")] = Sending(),  # noqa: B008
     head: Path | None = None,
 ) -> None:
     """Let an avatar perform elsewhere, live: a few parameters a frame, and for pages the sound.

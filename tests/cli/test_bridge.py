@@ -177,6 +177,13 @@ def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, fla
     assert run("receive", *words).status == 0 and load_motion(tmp_path / "m.npz", theirs).eyelids is not None
 
 
+def test_no_more_is_kept_than_there_is_room_for(run, small_avatar, grimacing, tmp_path, monkeypatch):
+    monkeypatch.setattr("avatar3d.cli.receive._MOST_FRAMES", 40)
+    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap").status == 0
+    outcome = run("receive", "--from", tmp_path / "s.pcap", "-o", tmp_path / "m.npz")
+    assert outcome.status == 0 and "40 frames were received" in outcome.err and len(load_motion(tmp_path / "m.npz")) == 40
+
+
 def test_silence_and_noise_are_told(run, tmp_path):
     port = _free_port()
     out = tmp_path / "m.npz"
