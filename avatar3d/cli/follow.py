@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.cli.common import note, say
-from avatar3d.cli.ways import Way, address_of, check_websockets
+from avatar3d.cli.ways import Sending, Way, address_of, check_websockets
 
 if TYPE_CHECKING:
     import numpy as np
 
     from avatar3d.avatar import Avatar
-    from avatar3d.cli.stream import Sending
     from viewer.bridge.follow import Push
     from viewer.bridge.receiver import Assembly, Listener
 
@@ -25,7 +24,7 @@ _TOLD_EVERY = 10.0
 """Seconds between two remarks on nothing being heard."""
 
 
-def follow(person: "Avatar", source: str, way: Way, name: str, sending: "Sending") -> None:
+def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending) -> None:
     """Let an avatar do what somebody does, until they end or Ctrl-C.
 
     Raises:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TOLD_EVERY = 150
 """Frames between two remarks."""
+_MOST_FRAMES = 500_000
+"""Of all subjects together: more than two hours of one at 60 a second, in some 350 MB."""
 
 
 def receive(
@@ -90,7 +92,10 @@ def _heard(source: str, subject: str | None, seconds: float | None, record: Path
     with contextlib.ExitStack() as stack:
         assembly, listener = open_source(source, stack, record)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
-        for face in _faces(source, assembly, listener, seconds):
+        for count, face in enumerate(_faces(source, assembly, listener, seconds)):
+            if count == _MOST_FRAMES:
+                note(f"{_MOST_FRAMES} frames were received, which are as many as are kept; what came until now is written")
+                break
             if subject is None or face.subject == subject:
                 frames = heard.setdefault(face.subject, [])
                 frames.append(face)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from avatar3d.cli.common import check_range, note, open_avatar, say
 from avatar3d.cli.direct import Directing
 from avatar3d.cli.live_drive import live_stream
 from avatar3d.cli.talk import Talking, check_talk, performance
-from avatar3d.cli.ways import Show, Way, address_of, way_out
+from avatar3d.cli.ways import Sending, Show, Way, address_of, way_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
     from driver.live import LiveReport
     from driver.stream import Stream as DriverStream
     from viewer.stream.playback import Outlet
-
-
-@dataclass(frozen=True)
-class Sending:
-    """What goes out, and how."""
-
-    subject: tuple[str, ...] = ()
-    """whose face it is called where it arrives, one name for each motion; default the avatar's file name. With --from, whose face is followed."""
-    fps: int | None = None
-    """frames a second, for all but ws; default 60."""
-    calm: float = 0.0
-    """with --from: for so many seconds at the beginning the performer shows a calm face straight ahead, which becomes zero."""
-    background: str = "#d8dce2"
-    """for ws: behind the avatar, a code such as #204060 or "transparent"."""
-    token: str | None = None
-    """for ws and other addresses than this machine's own: what the page's address has to hold; by default something new and random."""
-    record: Path | None = None
-    """keep the datagrams that are sent in this .pcap file, for all but ws."""
 
 
 def stream(
@@ -53,7 +34,7 @@ def stream(
     replay: Path | None = None,
     talking: Annotated[Talking, arg(name="")] = Talking(),  # noqa: B008
     directing: Annotated[Directing, arg(name="")] = Directing(),  # noqa: B008
-    sending: Annotated[Sending, arg(name="")] = Sending(),
+    sending: Annotated[Sending, arg(name="")] = Sending(),  # noqa: B008
     head: Path | None = None,
 ) -> None:
     """Let an avatar perform elsewhere, live: a few parameters a frame, and for pages the sound.
@@ -92,6 +73,8 @@ def stream(
         _check(motion, source, talking, directing, sending, way, to)
         person = open_avatar(avatar, head)
         names = sending.subject or tuple(path.stem for path in motion) if len(motion) > 1 else (sending.subject or (avatar.stem,))
+        if len(set(names)) < len(names):
+            raise UserError(f"--subject: {names[0]} and the others need a name each; give one for each motion")
         if source is not None:
             from avatar3d.cli.follow import follow
 
@@ -180,6 +163,7 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
 
     stopped = threading.Event()
     off: dict[str, float] = {}
+    trouble: list[BaseException] = []
     shows = [_known(person, motion, name, background, way) for motion, name in zip(motions, names, strict=True)]
 
     # A search for garbage among all that was loaded so far takes longer than a frame.
@@ -190,9 +174,14 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
         off[names[index]] = _played(*shows[index], loop, way, stopped)
 
     def beside(index: int) -> None:
-        # The end of all comes to each of them as an interruption.
-        with contextlib.suppress(KeyboardInterrupt):
+        # The end of all comes to each of them as an interruption; what goes wrong with one is told once all have ended.
+        try:
             perform(index)
+        except KeyboardInterrupt:
+            pass
+        except BaseException as error:
+            trouble.append(error)
+            stopped.set()
 
     others = [threading.Thread(target=beside, args=(index,), daemon=True) for index in range(1, len(shows))]
     # Whenever it comes after the address was said, Ctrl-C is the usual end.
@@ -208,6 +197,8 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
         stopped.set()
         for other in others:
             other.join()
+    if trouble:
+        raise trouble[0]
     for (show, _), motion in zip(shows, motions, strict=True):
         if show.subject in off:
             frames = round(motion.duration * float(show.fps))

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.cli.common import say
@@ -24,6 +25,24 @@ _USUAL_FPS = 60
 """What Live Link Face sends."""
 _HEARERS = 10.0
 """Seconds that a performance which is given only once waits, from its first viewer on, for one who has turned the sound on."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What goes out, and how."""
+
+    subject: tuple[str, ...] = ()
+    """whose face it is called where it arrives, one name for each motion; default the avatar's file name. With --from, whose face is followed."""
+    fps: int | None = None
+    """frames a second, for all but ws; default 60."""
+    calm: float = 0.0
+    """with --from: for so many seconds at the beginning the performer shows a calm face straight ahead, which becomes zero."""
+    background: str = "#d8dce2"
+    """for ws: behind the avatar, a code such as #204060 or "transparent"."""
+    token: str | None = None
+    """for ws and other addresses than this machine's own: what the page's address has to hold; by default something new and random."""
+    record: Path | None = None
+    """keep the datagrams that are sent in this .pcap file, for all but ws."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,10 @@ def _web(to: str, rest: str, token: str | None) -> Opened:
 
 def _datagrams(to: str, rest: str, protocol: "Protocol", fps: Fraction, recorder: "Recorder | None") -> Opened:
     """A program that takes datagrams, whether it is there or not."""
+    from viewer.bridge.sender import resolved
+
     host, port = address_of(to, rest, protocol.PORT)
+    resolved(host, port)
 
     @contextlib.contextmanager
     def opened(show: Show) -> "Iterator[tuple[Outlet, Callable[[bool], None]]]":

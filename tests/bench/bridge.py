@@ -1,7 +1,7 @@
 """The bridge's sender on a busy machine, and what a receiver makes of a bad network: `python -m tests.bench.bridge --minutes 10`.
 
 The command line sends the demo's motion to Live Link Face at 60 frames a second from a process of its own. Times of arrival are the
-kernel's, so that they tell of the sender alone.
+kernel's, so that they tell of the sender alone; beside it sleeps a loop that does nothing else, which is what the machine allows.
 """
 
 import os
@@ -76,7 +76,23 @@ def _heard(ear: socket.socket, until: float):
         yield data, seconds + 1e-9 * nanos
 
 
+_SLEEPER = """
+import sys, time
+import numpy as np
+began, late, number, seconds = time.monotonic(), [], 0, float(sys.argv[1])
+while number < 60 * seconds:
+    ahead = began + number / 60 - time.monotonic()
+    if ahead > 0:
+        time.sleep(ahead)
+    late.append(1e3 * (time.monotonic() - began - number / 60))
+    number += 1
+p50, p95, p99, most = np.quantile(late, (0.5, 0.95, 0.99, 1))
+print(f"beside it a loop that only sleeps: late by p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f}, max {most:.2f} ms", flush=True)
+"""
+
+
 def _steadiness(ear: socket.socket, seconds: float) -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", _SLEEPER, str(seconds)])
     numbers, times = [], []
     for data, when in _heard(ear, time.monotonic() + seconds):
         heard = livelink.decode(data)
@@ -93,6 +109,7 @@ def _steadiness(ear: socket.socket, seconds: float) -> None:
     print(f"{len(off)} packets in {seconds / 60:.1f} min, load {os.getloadavg()[0]:.1f}: late by {quantiles} ms;", end=" ")
     print(f"{int((steps - 1).sum())} left out, {int((steps < 1).sum())} back; drift {last - first:+.2f} ms;", end=" ")
     print(f"shortest step {1e3 * np.diff(arrived).min():.2f} ms", flush=True)
+    sleeper.wait()
 
 
 def _followed(ear: socket.socket, name: str, seconds: float, truth: np.ndarray, lost: float, doubled: float, shuffled: float, away: float) -> None:

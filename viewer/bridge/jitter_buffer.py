@@ -17,7 +17,7 @@ DELAY = 0.06
 _REMEMBERED = 4.0
 """Seconds of frames of which the quickest is the measure, so that two clocks that drift apart stay together."""
 _KEPT = 256
-"""Frames that are kept at most."""
+"""Frames that are kept at most, and that the quickest is looked for among."""
 ANEW = 1.0
 """Seconds that a sender's clock may go back or jump before it counts as another performance's."""
 
@@ -64,7 +64,7 @@ class JitterBuffer:
         self._times.insert(at, time)
         self._frames.insert(at, values)
         self._offsets.append((arrived, arrived - time))
-        while self._offsets[0][0] < arrived - _REMEMBERED:
+        while self._offsets[0][0] < arrived - _REMEMBERED or len(self._offsets) > _KEPT:
             self._offsets.popleft()
         if len(self._times) > _KEPT:
             del self._times[0], self._frames[0]

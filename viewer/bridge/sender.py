@@ -31,6 +31,19 @@ def face_track(motion: Motion, head: HeadModel) -> dict[str, np.ndarray]:
     return {**track_of(motion, head), **{name: np.asarray(values, np.float32) for name, values in face.items()}}
 
 
+def resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple]:
+    """The kind of a host's address, and the address.
+
+    Raises:
+        UserError: the host is not known.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"{host}:{port}: cannot be sent to ({getattr(error, 'strerror', None) or error}); check the host's name") from error
+    return family, address
+
+
 class Socket:
     """Sends to one address. A receiver that is not there, or a network that is down for a while, is no trouble: datagrams are lost then."""
 
@@ -43,11 +56,8 @@ class Socket:
         Raises:
             UserError: the host is not known.
         """
-        try:
-            family, kind, protocol, _, self._address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, kind, protocol)
-        except (OSError, UnicodeError) as error:
-            raise UserError(f"{host}:{port}: cannot be sent to ({getattr(error, 'strerror', None) or error}); check the host's name") from error
+        family, self._address = resolved(host, port)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._recorder, self._port = recorder, port

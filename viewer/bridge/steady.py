@@ -55,6 +55,8 @@ class SteadyOutlet:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # What came last is shown a delay later.
+        self._stopped.wait(self._delay)
         self._stopped.set()
         self._thread.join()
 

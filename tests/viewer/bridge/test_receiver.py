@@ -1,0 +1,63 @@
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avatar3d.errors import UserError
+from tests.viewer.bridge.faces import a_frame, random_frame
+from viewer.bridge import livelink, osc, vmc
+from viewer.bridge.receiver import MAX_SUBJECTS, Assembly, Listener, faces
+from viewer.bridge.sender import Socket
+
+
+def test_faces_of_several_subjects_are_kept_apart():
+    assembly = Assembly(livelink)
+    for number in range(3):
+        for name, seed in (("Ana", 1), ("Ben", 2)):
+            (data,) = livelink.encode(replace(random_frame(seed), subject=name, number=number, seconds_of_day=number / 60))
+            face = assembly.add(data, number / 60)
+            assert face is not None and face.subject == name and abs(face.weights - random_frame(seed).arkit).max() < 1e-6
+    assert assembly.subjects == ["Ana", "Ben"]
+
+
+def test_a_flood_of_names_is_no_flood_of_memory():
+    assembly = Assembly(livelink)
+    for number in range(500):
+        assembly.add(livelink.encode(replace(a_frame(), subject=f"s{number}"))[0], 1.0)
+    assert len(assembly.subjects) == MAX_SUBJECTS
+
+
+@pytest.mark.parametrize("protocol", [vmc, osc])
+def test_what_was_lost_of_a_frame_stays_as_it_was(protocol):
+    assembly = Assembly(protocol)
+    first, second = replace(random_frame(1), number=1, time=1 / 60), replace(random_frame(2), number=2, time=2 / 60)
+    for data in protocol.encode(first):
+        assembly.add(data, 1.0)
+    kept = protocol.encode(second)
+    face = [assembly.add(data, 1.02) for data in kept[1:]][-1]
+    assert face is not None
+    apart = [abs(face.weights - frame.arkit) < 1e-6 for frame in (first, second)]
+    assert (apart[0] | apart[1]).all() and apart[0].any() and apart[1].any()
+
+
+def test_foreign_datagrams_are_counted_and_passed_over():
+    assembly = Assembly(livelink)
+    assert assembly.add(b"GET / HTTP/1.1", 1.0) is None
+    assert assembly.add(livelink.encode(a_frame())[0], 1.0) is not None
+    assert (assembly.datagrams, assembly.refused) == (2, 1) and "version 6" in assembly.trouble
+
+
+def test_a_listener_hears_and_ends_after_so_many_seconds():
+    with Listener("127.0.0.1", 0) as listener, Socket("127.0.0.1", listener.port) as line:
+        for number in range(3):
+            line.send(livelink.encode(replace(a_frame(), seconds_of_day=number / 60))[0])
+        began = time.monotonic()
+        heard = list(faces(Assembly(livelink), iter(listener), 0.2))
+    assert len(heard) == 3 and 0.1 < time.monotonic() - began < 5
+    np.testing.assert_allclose(np.diff([face.time for face in heard]), 1 / 60, atol=1e-4)
+
+
+def test_a_port_in_use_is_refused():
+    with Listener("127.0.0.1", 0) as listener, pytest.raises(UserError, match=f"{listener.port}: cannot be listened on"):
+        Listener("127.0.0.1", listener.port)
