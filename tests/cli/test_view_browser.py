@@ -309,6 +309,8 @@ def test_a_telephone_shows_the_whole_face_above_the_panel(bench, chromium):
         (browser,) = bench.stage.browsers.values()
         phone.until(lambda: not np.allclose(browser.client.camera.look_at, bench.server.initial_camera.look_at, atol=1e-3))
         foot = phone.page.locator(".mantine-Paper-root:has([role=tab])").bounding_box()
+        tabs = [tab.bounding_box() for tab in phone.page.get_by_role("tab").all()]
+        assert len({box["y"] for box in tabs}) == 1 and all(box["height"] >= 28 for box in tabs)
         assert foot["x"] == 0 and foot["width"] == pytest.approx(width, abs=1) and foot["y"] >= 0.59 * height
         # The head's own points, as this page's camera sees them.
         avatar, camera = bench.stage.avatar, browser.camera()

@@ -33,13 +33,14 @@ _BEAT = 0.5
 """Seconds between two corrections of the browsers' sound."""
 _STYLE = """<style>
 #webgl-software-rendering {display: none !important}
-[role=tab] {padding: 0 0.55em !important}
+[role=tab] {padding: 0.3em 0.55em !important}
 @media (max-width: 36em) {
+  [role=tab] {padding: 0.8em 0.55em !important}
   .mantine-Paper-root[style*='max-height: 60%'] {max-height: 40% !important; width: 100% !important}
   .mantine-Paper-root[style*='max-height: 60%'] div[style*='width: 20em'] {width: 100% !important}
 }</style>"""
 """Over the head viser says that a browser draws without a GPU, which pictures do not need. Six tabs and a scroll bar are to have room in one row.
-On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth."""
+On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth; and there a finger is to hit a tab."""
 
 
 def open_server(host: str, port: int, label: str, token: str | None = None) -> "viser.ViserServer":

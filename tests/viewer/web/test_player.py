@@ -184,8 +184,17 @@ def test_one_iframe_embeds_it_and_the_page_around_drives_it(page_folder, serve, 
     frame.wait_for_selector("body.ready")
     assert frame.is_hidden("#bar")
     page.evaluate("frames[0].postMessage({avatar3d: {frame: {jaw_pose: [0.25, 0, 0]}}}, '*')")
-    until(lambda: frame.evaluate("window.avatar3d.performance.live?.at(0).jaw_pose[0] === 0.25"))
+    until(lambda: frame.evaluate("window.avatar3d.performance.pushed?.at(0).jaw_pose[0] === 0.25"))
     page.close()
+
+
+@pytest.mark.parametrize("frame", ["{jaw_pose: [1]}", "{jaw_pose: ['x', 0, 0]}", "{nose: [1]}", "7"])
+def test_a_frame_that_cannot_be_shown_does_not_take_the_head(frame, address, show):
+    shown = show(address)
+    shown.page.evaluate(f"window.postMessage({{avatar3d: {{frame: {frame}}}}}, '*')")
+    shown.page.evaluate("window.postMessage({avatar3d: {seek: 0.5}}, '*')")
+    shown.wait("player.clock.time === 0.5")
+    assert shown.evaluate("player.performance.pushed") is None
 
 
 def test_a_live_frame_of_the_wrong_size_is_refused(address, show):

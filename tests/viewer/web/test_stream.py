@@ -60,6 +60,16 @@ def test_the_head_moves_as_the_frames_say_and_who_comes_late_sees_the_same(perso
         first.wait("player.link.state === 'over' || player.link.state === 'away'")
 
 
+def test_a_script_takes_the_head_and_gives_it_back_to_the_stream(person, show, frame):
+    with _server(person) as server:
+        shown = show(server.address)
+        _hold(server, shown, frame, _whole("expr", frame))
+        shown.page.evaluate("window.postMessage({avatar3d: {frame: {jaw_pose: [0.25, 0, 0]}}}, '*')")
+        _hold(server, shown, frame, f"{SHOWN.format(channel='jaw_pose')}[0] === 0.25")
+        shown.page.evaluate("window.postMessage({avatar3d: {frame: null}}, '*')")
+        _hold(server, shown, frame, f"{_whole('expr', frame)} && {_whole('jaw_pose', frame)}")
+
+
 _SAID = """window.said = [];
 new MutationObserver(() => {
   const line = document.getElementById("stream");

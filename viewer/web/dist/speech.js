@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from 7dee6747968e4b945def827f6ea161c70a0e3272c9b188dcdeae22c884599614. With it:
+/*! avatar3d's web player, Apache-2.0, built from fec9575375357334687933450b8f856895d639dfb725dfe70c052863d57c9ba6. With it:
 
 onnxruntime-web 1.23.2
 

@@ -87,7 +87,7 @@ export function connectControls({ clock, view, performance, immersion, header },
   const actions = { play: toggle, loop, mute, full, home: () => view.reset() };
   Object.assign(actions, { "sliders-button": () => show("sliders"), "info-button": () => show("info") });
   for (const [id, action] of Object.entries(actions)) element(id).addEventListener("click", action);
-  onTap(view.renderer.domElement, () => performance.live || toggle());
+  onTap(view.renderer.domElement, () => performance.pushed || performance.live || toggle());
 
   const step = (frames) => clock.seek(clock.time + frames * (performance.motion?.step ?? 0));
   const keys = {

@@ -11,6 +11,7 @@ export function liveSource(rest) {
     duration: Infinity,
     at: () => current,
     push(channels) {
+      if (typeof channels !== "object") throw new Error("a frame is an object of named channels");
       const next = { ...current };
       for (const [name, values] of Object.entries(channels)) {
         if (!(name in rest)) throw new Error(`${name} is no channel of this head; it has ${Object.keys(rest).join(", ")}`);
@@ -36,7 +37,17 @@ export function listenToParent(player) {
     if (said.play) player.clock.play().catch((error) => console.warn(error.message));
     if (said.pause) player.clock.pause();
     if (Number.isFinite(said.seek)) player.clock.seek(said.seek);
-    if (said.frame === null) player.performance.live = null;
-    else if (said.frame !== undefined) player.live().push(said.frame);
+    const { performance } = player;
+    const before = performance.pushed;
+    if (said.frame === null) performance.pushed = null;
+    else if (said.frame !== undefined) {
+      try {
+        player.live().push(said.frame);
+      } catch (error) {
+        // What cannot be shown does not take the head from whatever moves it.
+        performance.pushed = before;
+        console.warn(error.message);
+      }
+    }
   });
 }

@@ -15,8 +15,10 @@ export class Performance {
     this.motion = motion;
     this.idle = idle;
     this.clock = clock;
-    /** @type {import("./track.js").Source | null} a live source, which goes before everything else */
+    /** @type {import("./track.js").Source | null} a live source: a stream or the microphone, which goes before the performance */
     this.live = null;
+    /** @type {import("./track.js").Source | null} what scripts push, which goes before everything else and leaves what is live to go on */
+    this.pushed = null;
     /**
      * What sliders add, by channel and number in it; to rotations in their own frame. Heads with a rig only.
      * @type {Object<string, Map<number, number>>}
@@ -33,7 +35,8 @@ export class Performance {
    * @returns {import("./track.js").Frame}
    */
   frame(now) {
-    if (this.live) return this._slid(this.live.at(now));
+    const live = this.pushed ?? this.live;
+    if (live) return this._slid(live.at(now));
     const performing = this.motion !== null && this.clock.started;
     const step = this._before === null ? 1 : (now - this._before) / FADE;
     this._before = now;

@@ -80,15 +80,15 @@ async function start() {
       view.draw();
       player.frames += 1;
     },
-    /** @returns a live source that moves the head from now on; `performance.live = null` ends it */
-    live: () => (performance.live ??= liveSource(idle.at(0))),
+    /** @returns a live source that moves the head from now on; `performance.pushed = null` ends it */
+    live: () => (performance.pushed ??= liveSource(idle.at(0))),
     /**
      * Performs something else from now on.
      * @param {import("./track.js").Source} another
      * @param {HTMLAudioElement | null} itsSound
      */
     perform(another, itsSound) {
-      performance.live = null;
+      performance.live = performance.pushed = null;
       performance.motion = another;
       clock.load(another.duration, itsSound);
     },
