@@ -12,6 +12,8 @@ TURN, NOD, GLANCE = 20.0, 8.0, 8.0
 """Degrees by which the head must turn and nod, and the eyes in it, to either side."""
 HELD = 0.2
 """Seconds for which something must be seen, about the length of one sound."""
+PATIENCE = 6.0
+"""Seconds for which one thing is asked for; who talks on may do it later."""
 BLINKS = 2
 TALK = 20.0
 """Seconds of the face: most sounds of a language come in as many."""
@@ -89,5 +91,25 @@ def goals(seen: Seen) -> tuple[Goal, ...]:
 
 
 def next_advice(wanted: tuple[Goal, ...]) -> str:
-    """The one thing to ask for now."""
+    """What is lacking first."""
     return next((goal.advice for goal in wanted if not goal.done), "everything was seen; talk on, or stop")
+
+
+class Coach:
+    """Asks for one thing at a time: until it was seen, or for PATIENCE seconds, and then for the next that is lacking, in turn."""
+
+    def __init__(self) -> None:
+        self._asked, self._since = -1, 0.0
+
+    def ask(self, wanted: tuple[Goal, ...], now: float) -> str:
+        """What to say.
+
+        Args:
+            wanted: all goals, in the same order each time.
+            now: seconds on any clock.
+        """
+        lacking = [index for index, goal in enumerate(wanted) if not goal.done]
+        if self._asked not in lacking or now - self._since >= PATIENCE:
+            later = [index for index in lacking if index > self._asked]
+            self._asked, self._since = (later or lacking or [-1])[0], now
+        return next_advice(wanted) if self._asked < 0 else wanted[self._asked].advice

@@ -1,6 +1,7 @@
 """live: filming, tracking, fitting and seeing at once."""
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,7 @@ from avatar3d.cli.common import check_range, note, open_head, say
 from avatar3d.cli.personal import give_own_driver
 
 if TYPE_CHECKING:
+    from recon.coaching import Coach
     from recon.live_session import LiveSession
     from recon.tracking_files import TrackedCapture
     from viewer.live.filming_page import FilmingPage
@@ -133,6 +135,8 @@ def _open(host: str, port: int, token: str | None, name: str):
 
 def _follow(session: "LiveSession", page: "FilmingPage | None"):
     """Run the session to its end, and show it meanwhile. A first Ctrl-C ends the film, a second one settling, a third everything."""
+    from recon.coaching import Coach
+
     found: list = []
     failed: list[BaseException] = []
 
@@ -147,14 +151,14 @@ def _follow(session: "LiveSession", page: "FilmingPage | None"):
     # Not the thread itself is waited for: a join that Ctrl-C breaks off takes it for ended.
     over = threading.Event()
     threading.Thread(target=work, name="session", daemon=True).start()
-    doing, pressed = "", 0
+    doing, pressed, coach = "", 0, Coach()
     while not over.is_set():
         try:
             if session.doing != doing:
                 doing = session.doing
                 say(f"live: {doing}")
             if page is not None:
-                _show(session, page)
+                _show(session, page, coach)
             over.wait(_LOOKING)
         except KeyboardInterrupt:
             pressed += 1
@@ -167,13 +171,11 @@ def _follow(session: "LiveSession", page: "FilmingPage | None"):
     return found[0]
 
 
-def _show(session: "LiveSession", page: "FilmingPage") -> None:
-    from recon.coaching import next_advice
-
+def _show(session: "LiveSession", page: "FilmingPage", coach: "Coach") -> None:
     fit, counts = session.fit, session.counts
     quality = f"; {fit.step} steps, {fit.psnr:.1f} dB" if session.avatar is not None else ""
     if session.filming:
-        page.say(f"{session.doing}: {counts['recorded']} pictures, {counts['looked']} looked at{quality}", next_advice(session.goals))
+        page.say(f"{session.doing}: {counts['recorded']} pictures, {counts['looked']} looked at{quality}", coach.ask(session.goals, time.monotonic()))
     else:
         page.say(f"{session.doing} …{quality}", "", "Enough, write the avatar")
     if session.avatar is None:

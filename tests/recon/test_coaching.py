@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon.coaching import ADVICE, Goal, Seen, goals, next_advice
+from recon.coaching import ADVICE, Coach, Goal, Seen, goals, next_advice
 from recon.landmarks import CHIN, COUNT, FOREHEAD, LOWER_LIP, UPPER_LIP
 
 FPS = 25.0
@@ -80,6 +80,28 @@ def test_twenty_seconds_are_enough_talk():
 def test_the_first_goal_not_done_is_asked_for():
     wanted = (Goal("a", "do a", 1.0), Goal("b", "do b", 0.4), Goal("c", "do c", 0.0))
     assert next_advice(wanted) == "do b"
+
+
+def _goals(*progress: float) -> tuple[Goal, ...]:
+    return tuple(Goal(name, f"do {name}", share) for name, share in zip("abc", progress, strict=True))
+
+
+def test_a_coach_waits_until_it_is_done_and_then_asks_for_the_next():
+    coach = Coach()
+    assert coach.ask(_goals(0, 0, 0), 10.0) == "do a" and coach.ask(_goals(0.5, 0, 0), 12.0) == "do a"
+    assert coach.ask(_goals(1, 0, 0), 12.5) == "do b"
+
+
+def test_a_coach_does_not_insist():
+    coach = Coach()
+    said = [coach.ask(_goals(0, 1, 0), float(second)) for second in range(20)]
+    assert said[0] == "do a" and said[6] == "do c" and said[12] == "do a" and said[18] == "do c"
+
+
+def test_a_coach_ends():
+    coach = Coach()
+    coach.ask(_goals(1, 0, 1), 0.0)
+    assert "everything" in coach.ask(_goals(1, 1, 1), 1.0)
 
 
 def test_who_has_done_everything_is_told_so():

@@ -50,6 +50,18 @@ def test_keys_play_seek_and_change_the_speed(address, show):
     assert {"space", "←", "→", ",", ".", "[", "]", "l", "m", "r", "s", "f", "i", "?"} <= set(named)
 
 
+def test_the_space_bar_presses_the_button_that_the_tab_key_reached_and_not_the_one_that_was_clicked(address, show):
+    shown = show(address, size=(700, 400))
+    shown.page.click("#loop")
+    shown.page.keyboard.press("Space")
+    shown.wait("player.clock.playing")
+    assert shown.evaluate("player.clock.loop")
+    while shown.evaluate("document.activeElement.id") != "loop":
+        shown.page.keyboard.press("Tab")
+    shown.page.keyboard.press("Space")
+    assert not shown.evaluate("player.clock.loop") and shown.evaluate("player.clock.playing")
+
+
 def test_a_loop_goes_round(address, show):
     shown = show(f"{address}?loop=1")
     shown.evaluate("(player.clock.seek(player.clock.duration - 0.1), player.clock.play())")

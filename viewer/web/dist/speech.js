@@ -1,4 +1,4 @@
-/*! avatar3d's web player, Apache-2.0, built from fec9575375357334687933450b8f856895d639dfb725dfe70c052863d57c9ba6. With it:
+/*! avatar3d's web player, Apache-2.0, built from eaf7072ddec69a0269cdcbe8d278c610d954f30ce6b13db84d2f3502a2f3d622. With it:
 
 onnxruntime-web 1.23.2
 

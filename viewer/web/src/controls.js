@@ -96,13 +96,14 @@ export function connectControls({ clock, view, performance, immersion, header },
     ",": () => step(-1), ".": () => step(1),
     "[": () => speed(-1), "]": () => speed(1), Home: () => clock.seek(0), Escape: () => show(""),
   }; // prettier-ignore
+  // A button that was clicked would keep the focus, and be pressed by the space bar; one that the tab key reached is to be.
+  window.addEventListener("click", (event) => event.detail > 0 && event.target.closest?.("button")?.blur());
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;
     const { tagName } = event.target;
     // Lists, sliders, boxes and titles have keys of their own.
     if (tagName === "SELECT" || (tagName === "INPUT" && /Arrow|Home/.test(event.key))) return;
-    if (event.key === " " && (tagName === "SUMMARY" || event.target.type === "checkbox")) return;
-    // A focused button would be pressed by the space bar as well.
+    if (event.key === " " && (tagName === "SUMMARY" || tagName === "BUTTON" || event.target.type === "checkbox")) return;
     event.preventDefault();
     keys[event.key]();
   });
