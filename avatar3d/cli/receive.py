@@ -12,6 +12,8 @@ from avatar3d.cli.common import check_range, note, open_avatar, open_head, say
 from avatar3d.cli.follow import open_source
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from avatar3d.arkit_file import ArkitTake
     from avatar3d.avatar import Avatar
     from avatar3d.head.model import HeadModel
@@ -69,12 +71,8 @@ def receive(
 
         _write(_evenly(read_arkit(Path(source)), rate), None, theirs, person, calm, out)
     else:
-        heard = _heard(source, subject, seconds, record)
-        for name, frames in heard.items():
-            from viewer.bridge.take import take_of
-
-            path = out if len(heard) == 1 else out.with_name(f"{out.stem}.{_in_file_names(name)}{out.suffix}")
-            take, valid = take_of(frames, rate)
+        takes = _takes(_heard(source, subject, seconds, record), rate)
+        for path, (take, valid) in zip(_paths(out, list(takes)), takes.values(), strict=True):
             _write(take, valid, theirs, person, calm, path)
     if record is not None:
         say(f"{record}: all that arrived; avatar3d receive --from {record} -o {out} makes the motion again")
@@ -117,6 +115,43 @@ def _faces(source: str, assembly: "Assembly", listener: "Listener | None", secon
     if listener is not None:
         return faces(assembly, iter(listener), seconds)
     return faces(assembly, ((passed.data, passed.time) for passed in recorded(Path(source))), seconds)
+
+
+def _takes(heard: "dict[str, list[Face]]", fps: Fraction | None) -> "dict[str, tuple[ArkitTake, np.ndarray]]":
+    """Each subject's take with its valid frames (`take_of`). Who is no motion, such as a stray datagram's, costs the others nothing.
+
+    Raises:
+        UserError: nobody's frames are a motion.
+    """
+    from avatar3d.errors import UserError
+    from viewer.bridge.take import take_of
+
+    takes, trouble = {}, None
+    for name, frames in heard.items():
+        try:
+            takes[name] = take_of(frames, fps)
+        except UserError as error:
+            trouble = error
+            if len(heard) > 1:
+                note(f"{name or 'a face'}: is left out ({error})")
+    if trouble is not None and not takes:
+        raise trouble
+    return takes
+
+
+def _paths(out: Path, names: list[str]) -> list[Path]:
+    """A file for each subject; names that would share one get a number."""
+    if len(names) == 1:
+        return [out]
+    paths: list[Path] = []
+    for name in names:
+        stem, count = f"{out.stem}.{_in_file_names(name)}", 1
+        path = out.with_name(stem + out.suffix)
+        while path in paths:
+            count += 1
+            path = out.with_name(f"{stem}-{count}{out.suffix}")
+        paths.append(path)
+    return paths
 
 
 def _evenly(take: "ArkitTake", fps: Fraction | None) -> "ArkitTake":

@@ -105,7 +105,8 @@ def _check(motion: tuple[Path, ...], source: str | None, talking: Talking, direc
     given = any((talking.audio, talking.text, talking.video, talking.idle, talking.redo, talking.live))
     if not motion and source is None:
         if not given:
-            raise UserError("stream: give what is performed: --motion, --audio or --video FILE, --text WORDS, --idle SECONDS, --live, --from")
+            given = "--motion, --audio or --video FILE, --text WORDS, --idle SECONDS, --live SOUND, --from SOURCE"
+            raise UserError(f"stream: give what is performed: {given}")
         check_talk(talking, directing)
     elif motion and source is not None:
         raise UserError("--motion and --from contradict each other; give one of them")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
 from recon.bench import bench_avatar
-from tests.viewer.bridge.faces import read_livelink
+from tests.viewer.bridge.faces import a_frame, read_livelink
 from tests.viewer.stream.reader import Viewer
-from viewer.bridge.recording import recorded
+from viewer.bridge import livelink
+from viewer.bridge.recording import recorded, recording
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,29 @@ def test_several_subjects_go_out_at_once_and_become_a_file_each(run, small_avata
     assert {path.name for path in tmp_path.glob("m*.npz")} == {"m.Ana.npz", "m.Ben_B.npz"}
     assert run("receive", "--from", tmp_path / "s.pcap", "-o", tmp_path / "m.csv", "--subject", "Ana").status == 0
     assert (tmp_path / "m.csv").is_file()
+
+
+def _recorded_of(path: Path, subjects: list[tuple[str, int]]) -> Path:
+    """A recording of Live Link Face in which each of the subjects has so many frames, a sixtieth of a second apart by its time code."""
+    with recording(path) as recorder:
+        assert recorder is not None
+        for subject, count in subjects:
+            for number in range(count):
+                recorder.add(livelink.encode(replace(a_frame(number), subject=subject))[0], livelink.PORT)
+    return path
+
+
+def test_a_stray_datagram_costs_nobody_a_take(run, tmp_path):
+    source = _recorded_of(tmp_path / "s.pcap", [("stray", 1), ("Ana", 20)])
+    outcome = run("receive", "--from", source, "-o", tmp_path / "m.npz")
+    assert outcome.status == 0 and "stray: is left out" in outcome.err and len(load_motion(tmp_path / "m.npz")) == 20
+    assert run("receive", "--from", _recorded_of(tmp_path / "t.pcap", [("stray", 1), ("other", 1)]), "-o", tmp_path / "n.npz").status == 2
+
+
+def test_subjects_whose_names_are_one_in_files_get_a_file_each(run, tmp_path):
+    source = _recorded_of(tmp_path / "s.pcap", [("A B", 10), ("A_B", 20)])
+    assert run("receive", "--from", source, "-o", tmp_path / "m.npz").status == 0
+    assert [len(load_motion(tmp_path / name)) for name in ("m.A_B.npz", "m.A_B-2.npz")] == [10, 20]
 
 
 def test_what_was_sent_is_sent_again(run, small_avatar, grimacing, tmp_path):
@@ -230,7 +255,8 @@ def test_what_cannot_be_is_one_line(refused, small_avatar, grimacing, words, mat
 def test_receiving_refuses_what_cannot_be(refused, tmp_path, grimacing):
     refused("receive", "--from", "livelink://", "-o", tmp_path / "m.mp4", match=("m.mp4", ".npz"))
     refused("receive", "--from", grimacing, "-o", tmp_path / "m.npz", match=("is not known", ".pcap"))
-    refused("receive", "--from", "livelink://192.0.2.1:11111", "-o", tmp_path / "m.npz", match=("192.0.2.1:11111", "cannot be listened on"))
+    elsewhere = ("192.0.2.1:11111", "cannot be listened on", "0.0.0.0")
+    refused("receive", "--from", "livelink://192.0.2.1:11111", "-o", tmp_path / "m.npz", match=elsewhere)
     (tmp_path / "x.pcap").write_bytes(b"junk")
     refused("receive", "--from", tmp_path / "x.pcap", "-o", tmp_path / "m.npz", match=("x.pcap", "is no pcap recording"))
     refused("stream", "--to", "livelink://", match=("give the avatar",))

@@ -1,5 +1,6 @@
 """Faces out of datagrams that arrive: from a phone, from another program, or from ourselves."""
 
+import errno
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -110,7 +111,10 @@ class Listener:
             self._socket.bind(address)
         except (OSError, UnicodeError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise UserError(f"{host}:{port}: cannot be listened on ({reason}); another program may listen there, choose another port") from error
+            foreign = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+            advice = "another program may listen there, choose another port"
+            advice = "give an address of this machine, or 0.0.0.0 for all of them" if foreign else advice
+            raise UserError(f"{host}:{port}: cannot be listened on ({reason}); {advice}") from error
         self._socket.settimeout(_PATIENCE)
         self._recorder, self.port = recorder, self._socket.getsockname()[1]
 

@@ -2,6 +2,7 @@
 //   outside place|turn|turn64|scale|colour FILE           float32 (turn64: float64) rows of 3, 4, 4, 3, 1 numbers in; 3, 4, 4, 3, 1 out
 //   outside names FILE                                    an introduction; a name in each line
 //   outside head FILE VALUES                              an introduction and frames; 3 + 4 float64 for each
+//   outside curves FILE VALUES                            an introduction and frames; each as its curves have it
 //   outside arkit FILE.a3d VALUES                         52 + 3 numbers a row; a frame for each, or nothing where the avatar takes none
 #include <cstdio>
 #include <cstring>
@@ -76,6 +77,14 @@ int main(int argc, char** argv) {
                 std::printf("%s\n", name);
             }
         }
+        return 0;
+    }
+    if (is("curves") && argc == 4) {
+        std::vector<float> rows = numbers<float>(argv[3]);
+        for (std::size_t row = 0; row + introduction.width <= rows.size(); row += introduction.width) {
+            Avatar3D::ToCurveValues(introduction, rows.data() + row);
+        }
+        write(rows.data(), rows.size());
         return 0;
     }
     if (is("head") && argc == 4) {

@@ -106,6 +106,14 @@ def test_curves_have_the_names_that_unreal_knows(tmp_path):
     assert names[61:65] == ["Flame_expr_0", "Flame_expr_1", "Flame_neck_pose_0", "Flame_neck_pose_1"] and len(names) == 72
 
 
+def test_curves_have_turns_as_unreals_own_face_capture_gives_them(tmp_path):
+    values = np.random.default_rng(8).normal(size=(4, 72)).astype("<f4")
+    found = np.frombuffer(outside("curves", introduce(Introduction(1, 0, "a", "", Fraction(60), CHANNELS)), values.tobytes(), folder=tmp_path), "<f4")
+    expected = values.copy()
+    expected[:, 52:61] /= np.pi
+    np.testing.assert_allclose(found.reshape(-1, 72), expected, rtol=1e-6)
+
+
 def test_the_head_turns_and_moves(tmp_path):
     introduction = introduce(Introduction(1, 0, "a", "", Fraction(60), CHANNELS))
     values = np.random.default_rng(5).normal(size=(30, 72), scale=0.5).astype("<f4")

@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
                         double(values[arkit->offset + 24]), double(values[head->offset]), static_cast<unsigned long long>(stream->buffer.counts().lost));
             if (left > 0) --left;
         }
+        std::fflush(stdout);
     }
     close(line);
 }

@@ -3,10 +3,13 @@
 #include "CoreMinimal.h"
 #include "Components/ActorComponent.h"
 
+enum class ENiagaraTickBehavior : uint8 { UsePrereqs, UseComponentTickGroup, ForceTickFirst, ForceTickLast };
+
 class UFXSystemComponent : public UPrimitiveComponent {};
 
 class UNiagaraComponent : public UFXSystemComponent
 {
 public:
 	void SetVariableInt(FName InVariableName, int32 InValue);
+	void SetTickBehavior(ENiagaraTickBehavior NewTickBehavior);
 };

@@ -10,7 +10,6 @@ class FUdpSocketBuilder
 public:
 	FUdpSocketBuilder(const FString& InDescription);
 	FUdpSocketBuilder AsNonBlocking();
-	FUdpSocketBuilder AsReusable();
 	FUdpSocketBuilder BoundToEndpoint(const FIPv4Endpoint& Endpoint);
 	FUdpSocketBuilder& WithReceiveBufferSize(int32 SizeInBytes);
 	FSocket* Build() const;

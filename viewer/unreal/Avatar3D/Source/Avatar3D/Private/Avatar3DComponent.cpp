@@ -121,19 +121,25 @@ void UAvatar3DComponent::TickComponent(float DeltaTime, ELevelTick TickType, FAc
 
 bool UAvatar3DComponent::PreparePoser()
 {
-	if (Poser.IsValid() && Prepared == Avatar)
+	TSharedPtr<const a3d::Avatar, ESPMode::ThreadSafe> Read;
+	if (Avatar)
+	{
+		Read = Avatar->GetAvatar();
+	}
+	// An asset that is imported anew keeps its place in memory, but not what it holds.
+	if (Poser.IsValid() && Prepared == Avatar && Poser->GetAvatar() == Read.Get())
 	{
 		return true;
 	}
 	Poser.Reset();
 	Prepared = nullptr;
 	CurveNames.Reset();
-	if (!Avatar)
+	if (!Read.IsValid())
 	{
 		return false;
 	}
 	TSharedRef<FAvatar3DPoser, ESPMode::ThreadSafe> Made = MakeShared<FAvatar3DPoser, ESPMode::ThreadSafe>();
-	if (!Made->Prepare(Avatar->GetAvatar()))
+	if (!Made->Prepare(Read))
 	{
 		return false;
 	}
@@ -197,7 +203,7 @@ void UAvatar3DComponent::FillFromSubject()
 	}
 	for (int32 Axis = 0; Axis < TurnCurves.Num(); ++Axis)
 	{
-		Turns[Axis] = ValueOf(TurnCurves[Axis]);
+		Turns[Axis] = Avatar3D::HalfTurn * ValueOf(TurnCurves[Axis]);
 	}
 	Avatar3D::FrameFromArkit(*Poser->GetAvatar(), Weights, Turns, Poser->Frame.GetData());
 }
@@ -248,6 +254,8 @@ void UAvatar3DComponent::Publish()
 	{
 		// The system makes its particles once, when it begins, and there were none to make before.
 		NumPublished = Poser->Positions.Num();
+		// Otherwise the system ticks before this component, and takes the arrays a frame later.
+		Niagara->SetTickBehavior(ENiagaraTickBehavior::ForceTickLast);
 		Niagara->Activate(true);
 	}
 }

@@ -28,7 +28,6 @@ FAvatar3DLiveLinkSource::FAvatar3DLiveLinkSource(const FIPv4Endpoint& InEndpoint
 {
 	Socket = FUdpSocketBuilder(TEXT("Avatar3D"))
 		.AsNonBlocking()
-		.AsReusable()
 		.BoundToEndpoint(Endpoint)
 		.WithReceiveBufferSize(256 * 1024)
 		.Build();
@@ -204,6 +203,7 @@ void FAvatar3DLiveLinkSource::PushFrame(const a3d::Stream& Stream, const FPublis
 	FLiveLinkBaseFrameData& FaceData = *Face.Cast<FLiveLinkBaseFrameData>();
 	FaceData.WorldTime = FPlatformTime::Seconds();
 	FaceData.PropertyValues = Values;
+	Avatar3D::ToCurveValues(Stream.introduction, FaceData.PropertyValues.GetData());
 	if (!Known.Fingerprint.IsEmpty())
 	{
 		FaceData.MetaData.StringMetaData.Add(Avatar3DLiveLink::HeadKey, Known.Fingerprint);

@@ -38,6 +38,32 @@ namespace Avatar3D
 		std::snprintf(Out, CurveNameSize, "Flame_%s_%u", Channel, static_cast<unsigned>(Index));
 	}
 
+	/** Radians of a half turn, in which Unreal's own face capture gives the turns of head and eyes. */
+	constexpr float HalfTurn = 3.14159265f;
+
+	inline bool IsHead(const a3d::StreamChannel& Channel)
+	{
+		return std::strcmp(Channel.name, "head") == 0 && Channel.width == NumTurns;
+	}
+
+	inline bool IsEyes(const a3d::StreamChannel& Channel)
+	{
+		return std::strcmp(Channel.name, "eyes") == 0 && Channel.width == 2 * NumTurns;
+	}
+
+	/** A stream's frame, in place, as its curves have it: the turns of head and eyes in half turns. */
+	inline void ToCurveValues(const a3d::Introduction& Introduction, float* Values)
+	{
+		for (std::size_t At = 0; At < Introduction.channel_count; ++At)
+		{
+			const a3d::StreamChannel& Channel = Introduction.channel[At];
+			for (std::size_t Index = 0; (IsHead(Channel) || IsEyes(Channel)) && Index < Channel.width; ++Index)
+			{
+				Values[Channel.offset + Index] /= HalfTurn;
+			}
+		}
+	}
+
 	/** Name of number Index of a stream's channel. */
 	inline void StreamCurveName(const a3d::StreamChannel& Channel, std::size_t Index, char (&Out)[CurveNameSize])
 	{
@@ -46,11 +72,11 @@ namespace Avatar3D
 		{
 			Known = ArkitNames[Index];
 		}
-		else if (std::strcmp(Channel.name, "head") == 0 && Channel.width == NumTurns)
+		else if (IsHead(Channel))
 		{
 			Known = HeadNames[Index];
 		}
-		else if (std::strcmp(Channel.name, "eyes") == 0 && Channel.width == 2 * NumTurns)
+		else if (IsEyes(Channel))
 		{
 			Known = EyeNames[Index];
 		}
@@ -116,7 +142,7 @@ namespace Avatar3D
 	}
 
 	/**
-	 * A frame [Avatar.frame_size] from ARKit's weights [52] and the head's turns [3], as any face capture sends them.
+	 * A frame [Avatar.frame_size] from ARKit's weights [52] and the head's turns [3], radians.
 	 * False where the avatar's expressions are not ARKit's: its frames need a rig's channels, and this one stays as it was.
 	 */
 	inline bool FrameFromArkit(const a3d::Avatar& Avatar, const float* Weights, const float* Turns, float* Frame)
