@@ -23,10 +23,14 @@ ANEW = 1.0
 
 
 class SenderClock:
-    """A sender's times as one clock that goes on where the sender begins anew, passes midnight, or says no time at all."""
+    """A sender's times as one clock that goes on where the sender begins anew, passes midnight, or says no time at all.
+
+    A sender is not believed that more time has passed since its first frame than on our clock, by ANEW at most: small jumps would add up.
+    """
 
     def __init__(self) -> None:
         self._offset = 0.0
+        self._ahead: float | None = None
         self._last: tuple[float, float] | None = None
 
     def __call__(self, time: float | None, arrived: float) -> float:
@@ -35,6 +39,11 @@ class SenderClock:
         out = expected if time is None else time + self._offset
         if time is not None and self._last is not None and abs(out - expected) > ANEW:
             self._offset, out = expected - time, expected
+        if self._ahead is None:
+            self._ahead = out - arrived + ANEW
+        if out > arrived + self._ahead:
+            self._offset -= out - (arrived + self._ahead)
+            out = arrived + self._ahead
         if self._last is None or out >= self._last[0]:
             self._last = (out, arrived)
         return out

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from viewer.bridge.jitter_buffer import JitterBuffer, SenderClock
+from viewer.bridge.jitter_buffer import ANEW, JitterBuffer, SenderClock
 
 
 def _value(buffer: JitterBuffer, now: float) -> float | None:
@@ -78,3 +78,24 @@ def test_a_sender_s_clock_goes_on_where_it_begins_anew_or_says_nothing():
 def test_a_frame_that_was_overtaken_keeps_its_time():
     clock = SenderClock()
     assert [clock(1.0, 5.0), clock(1.2, 5.2), clock(1.1, 5.21), clock(1.3, 5.3)] == pytest.approx([1.0, 1.2, 1.1, 1.3])
+
+
+@pytest.mark.parametrize("jump", [0.9, 0.05, -0.9])
+def test_small_jumps_do_not_add_up(jump):
+    clock = SenderClock()
+    times = [clock(number * jump, 7 + number / 60) for number in range(180)]
+    assert max(times) - min(times) <= 179 / 60 + 2 * ANEW
+
+
+def test_a_sender_whose_clock_is_too_fast_goes_on_without_a_jump():
+    clock = SenderClock()
+    times = np.array([clock(number / 25 * 1.01, number / 25) for number in range(5000)])
+    assert (np.diff(times) > 0.039).all() and (np.diff(times) < 0.041).all()
+    assert times[-1] == pytest.approx(4999 / 25 + ANEW)
+
+
+def test_what_a_network_held_back_keeps_its_times():
+    clock = SenderClock()
+    arrived = [number / 25 if not 50 <= number < 70 else 2.8 for number in range(250)]
+    times = [clock(number / 25, when) for number, when in enumerate(arrived)]
+    np.testing.assert_allclose(times, np.arange(250) / 25, atol=1e-9)
