@@ -72,6 +72,11 @@ def inside(path: str, token: str | None) -> str | None:
     return rest if right and path.startswith("/") else None
 
 
+def endpoint(host: str, port: int) -> str:
+    """HOST:PORT as it is written, with IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def page_address(host: str, port: int, token: str | None) -> str:
     """The address of a page that other machines can open, too, if any can.
 
@@ -80,8 +85,7 @@ def page_address(host: str, port: int, token: str | None) -> str:
         port: that was listened on.
         token: that the address holds, if any.
     """
-    name = reachable(host)
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}/" + (f"{token}/" if token else "")
+    return f"http://{endpoint(reachable(host), port)}/" + (f"{token}/" if token else "")
 
 
 def reachable(host: str) -> str:

@@ -90,6 +90,7 @@ def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = 
     from viewer.bridge.protocols import PROTOCOLS, protocol_of
     from viewer.bridge.receiver import Assembly, Listener
     from viewer.bridge.recording import recorded, recording
+    from viewer.visitors import endpoint
 
     scheme, mark, rest = source.partition("://")
     if not mark and Path(source).suffix.lower() == ".pcap":
@@ -102,7 +103,7 @@ def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = 
     host, port = address_of(source, rest, PROTOCOLS[scheme].PORT, "--from")
     recorder = stack.enter_context(recording(record))
     listener = stack.enter_context(Listener(host, port, recorder))
-    note(f"listening on {scheme}://{host}:{listener.port}; Ctrl-C ends it")
+    note(f"listening on {scheme}://{endpoint(host, listener.port)}; Ctrl-C ends it")
     return Assembly(PROTOCOLS[scheme]), listener
 
 

@@ -130,17 +130,24 @@ def _replay(path: Path, to: str) -> None:
     """Send what was recorded."""
     from avatar3d.errors import UserError
     from viewer.bridge.follow import replayed
-    from viewer.bridge.protocols import PROTOCOLS
+    from viewer.bridge.protocols import PROTOCOLS, protocol_of
+    from viewer.bridge.recording import recorded
     from viewer.bridge.sender import Socket
+    from viewer.visitors import endpoint
 
     scheme, _, rest = to.partition("://")
     if scheme not in PROTOCOLS:
         raise UserError(f"--replay: what was recorded are datagrams, and --to {to} takes none; follow it with --from {path} instead")
+    spoken = protocol_of(passed.data for passed in recorded(path))
+    if spoken is None:
+        raise UserError(f"{path}: holds no face in any protocol that is sent here ({', '.join(PROTOCOLS)})")
+    if spoken != scheme:
+        raise UserError(f"--to {to}: {path} speaks {spoken}; send it to {spoken}://HOST:PORT, or follow it with --from {path}")
     host, port = address_of(to, rest, PROTOCOLS[scheme].PORT)
     with Socket(host, port) as line, contextlib.suppress(KeyboardInterrupt):
         for data, _ in replayed(path):
             line.send(data)
-    say(f"{line.sent} datagrams of {path} sent to {host}:{port}")
+    say(f"{line.sent} datagrams of {path} sent to {endpoint(host, port)}")
 
 
 def _motion(path: Path, person: "Avatar", way: Way) -> "Motion":

@@ -159,10 +159,11 @@ def _datagrams(to: str, rest: str, protocol: "Protocol", fps: Fraction, recorder
     def opened(show: Show) -> "Iterator[tuple[Outlet, Callable[[bool], None]]]":
         from viewer.bridge.sender import DatagramOutlet, Socket
         from viewer.bridge.steady import SteadyOutlet
+        from viewer.visitors import endpoint
 
         with Socket(host, port, recorder) as line:
             outlet = DatagramOutlet(protocol, line, show.subject, fps, show.person.head.fingerprint)
-            say(f"sending {show.subject} to {to.partition('://')[0]}://{host}:{port}, {float(fps):g} frames a second; Ctrl-C ends it")
+            say(f"sending {show.subject} to {to.partition('://')[0]}://{endpoint(host, port)}, {float(fps):g} frames a second; Ctrl-C ends it")
             try:
                 if not show.live:
                     yield outlet, lambda once: None

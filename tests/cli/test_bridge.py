@@ -137,6 +137,21 @@ def test_what_was_sent_is_sent_again(run, small_avatar, grimacing, tmp_path):
         assert outcome.status == 0 and [ear.recv(2000) for _ in expected] == expected
 
 
+def test_a_recording_is_not_sent_as_another_protocol(refused, tmp_path):
+    source = _recorded_of(tmp_path / "s.pcap", [("Ana", 5)])
+    refused("stream", "--replay", source, "--to", "osc://", match=("s.pcap", "speaks livelink", "livelink://HOST:PORT"))
+    with recording(tmp_path / "noise.pcap") as recorder:
+        assert recorder is not None
+        recorder.add(b"noise", 9000)
+    refused("stream", "--replay", tmp_path / "noise.pcap", "--to", "osc://", match=("noise.pcap", "holds no face"))
+
+
+def test_addresses_of_the_newer_kind_stand_in_brackets(run, tmp_path):
+    source = _recorded_of(tmp_path / "s.pcap", [("Ana", 2)])
+    outcome = run("stream", "--replay", source, "--to", "livelink://[::1]:26111")
+    assert outcome.status == 0 and "sent to [::1]:26111" in outcome.out
+
+
 def test_a_phone_moves_the_head_on_a_page(run, small_avatar, grimacing, tmp_path):
     assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap").status == 0
     words = ("stream", small_avatar, "--from", tmp_path / "s.pcap", "--to", f"ws://:{_free_port()}")

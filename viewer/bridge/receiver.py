@@ -14,6 +14,7 @@ from viewer.bridge.frame import MAX_SUBJECT, DatagramError, Heard
 from viewer.bridge.jitter_buffer import SenderClock
 from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
+from viewer.visitors import endpoint
 
 MAX_SUBJECTS = 32
 """At once; what further ones say is passed over."""
@@ -114,7 +115,7 @@ class Listener:
             foreign = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
             advice = "another program may listen there, choose another port"
             advice = "give an address of this machine, or 0.0.0.0 for all of them" if foreign else advice
-            raise UserError(f"{host}:{port}: cannot be listened on ({reason}); {advice}") from error
+            raise UserError(f"{endpoint(host, port)}: cannot be listened on ({reason}); {advice}") from error
         self._socket.settimeout(_PATIENCE)
         self._recorder, self.port = recorder, self._socket.getsockname()[1]
 

@@ -16,6 +16,7 @@ from viewer.bridge.frame import BridgeFrame
 from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
 from viewer.stream.playback import track_of
+from viewer.visitors import endpoint
 
 ARKIT, HEAD, EYES = "arkit", "head", "eyes"
 """Channels beside the rig's: the weights [52], and the turns of head [3] and eyes [6]; what has no rig has these alone."""
@@ -40,7 +41,8 @@ def resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple]:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     except (OSError, UnicodeError) as error:
-        raise UserError(f"{host}:{port}: cannot be sent to ({getattr(error, 'strerror', None) or error}); check the host's name") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{endpoint(host, port)}: cannot be sent to ({reason}); check the host's name") from error
     return family, address
 
 

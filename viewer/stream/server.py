@@ -24,7 +24,7 @@ from viewer.stream.packets import CODECS, OPUS, PCM16, Description, End, Frame, 
 from viewer.stream.site import Part
 from viewer.stream.sound_pieces import OPUS_DELAY, SoundPieces
 from viewer.stream.viewers import Mailbox, Viewers
-from viewer.visitors import LOOPBACK, inside, page_address, stranger, token_for
+from viewer.visitors import LOOPBACK, endpoint, inside, page_address, stranger, token_for
 
 PROTOCOL = Subprotocol("avatar3d.stream.1")
 SOCKET = "stream"
@@ -121,7 +121,7 @@ class StreamServer:
         if self._trouble is not None:
             self._thread.join()
             reason = self._trouble.strerror or str(self._trouble)
-            raise UserError(f"ws://{self.host}:{self.port}: cannot be listened on ({reason}); choose another port") from self._trouble
+            raise UserError(f"ws://{endpoint(self.host, self.port)}: cannot be listened on ({reason}); choose another port") from self._trouble
         return self
 
     def __exit__(self, *_: object) -> None:
