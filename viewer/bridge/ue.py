@@ -153,6 +153,8 @@ def _introduction(stream: int, time: float, body: bytes) -> Introduction:
         channels[name] = width
     if sum(channels.values()) > MAX_VALUES:
         raise DatagramError(f"an introduction has more than {MAX_VALUES} numbers in a frame")
+    if len(_text(subject)) > MAX_SUBJECT:
+        raise DatagramError(f"an introduction has a subject of more than {MAX_SUBJECT} letters")
     return Introduction(stream, time, _text(subject), _ascii(head), Fraction(numerator, denominator), tuple(channels.items()))
 
 

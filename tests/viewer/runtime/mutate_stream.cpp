@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     const long count = std::atol(argv[2]);
     Random random{std::strtoull(argv[3], nullptr, 10) * 0x9E3779B97F4A7C15ull + 1};
     const auto receiver = std::make_unique<a3d::StreamReceiver>();
-    long seen[11] = {};
+    long seen[12] = {};
     double now = 0;
     for (long i = 0; i < count; ++i) {
         Bytes data = whole[random.below(whole.size())];
@@ -92,9 +92,9 @@ int main(int argc, char** argv) {
             return 1;
         }
     }
-    static const char* const names[] = {"ok", "other_kind", "not_ours", "newer", "size", "number", "text", "channels", "unknown", "other_width", "full"};
+    static const char* const names[] = {"ok", "other_kind", "not_ours", "newer", "size", "number", "text", "channels", "unknown", "other_width", "full", "other_case"};
     std::printf("{\"mutations\": %ld", count);
-    for (int i = 0; i < 11; ++i) std::printf(", \"%s\": %ld", names[i], seen[i]);
+    for (int i = 0; i < 12; ++i) std::printf(", \"%s\": %ld", names[i], seen[i]);
     std::printf("}\n");
     return 0;
 }

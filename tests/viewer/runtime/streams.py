@@ -11,7 +11,7 @@ import numpy as np
 from tests.viewer.runtime.programs import OPTIMISED, built
 
 FLOWS = ("waiting", "playing", "held", "silent")
-STATUSES = ("ok", "other_kind", "not_ours", "newer", "size", "number", "text", "channels", "unknown", "other_width", "full")
+STATUSES = ("ok", "other_kind", "not_ours", "newer", "size", "number", "text", "channels", "unknown", "other_width", "full", "other_case")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from tests.viewer.runtime.programs import OPTIMISED, SANITIZED, built
 from tests.viewer.runtime.streams import Script, Seen
-from viewer.bridge.ue import Introduction, introduce
+from viewer.bridge.frame import DatagramError
+from viewer.bridge.ue import Introduction, introduce, unpack
 from viewer.stream.packets import END, Frame, pack
 
 INTRODUCTION = Introduction(7, 0.0, "ana", "f614", Fraction(60), (("arkit", 2), ("neck_pose", 3)))
@@ -196,6 +197,31 @@ def test_there_is_room_for_sixteen_and_the_silent_make_place():
     assert len(many) == 16 and [each.stream for each in late] == [99]
 
 
+def test_names_that_differ_by_case_are_one_subject_which_is_the_first():
+    script = Script()
+    for now, stream, subject in ((0.0, 1, "ana"), (0.1, 2, "ANA"), (0.2, 3, "anas"), (0.3, 4, "ana"), (15.0, 5, "Ana")):
+        script.arrive(now, introduce(replace(INTRODUCTION, stream=stream, subject=subject)))
+    script.ask(0.4, 15.1)
+    statuses, (many, late) = script.follow()
+    # One of the same name takes over, and when all have gone the name is free in any case.
+    assert statuses == ["ok", "other_case", "ok", "ok", "ok"]
+    assert sorted(each.stream for each in many) == [3, 4] and [each.stream for each in late] == [5]
+
+
+@pytest.mark.parametrize("letter", ["a", "ë"])
+def test_a_name_has_sixty_four_letters_at_most(letter):
+    script = Script()
+    whole = introduce(replace(INTRODUCTION, subject=64 * letter))
+    longer = whole.replace(64 * letter.encode(), 65 * letter.encode()).replace(
+        struct.pack("<H", 64 * len(letter.encode())), struct.pack("<H", 65 * len(letter.encode()))
+    )
+    script.arrive(0, longer, whole)
+    assert sorted(script.follow()[0]) == ["ok", "text"]
+    with pytest.raises(DatagramError, match="64 letters"):
+        unpack(longer)
+    assert unpack(whole) is not None
+
+
 def test_an_end_is_told_and_a_wrong_width_refused():
     script = Script()
     script.arrive(0, introduce(INTRODUCTION), frame(0), pack(Frame(7, 0.1, 1, np.zeros(4, np.float32))))
@@ -224,6 +250,8 @@ def spoiled(count: int, seed: int, folder) -> dict[str, int]:
         whole += [introduce(replace(INTRODUCTION, stream=stream, subject="zoë" * stream))] * 20
         whole += [frame(number, stream) for number in range(40)]
         whole.append(struct.pack("<2sBBId", b"A3", 1, END, stream, 0.7))
+    # Refused wherever the first of the three is there.
+    whole += [introduce(replace(INTRODUCTION, stream=4, subject="ZOë"))] * 20
     path = folder / "whole"
     path.write_bytes(b"".join(struct.pack("<I", len(data)) + data for data in whole))
     done = subprocess.run([str(built("mutate_stream", SANITIZED)), str(path), str(count), str(seed)], capture_output=True, text=True, check=False)

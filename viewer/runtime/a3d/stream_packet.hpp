@@ -15,6 +15,7 @@ constexpr std::size_t kFrameHeader = kPacketHeader + 8;
 constexpr std::size_t kIntroductionHeader = kPacketHeader + 16;
 constexpr std::size_t kMaxStreamChannels = 24;
 constexpr std::size_t kMaxSubject = 256;  // bytes of UTF-8
+constexpr std::size_t kMaxSubjectLetters = 64;
 constexpr std::size_t kMaxValues = (kMaxDatagram - kFrameHeader - 2 - kMaxSubject) / 4;  // of a frame, behind which its subject follows
 constexpr std::size_t kMaxHead = 64;      // characters of a fingerprint
 constexpr std::uint8_t kStreamVersion = 1;
@@ -33,6 +34,7 @@ enum class PacketStatus : int {
     kUnknown,     // a frame of a stream that has not been introduced
     kOtherWidth,  // a frame that is not as wide as its introduction says
     kFull,        // one stream more than there is room for
+    kOtherCase,   // of a subject whose name differs from that of one that is there by case alone
 };
 
 inline const char* text(PacketStatus status) {
@@ -48,6 +50,7 @@ inline const char* text(PacketStatus status) {
         case PacketStatus::kUnknown: return "of a stream that has not been introduced";
         case PacketStatus::kOtherWidth: return "not as wide as its introduction says";
         case PacketStatus::kFull: return "of one stream more than there is room for";
+        case PacketStatus::kOtherCase: return "of a subject that is there in other capitals";
     }
     return "unknown";
 }
@@ -119,6 +122,13 @@ inline bool is_text(const std::uint8_t* at, std::size_t size) {
     return true;
 }
 
+// How many characters are in bytes that are UTF-8.
+inline std::size_t letters(const std::uint8_t* at, std::size_t size) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < size; ++i) count += (at[i] & 0xC0) != 0x80;
+    return count;
+}
+
 inline bool is_printable_ascii(const std::uint8_t* at, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i)
         if (at[i] <= 0x20 || at[i] >= 0x7F) return false;
@@ -145,6 +155,7 @@ inline PacketStatus read_introduction(const std::uint8_t* data, std::size_t size
     std::size_t at = kIntroductionHeader;
     if (head + subject > size - at) return PacketStatus::kSize;
     if (!is_printable_ascii(data + at, head) || !is_text(data + at + head, subject)) return PacketStatus::kText;
+    if (letters(data + at + head, subject) > kMaxSubjectLetters) return PacketStatus::kText;
     std::memcpy(out.head, data + at, head);
     std::memcpy(out.subject, data + at + head, subject);
     at += head + subject;

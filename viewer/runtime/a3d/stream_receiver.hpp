@@ -22,7 +22,8 @@ struct Stream {
     double arrived = 0;
 };
 
-// Takes datagrams, and has the newest stream of every subject. One thread at a time.
+// Takes datagrams, and has the newest stream of every subject. Names that differ by case alone are one subject, which is that of the first.
+// One thread at a time.
 class StreamReceiver {
 public:
     static constexpr std::size_t kMaxStreams = 16;
@@ -86,6 +87,9 @@ private:
             stream->arrived = now;
             return PacketStatus::kOk;
         }
+        for (const Stream& other : streams_)
+            if (&other != stream && other.order != 0 && differ_by_case(other.introduction.subject, packet_.introduction.subject))
+                return PacketStatus::kOtherCase;
         // Without memory the place stays free.
         stream->order = 0;
         if (!stream->buffer.prepare(packet_.introduction)) return PacketStatus::kFull;
@@ -96,6 +100,15 @@ private:
         stream->revision = ++revisions_;
         stream->order = ++orders_;
         return PacketStatus::kOk;
+    }
+
+    // Whether names are the same but for the case of ASCII's letters: engines have one subject for both, and two streams would fight for it.
+    static bool differ_by_case(const char* a, const char* b) {
+        if (std::strcmp(a, b) == 0) return false;
+        const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+        for (; *a != 0 && lower(*a) == lower(*b); ++a, ++b) {
+        }
+        return *a == *b;
     }
 
     static bool same(const Introduction& a, const Introduction& b) {
