@@ -70,6 +70,7 @@ MODULE_OF = {
     "Common/": "Networking", "Interfaces/IPv4": "Networking", "Sockets.h": "Sockets", "SocketSubsystem.h": "Sockets", "Niagara": "Niagara",
     "LiveLink": "LiveLinkInterface", "ILiveLink": "LiveLinkInterface", "Roles/": "LiveLinkInterface", "Widgets/": "Slate", "Factories/": "UnrealEd",
     "Components/": "Engine", "GameFramework/": "Engine", "Kismet/": "Engine", "Sound/": "Engine", "UObject/": "CoreUObject", "CoreMinimal.h": "Core",
+    "Dom/": "Json", "Serialization/Json": "Json",
 }  # fmt: skip
 
 

@@ -54,16 +54,18 @@ public:
 	FString(const TCHAR* Text);
 	const TCHAR* operator*() const;
 	bool IsEmpty() const;
-	bool Contains(const FString& Part) const;
+	bool operator==(const FString& Other) const;
 	friend FString operator+(const FString& A, const TCHAR* B);
 	friend FString operator+(const FString& A, const FString& B);
 };
+
+enum EFindName { FNAME_Find, FNAME_Add };
 
 class FName
 {
 public:
 	FName() = default;
-	explicit FName(const TCHAR* Text);
+	explicit FName(const TCHAR* Text, EFindName FindType = FNAME_Add);
 	bool IsNone() const;
 	FString ToString() const;
 	bool operator==(const FName& Other) const;

@@ -18,6 +18,6 @@ public class Avatar3D : ModuleRules
 		PublicSystemIncludePaths.Add(Runtime);
 
 		PublicDependencyModuleNames.AddRange(new string[] { "Core", "CoreUObject", "Engine", "LiveLinkInterface", "Niagara" });
-		PrivateDependencyModuleNames.AddRange(new string[] { "InputCore", "Networking", "Slate", "SlateCore", "Sockets" });
+		PrivateDependencyModuleNames.AddRange(new string[] { "InputCore", "Json", "Networking", "Slate", "SlateCore", "Sockets" });
 	}
 }

@@ -1,6 +1,9 @@
 #include "Avatar3DAsset.h"
 
+#include "Dom/JsonObject.h"
 #include "Misc/FileHelper.h"
+#include "Serialization/JsonReader.h"
+#include "Serialization/JsonSerializer.h"
 
 #include "Avatar3DLog.h"
 #include "Avatar3DRuntime.h"
@@ -20,6 +23,19 @@ namespace
 		}
 		return Read;
 	}
+
+	FString FingerprintOf(const a3d::Avatar& Avatar)
+	{
+		const TSharedRef<TJsonReader<>> Reader = TJsonReaderFactory<>::Create(FString(UTF8_TO_TCHAR(Avatar.about.data())));
+		TSharedPtr<FJsonObject> About;
+		const TSharedPtr<FJsonObject>* Head = nullptr;
+		FString Fingerprint;
+		if (FJsonSerializer::Deserialize(Reader, About) && About.IsValid() && About->TryGetObjectField(TEXT("head"), Head))
+		{
+			(*Head)->TryGetStringField(TEXT("fingerprint"), Fingerprint);
+		}
+		return Fingerprint;
+	}
 }
 
 bool UAvatar3DAsset::SetBytes(TArray<uint8>&& InBytes, FString& OutError)
@@ -31,6 +47,8 @@ bool UAvatar3DAsset::SetBytes(TArray<uint8>&& InBytes, FString& OutError)
 	}
 	Bytes = MoveTemp(InBytes);
 	Avatar = Read;
+	Fingerprint = FingerprintOf(*Read);
+	bUnreadable = false;
 	NumGaussians = static_cast<int32>(Read->gaussians);
 	Seconds = Read->motion_frames == 0 ? 0.0f : static_cast<float>(static_cast<double>(Read->motion_frames) / Read->fps);
 	About = FString(UTF8_TO_TCHAR(Read->about.data()));
@@ -55,12 +73,27 @@ UAvatar3DAsset* UAvatar3DAsset::LoadFile(const FString& Path)
 
 TSharedPtr<const a3d::Avatar, ESPMode::ThreadSafe> UAvatar3DAsset::GetAvatar() const
 {
-	if (!Avatar.IsValid() && Bytes.Num() > 0)
+	if (!Avatar.IsValid() && !bUnreadable && Bytes.Num() > 0)
 	{
 		// A saved asset holds the file alone.
 		FString Error;
 		Avatar = ReadAvatar(Bytes, Error);
-		UE_CLOG(!Avatar.IsValid(), LogAvatar3D, Error, TEXT("%s: %s"), *GetPathName(), *Error);
+		if (Avatar.IsValid())
+		{
+			Fingerprint = FingerprintOf(*Avatar);
+		}
+		else
+		{
+			// Components ask with every frame; it is read again once it holds other bytes.
+			bUnreadable = true;
+			UE_LOG(LogAvatar3D, Error, TEXT("%s: %s; import it again"), *GetPathName(), *Error);
+		}
 	}
 	return Avatar;
+}
+
+const FString& UAvatar3DAsset::GetFingerprint() const
+{
+	GetAvatar();
+	return Fingerprint;
 }

@@ -31,6 +31,9 @@ public:
 	/** What the C++ runtime poses; null where the asset is empty. It does not change, so that any thread may keep it. Game thread. */
 	TSharedPtr<const a3d::Avatar, ESPMode::ThreadSafe> GetAvatar() const;
 
+	/** Which head the rig's channels are of; empty where the asset is empty or says nothing of it. Game thread. */
+	const FString& GetFingerprint() const;
+
 	/** Gaussians of the head. */
 	UPROPERTY(VisibleAnywhere, BlueprintReadOnly, Category = "Avatar3D")
 	int32 NumGaussians = 0;
@@ -48,4 +51,7 @@ private:
 	TArray<uint8> Bytes;
 
 	mutable TSharedPtr<const a3d::Avatar, ESPMode::ThreadSafe> Avatar;
+	mutable FString Fingerprint;
+	/** Whether the saved bytes cannot be read, which has been told. */
+	mutable bool bUnreadable = false;
 };
