@@ -3,6 +3,9 @@
 //   outside names FILE                                    an introduction; a name in each line
 //   outside head FILE VALUES                              an introduction and frames; 3 + 4 float64 for each
 //   outside curves FILE VALUES                            an introduction and frames; each as its curves have it
+//   outside playback VALUES                               5 float32 a row: whether to play, to be driven, to loop, seconds that pass and of a round; two for
+//                                                         each, the time and what the sound does (0 as it was, 1 begins, 2 ends)
+//   outside sample VALUES                                 3 float32 a row: time, rate and count; the sample for each, float32
 //   outside arkit FILE.a3d VALUES                         52 + 3 numbers a row; a frame for each, or nothing where the avatar takes none
 #include <cstdio>
 #include <cstring>
@@ -10,6 +13,7 @@
 
 #include "Avatar3DAxes.h"
 #include "Avatar3DCurves.h"
+#include "Avatar3DPlayback.h"
 #include "a3d.hpp"
 #include "../runtime/files.hpp"
 
@@ -51,6 +55,28 @@ int main(int argc, char** argv) {
     if (is("turn64")) return convert<double>(argv[2], 4, turn);
     if (is("scale")) return convert<float>(argv[2], 3, [](const float* in, float* out) { Avatar3D::ToUnrealScale(in[0], in[1], in[2], out); });
     if (is("colour")) return convert<float>(argv[2], 1, [](const float* in, float* out) { *out = Avatar3D::ToLinear(*in); });
+    if (is("playback")) {
+        const std::vector<float> rows = numbers<float>(argv[2]);
+        Avatar3D::FPlayback playback;
+        float time = 0;
+        for (std::size_t row = 0; row + 5 <= rows.size(); row += 5) {
+            const float* in = rows.data() + row;
+            if (in[0] > 0) playback.Play(), time = 0;
+            if (in[0] < 0) playback.Stop();
+            const float sound = static_cast<float>(playback.Step(in[1] != 0, in[3], in[4], in[2] != 0, time));
+            write(&time, 1);
+            write(&sound, 1);
+        }
+        return 0;
+    }
+    if (is("sample")) {
+        const std::vector<float> rows = numbers<float>(argv[2]);
+        for (std::size_t row = 0; row + 3 <= rows.size(); row += 3) {
+            const float sample = static_cast<float>(Avatar3D::SampleAt(rows[row], rows[row + 1], static_cast<std::size_t>(rows[row + 2])));
+            write(&sample, 1);
+        }
+        return 0;
+    }
     const std::vector<unsigned char> file = read_file(argv[2]);
     if (is("arkit") && argc == 4) {
         a3d::Avatar avatar;

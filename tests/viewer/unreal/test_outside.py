@@ -152,5 +152,41 @@ def test_a_head_with_other_expressions_takes_no_arkit(tmp_path):
     assert outside("arkit", write_bundle(bundle_of(avatar, None)), np.zeros(55, "<f4").tobytes(), folder=tmp_path) == b""
 
 
+def playback(folder, *rows: tuple[float, ...]) -> tuple[np.ndarray, list[int]]:
+    """Times, and what the sound does (0 as it was, 1 begins, 2 ends): rows of play (-1 stops), drives, loops, seconds, a round's."""
+    found = np.frombuffer(outside("playback", np.array(rows, "<f4").tobytes(), folder=folder), "<f4").reshape(-1, 2)
+    return found[:, 0], found[:, 1].astype(int).tolist()
+
+
+def test_the_sound_of_a_loop_begins_with_every_round(tmp_path):
+    times, sound = playback(tmp_path, (1, 1, 1, 0.25, 1), *[(0, 1, 1, 0.25, 1)] * 8)
+    np.testing.assert_allclose(times, [0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75, 0, 0.25])
+    assert sound == [1, 0, 0, 1, 0, 0, 0, 1, 0]
+
+
+def test_a_motion_that_does_not_loop_sounds_once(tmp_path):
+    times, sound = playback(tmp_path, (1, 1, 0, 0.5, 1), *[(0, 1, 0, 0.5, 1)] * 5)
+    assert times[-1] == 3 and sound == [1, 0, 0, 0, 0, 0]
+
+
+def test_there_is_sound_only_while_playback_drives(tmp_path):
+    steps = ((1, 0), (0, 0), (0, 1), (0, 0), (0, 1), (-1, 1))
+    times, sound = playback(tmp_path, *[(*step, 1, 0.5, 9) for step in steps])
+    np.testing.assert_allclose(times, [0, 0, 0.5, 0.5, 1, 1])
+    # Who stops it silences the sound.
+    assert sound == [0, 0, 1, 2, 1, 0]
+
+
+def test_a_sound_begins_where_the_motion_is(tmp_path):
+    rows = np.array([[0, 100, 50], [0.255, 100, 50], [-1, 100, 50], [np.nan, 100, 50], [0.5, 100, 50], [1e30, 100, 50]], "<f4")
+    assert np.frombuffer(outside("sample", rows.tobytes(), folder=tmp_path), "<f4").tolist() == [0, 25, 0, 0, 50, 50]
+
+
+def test_the_asset_finds_its_heads_fingerprint_in_what_a_file_says_of_itself():
+    # UAvatar3DAsset reads about.head.fingerprint.
+    avatar = bench_avatar(load_head(), 20)
+    assert bundle_of(avatar, None).about["head"]["fingerprint"] == avatar.head.fingerprint
+
+
 def test_it_compiles_optimised():
     built("outside", (*OPTIMISED, *FLAGS[-2:]), Path(__file__).parent / "outside.cpp")

@@ -52,13 +52,17 @@ void UAvatar3DComponent::Play()
 {
 	Stop();
 	Time = 0.0f;
-	bPlaying = true;
-	StartSound();
+	Playback.Play();
 }
 
 void UAvatar3DComponent::Stop()
 {
-	bPlaying = false;
+	Playback.Stop();
+	StopSound();
+}
+
+void UAvatar3DComponent::StopSound()
+{
 	if (Voice)
 	{
 		Voice->Stop();
@@ -77,22 +81,48 @@ void UAvatar3DComponent::StartSound()
 	{
 		return;
 	}
+	const std::size_t First = Avatar3D::SampleAt(Time, Read->sound_rate, Read->sound.size());
+	const std::size_t Left = Read->sound.size() - First;
+	if (Left == 0)
+	{
+		return;
+	}
 	Sound = NewObject<USoundWaveProcedural>(this);
 	Sound->SetSampleRate(Read->sound_rate);
 	Sound->NumChannels = 1;
-	Sound->Duration = static_cast<float>(static_cast<double>(Read->sound.size()) / Read->sound_rate);
+	Sound->Duration = static_cast<float>(static_cast<double>(Left) / Read->sound_rate);
 	// Files hold at most 2^31 bytes, so that this fits.
-	Sound->QueueAudio(reinterpret_cast<const uint8*>(Read->sound.data()), static_cast<int32>(Read->sound.size() * sizeof(int16)));
+	Sound->QueueAudio(reinterpret_cast<const uint8*>(Read->sound.data() + First), static_cast<int32>(Left * sizeof(int16)));
 	Voice = UGameplayStatics::SpawnSoundAttached(Sound, GetOwner()->GetRootComponent());
+}
+
+void UAvatar3DComponent::StepPlayback(float DeltaTime)
+{
+	TSharedPtr<const a3d::Avatar, ESPMode::ThreadSafe> Read;
+	if (Avatar)
+	{
+		Read = Avatar->GetAvatar();
+	}
+	const bool bMoves = Read.IsValid() && Read->motion_frames > 0;
+	const double Length = bMoves ? static_cast<double>(Read->motion_frames) / Read->fps : 0.0;
+	switch (Playback.Step(Drive == EAvatar3DDrive::Playback, DeltaTime, Length, bMoves && Read->loops, Time))
+	{
+	case Avatar3D::ESound::Begins:
+		StopSound();
+		StartSound();
+		break;
+	case Avatar3D::ESound::Ends:
+		StopSound();
+		break;
+	case Avatar3D::ESound::AsItWas:
+		break;
+	}
 }
 
 void UAvatar3DComponent::TickComponent(float DeltaTime, ELevelTick TickType, FActorComponentTickFunction* ThisTickFunction)
 {
 	Super::TickComponent(DeltaTime, TickType, ThisTickFunction);
-	if (bPlaying && Drive == EAvatar3DDrive::Playback)
-	{
-		Time += DeltaTime;
-	}
+	StepPlayback(DeltaTime);
 	if (bPosing)
 	{
 		if (!Task.IsCompleted())
@@ -187,7 +217,7 @@ void UAvatar3DComponent::FillFromSubject()
 	const auto ValueOf = [Values](int32 Curve) { return Curve == INDEX_NONE ? 0.0f : Values->PropertyValues[Curve]; };
 	const FString* Fingerprint = Values->MetaData.StringMetaData.Find(Avatar3DLiveLink::HeadKey);
 	// Coefficients of two heads never mix; ARKit's weights are the same for all.
-	if (bHasRig && (!Fingerprint || Avatar->About.Contains(*Fingerprint)))
+	if (bHasRig && (!Fingerprint || Avatar->GetFingerprint() == *Fingerprint))
 	{
 		for (int32 Slot = 0; Slot < FlameCurves.Num(); ++Slot)
 		{

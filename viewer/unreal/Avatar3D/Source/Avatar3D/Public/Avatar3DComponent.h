@@ -5,6 +5,8 @@
 #include "LiveLinkTypes.h"
 #include "Tasks/Task.h"
 
+#include "Avatar3DPlayback.h"
+
 #include "Avatar3DComponent.generated.h"
 
 class FAvatar3DPoser;
@@ -61,7 +63,7 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "Avatar3D")
 	bool bSynchronous = false;
 
-	/** Begin the motion and its sound anew. */
+	/** Begin the motion and its sound anew; both go on while Drive is Playback, and a motion that loops sounds in every round. */
 	UFUNCTION(BlueprintCallable, Category = "Avatar3D")
 	void Play();
 
@@ -85,7 +87,11 @@ private:
 	void FindCurves(const TArray<FName>& Names);
 	/** Hand the Gaussians to the actor's Niagara component. */
 	void Publish();
+	/** Let motion and sound go on. */
+	void StepPlayback(float DeltaTime);
+	/** Sound from Time on. */
 	void StartSound();
+	void StopSound();
 
 	UPROPERTY(Transient)
 	TObjectPtr<USoundWaveProcedural> Sound;
@@ -102,7 +108,7 @@ private:
 	bool bPosing = false;
 	/** Gaussians that the Niagara system has particles for. */
 	int32 NumPublished = INDEX_NONE;
-	bool bPlaying = false;
+	Avatar3D::FPlayback Playback;
 
 	TArray<FName> CurveNames;
 	TArray<int32> FlameCurves;
