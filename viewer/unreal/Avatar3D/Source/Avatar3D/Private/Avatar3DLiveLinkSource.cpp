@@ -21,6 +21,8 @@ namespace
 	/** Datagrams that are read before streams are looked at again. */
 	constexpr int32 MaxAtOnce = 256;
 	constexpr double SilentAfter = 1.0;
+	/** Seconds after which a stream that got no subject is looked at again. */
+	constexpr double RetryAfter = 1.0;
 }
 
 FAvatar3DLiveLinkSource::FAvatar3DLiveLinkSource(const FIPv4Endpoint& InEndpoint)
@@ -138,22 +140,27 @@ void FAvatar3DLiveLinkSource::Receive()
 void FAvatar3DLiveLinkSource::Publish(double Now)
 {
 	Receiver.forget_silent(Now);
+	// All that go before all that come: a sender that was started again has the subject of the one before.
+	for (std::size_t Place = 0; Place < a3d::StreamReceiver::kMaxStreams; ++Place)
+	{
+		FPublished& Known = Published[Place];
+		const a3d::Stream* Stream = Receiver.at(Place);
+		if (!Stream || (Known.Revision != 0 && Known.Revision != Stream->revision))
+		{
+			Remove(Known);
+		}
+	}
 	for (std::size_t Place = 0; Place < a3d::StreamReceiver::kMaxStreams; ++Place)
 	{
 		FPublished& Known = Published[Place];
 		a3d::Stream* Stream = Receiver.at(Place);
-		if (!Stream)
+		if (!Stream || Now < Known.Next)
 		{
-			Remove(Known);
 			continue;
 		}
-		if (Known.Revision != Stream->revision)
+		if (Known.Revision == 0 && !PushStaticData(*Stream, Known))
 		{
-			Remove(Known);
-			PushStaticData(*Stream, Known);
-		}
-		if (Now < Known.Next)
-		{
+			Known.Next = Now + RetryAfter;
 			continue;
 		}
 		const double Step = 1.0 / Stream->introduction.fps();
@@ -168,15 +175,30 @@ void FAvatar3DLiveLinkSource::Publish(double Now)
 	}
 }
 
-void FAvatar3DLiveLinkSource::PushStaticData(const a3d::Stream& Stream, FPublished& Known)
+FName FAvatar3DLiveLinkSource::NameOf(const FString& Text)
+{
+	// The engine keeps every name for ever, and anybody who reaches the port can send names.
+	const FName Found(*Text, FNAME_Find);
+	if (!Found.IsNone() || NamesLeft == 0)
+	{
+		return Found;
+	}
+	--NamesLeft;
+	return FName(*Text);
+}
+
+bool FAvatar3DLiveLinkSource::PushStaticData(const a3d::Stream& Stream, FPublished& Known)
 {
 	const a3d::Introduction& Introduction = Stream.introduction;
 	const FString Name(UTF8_TO_TCHAR(Introduction.subject));
-	Known.Revision = Stream.revision;
-	Known.Subject = FName(*Name);
-	Known.Head = FName(*(Name + TEXT("_Head")));
-	Known.Fingerprint = FString(UTF8_TO_TCHAR(Introduction.head));
-	Known.Next = 0.0;
+	const FName Subject = NameOf(Name);
+	const FName SubjectHead = NameOf(Name + TEXT("_Head"));
+	bool bFree = !Subject.IsNone() && !SubjectHead.IsNone();
+	for (const FPublished& Other : Published)
+	{
+		const bool bSame = Other.Subject == Subject || Other.Subject == SubjectHead || Other.Head == Subject || Other.Head == SubjectHead;
+		bFree &= Other.Revision == 0 || !bSame;
+	}
 
 	FLiveLinkStaticDataStruct Face(FLiveLinkBaseStaticData::StaticStruct());
 	TArray<FName>& Names = Face.Cast<FLiveLinkBaseStaticData>()->PropertyNames;
@@ -187,14 +209,28 @@ void FAvatar3DLiveLinkSource::PushStaticData(const a3d::Stream& Stream, FPublish
 		{
 			char Curve[Avatar3D::CurveNameSize];
 			Avatar3D::StreamCurveName(Introduction.channel[At], Index, Curve);
-			Names.Add(FName(UTF8_TO_TCHAR(Curve)));
+			const FName CurveName = bFree ? NameOf(FString(UTF8_TO_TCHAR(Curve))) : FName();
+			bFree &= !CurveName.IsNone();
+			Names.Add(CurveName);
 		}
 	}
+	if (!bFree)
+	{
+		UE_CLOG(!bToldOfNames, LogAvatar3D, Warning, TEXT("%s is passed over: its name is another subject's, or too many names came"), *Name);
+		bToldOfNames = true;
+		return false;
+	}
+	Known.Revision = Stream.revision;
+	Known.Subject = Subject;
+	Known.Head = SubjectHead;
+	Known.Fingerprint = FString(UTF8_TO_TCHAR(Introduction.head));
+	Known.Next = 0.0;
 	Client->PushSubjectStaticData_AnyThread({SourceGuid, Known.Subject}, ULiveLinkBasicRole::StaticClass(), MoveTemp(Face));
 
 	FLiveLinkStaticDataStruct Head(FLiveLinkTransformStaticData::StaticStruct());
 	Head.Cast<FLiveLinkTransformStaticData>()->bIsScaleSupported = false;
 	Client->PushSubjectStaticData_AnyThread({SourceGuid, Known.Head}, ULiveLinkTransformRole::StaticClass(), MoveTemp(Head));
+	return true;
 }
 
 void FAvatar3DLiveLinkSource::PushFrame(const a3d::Stream& Stream, const FPublished& Known)

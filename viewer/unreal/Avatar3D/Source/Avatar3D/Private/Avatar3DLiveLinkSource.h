@@ -37,7 +37,7 @@ public:
 	//~ End FRunnable Interface
 
 private:
-	/** What has been said of a stream to the client. */
+	/** What has been said of a stream to the client: nothing where Revision is 0. */
 	struct FPublished
 	{
 		uint32 Revision = 0;
@@ -49,7 +49,10 @@ private:
 
 	void Receive();
 	void Publish(double Now);
-	void PushStaticData(const a3d::Stream& Stream, FPublished& Known);
+	/** Whether the stream has a subject now; not where its name is another one's, or too many names came. */
+	bool PushStaticData(const a3d::Stream& Stream, FPublished& Known);
+	/** The engine's name of that text; none where it would be one name too many. */
+	FName NameOf(const FString& Text);
 	void PushFrame(const a3d::Stream& Stream, const FPublished& Known);
 	void Remove(FPublished& Known);
 
@@ -65,4 +68,6 @@ private:
 	a3d::StreamReceiver Receiver;
 	FPublished Published[a3d::StreamReceiver::kMaxStreams];
 	TArray<float> Values;
+	int32 NamesLeft = 4096;
+	bool bToldOfNames = false;
 };
