@@ -6,9 +6,11 @@ import pytest
 
 from avatar3d.errors import UserError
 from tests.viewer.bridge.faces import a_frame, random_frame
-from viewer.bridge import livelink, osc, vmc
+from viewer.bridge import livelink, osc, ue, vmc
+from viewer.bridge.jitter_buffer import ANEW
 from viewer.bridge.receiver import MAX_SUBJECTS, Assembly, Listener, faces
 from viewer.bridge.sender import Socket
+from viewer.bridge.take import take_of
 
 
 def test_faces_of_several_subjects_are_kept_apart():
@@ -56,6 +58,16 @@ def test_a_listener_hears_and_ends_after_so_many_seconds():
         heard = list(faces(Assembly(livelink), iter(listener), 0.2))
     assert len(heard) == 3 and 0.1 < time.monotonic() - began < 5
     np.testing.assert_allclose(np.diff([face.time for face in heard]), 1 / 60, atol=1e-4)
+
+
+def test_no_sender_stretches_a_take_beyond_the_time_that_passed():
+    rng, assembly, heard = np.random.default_rng(4), Assembly(ue), []
+    for number in range(180):
+        sent = 10.0 + rng.uniform(0, 200 * number / 60)
+        heard += [assembly.add(data, 5 + number / 60) for data in ue.encode(replace(a_frame(), number=number, time=sent))]
+        heard += [assembly.add(data, 5 + number / 60) for data in ue.encode(replace(a_frame(), number=number, time=10.0 + 0.9 * number))]
+    take, _ = take_of([face for face in heard if face is not None])
+    assert len(take.weights) / float(take.fps) < 3 + 2 * ANEW + 0.1
 
 
 def test_a_port_in_use_is_refused():
