@@ -130,13 +130,12 @@ def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion"
     import numpy as np
 
     from driver.channels import pack, unpack
-    from driver.pins import led_to, sized
+    from driver.leads import led_to
 
     if not pins.known.any():
         return motion
-    fitted = sized(pins, len(motion))
     angle = person.head.jaw_open_angle
-    frames = led_to(_packed(motion, angle, pack), fitted)
+    frames = led_to(_packed(motion, angle, pack), pins)
     return replace(motion, **unpack(frames.astype(np.float32), angle))
 
 

@@ -180,7 +180,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     attended = said if options.listen_to is None else _in_turn(said, options.listen_to)
     motion = drive(
         attended.sound, attended.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
-        direction=direction, asked=attended.asked, guidance=options.guidance, own=own,
+        direction=direction, asked=attended.asked, guidance=options.guidance, own=own, led=False,
     )  # fmt: skip
     if attended is not said:
         # What is heard in the film is the conversation.
