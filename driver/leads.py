@@ -69,7 +69,7 @@ def _bends(track: np.ndarray) -> np.ndarray:
 def _usual_bend(track: np.ndarray, known: np.ndarray) -> float:
     """The largest second difference of a channel [T] that is none of a pinned frame's making, or where all are near to such ones of them all."""
     bends = _bends(track)
-    far = ~binary_dilation(known, iterations=_LEAD + 2)
+    far = np.logical_not(binary_dilation(known, iterations=_LEAD + 2))
     return float(bends[far].max() if far.any() else bends.max(initial=0.0))
 
 

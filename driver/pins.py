@@ -134,13 +134,33 @@ def _entries(path: Path) -> list:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{path}: is too large for keyframes; pin whole tracks with --keep")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except _Doubled as error:
+        raise UserError(f"{path}: says {error.args[0]!r} twice in one place; leave one of them out") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: cannot be read as JSON; write {{"keyframes": [{{"time": 1.2, "expr": {{"mouthSmileLeft": 0.6}}}}]}}') from error
+    unknown = set(content) - {"keyframes"} if isinstance(content, dict) else set()
+    if unknown and "keyframes" in content:
+        hint = f"; frames count {FPS} a second, and a time needs no rate" if "fps" in unknown else ""
+        raise UserError(f"{path}: has {min(unknown)!r} beside its keyframes, which means nothing here{hint}; leave it out")
     entries = content.get("keyframes") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not entries:
         raise UserError(f'{path}: holds no keyframes; write {{"keyframes": [{{"time": 1.2, "expr": {{"mouthSmileLeft": 0.6}}}}]}}')
     return entries
+
+
+class _Doubled(Exception):
+    """A name that one object says twice."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    """An object of JSON, each of whose names must be there once: of two, readers would take the last one and say nothing."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Doubled(name[:40])
+        found[name] = value
+    return found
 
 
 def _frame(entry: dict, frames: int, where: str) -> int:
