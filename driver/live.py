@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driver.features import FPS, RATE
+from driver.arrivals import Arrivals
+from driver.features import FPS
 from driver.stream import HOP, SAMPLES, Stream
 
 DELAY = 0.25
@@ -19,14 +20,10 @@ _BUSY = 0.8
 """Share of a hop's time that its making may take."""
 _TOGETHER = 24
 """Frames that are made at once at most by a machine that is behind."""
-_EARLY, _LATE = 0.25, 0.04
-"""Seconds that sound may come too early or too late before the frames' time is set anew: as long as it stays late, so would every frame be."""
 _QUEUED = 3000
 """Pieces of sound that may wait to be heard; a source that sends more is not read further."""
 _CATCHING_UP = 4
 """Frames that wait from which on they are made at once, with one step."""
-_BURST = 0.1
-"""Seconds of sound that come before their time and are taken for a source that sent what it had kept, and not for a slow machine."""
 _WORTH_A_WORD = 0.2
 """Seconds by which a source is late or early that are told."""
 _REMEMBERED = 100_000
@@ -211,27 +208,27 @@ def perform_live(
     made: list[np.ndarray] = []
     latencies: deque[float] = deque(maxlen=_REMEMBERED)
     used: Counter[int] = Counter()
-    began = last = stalled = burst = early = 0.0
     first: float | None = None
     together = busy = rushed = 0
     clock: _Clock | None = None
-    heard = given = 0
-    arrivals: deque[tuple[int, float]] = deque()
+    given = 0
+    arrivals, pieces = Arrivals(), deque[tuple[int, float]]()
 
     def since_heard(number: int) -> float:
         """Seconds since all was here that a frame is made of."""
-        while len(arrivals) > 1 and arrivals[0][0] < (number + stream.reach) * SAMPLES:
-            arrivals.popleft()
-        return time.monotonic() - arrivals[0][1]
+        while len(pieces) > 1 and pieces[0][0] < (number + stream.reach) * SAMPLES:
+            pieces.popleft()
+        return time.monotonic() - pieces[0][1]
 
-    def make() -> None:
-        nonlocal first, given, together, busy, rushed, burst, early
+    def make(over: bool = False) -> None:
+        """Make what there is time for, in one unit or many; `over` is what was over before it could be made, whatever the machine does."""
+        nonlocal first, given, together, busy, rushed
         assert clock is not None
         waiting = stream.waiting
         behind = waiting >= _CATCHING_UP
         if not behind:
-            burst, early = burst + (early if early > _BURST else 0.0), 0.0
-        hurried = early > _BURST
+            arrivals.caught_up()
+        hurried = arrivals.at_once
         if stream.plans or behind:
             stream.steps = pace.steps(waiting)
         # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
@@ -247,17 +244,19 @@ def perform_live(
         busy, rushed = busy + (0 if hurried else saved), rushed + (saved if hurried else 0)
         waited = [stream.reach / FPS + since_heard(number + index) for index in range(len(frames))]
         first = waited[0] if first is None else first
-        latencies.extend(() if hurried else waited)
+        latencies.extend(() if hurried or over else waited)
         given += len(frames)
         if keep:
             made.append(frames)
-        clock.give(frames, hurried)
+        clock.give(frames, hurried or over)
 
     def outcome() -> tuple[np.ndarray, LiveReport]:
+        # What is left when the source ends is over before it is shown where all came at once, or where nothing came for long before the end: both
+        # are the source's doing. However much it is, it is caught up with as in the middle.
+        over = arrivals.at_once or reader.ended - arrivals.last > DELAY
+        while stream.waiting:
+            make(over)
         stream.steps = most
-        # What is left when the source ends is made at leisure. It is over before it is shown where all came at once, or where nothing came for
-        # long before the end: both are the source's doing.
-        over = early > _BURST or reader.ended - last > DELAY
         rest = stream.finish()
         if clock is not None:
             clock.give(rest, over)
@@ -267,7 +266,7 @@ def perform_live(
         spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
         late, skipped = (clock.late, clock.skipped) if clock is not None else (0, 0)
         report = LiveReport(
-            given + len(rest), 1000 * (first or 0.0), spread, jitter, stalled=stalled, burst=burst + (early if early > _BURST else 0.0), late=late,
+            given + len(rest), 1000 * (first or 0.0), spread, jitter, stalled=arrivals.stalled, burst=arrivals.burst, late=late,
             skipped=skipped, steps=dict(used), together=together, busy=busy, hurried=rushed,
         )  # fmt: skip
         return np.concatenate([*made, rest]), report
@@ -276,24 +275,15 @@ def perform_live(
     try:
         reader.start()
         for arrived, piece in reader.pieces():
+            arrivals.take(arrived, len(piece))
+            pieces.append((arrivals.heard, arrived))
             if clock is None:
-                # The first piece lasted as long as it is before it was here.
-                began = last = arrived - len(piece) / RATE
-                clock = _Clock(began, deliver)
+                clock = _Clock(arrivals.began, deliver)
                 clock.start()
-            heard += len(piece)
-            arrivals.append((heard, arrived))
-            # How far the sound is before its time, counted anew from where the making has caught up with it.
-            ahead = len(piece) / RATE - (arrived - last)
-            early, last = max(early + ahead, 0.0), arrived
-            off = arrived - began - heard / RATE
-            if not -_EARLY <= off <= _LATE:
-                # A sender that stalled, or sent what it had kept: sound and motion stay together from here on.
-                began += off
-                clock.began = began
-                stalled += max(off, 0.0)
+            clock.began = arrivals.began
             stream.hear(piece)
-            while stream.waiting and not reader.more:
+            # What was sent at once is heard before it is made, but for what would be made in several windows anyway: memory stays bounded.
+            while stream.waiting and (not reader.more or stream.waiting >= _TOGETHER):
                 make()
     except BaseException as error:
         error.performed = outcome()  # type: ignore[attr-defined]

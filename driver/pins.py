@@ -16,8 +16,6 @@ from driver.channels import CHANNELS, INDEX, NUM_CHANNELS, POSES, REGIONS
 from driver.features import FPS
 
 _LARGEST_FILE = 16 << 20
-_SINGLE, _LEAD = 4, 7
-"""Frames of a run up to which it counts as a keyframe, and over which the way there and back is spread."""
 _LIMITS = {"jaw_pose": 0.7, "neck_pose": 0.9, "eyes_pose": 0.7, "rotation": 1.2, "translation": 0.5}
 """Radians, and metres for the translation, beyond which a keyframe is a mistake: degrees taken for radians, mostly."""
 
@@ -70,7 +68,7 @@ def sized(pins: Pins, frames: int) -> Pins:
 
 
 def held(frames: np.ndarray, pins: Pins | None) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] with what is given put back exactly."""
+    """Frames [T, NUM_CHANNELS] with what is given put back exactly, and nothing that leads to it."""
     if pins is None:
         return frames
     given = sized(pins, len(frames))
@@ -131,54 +129,38 @@ def keyframe_pins(path: Path, frames: int) -> Pins:
     return pins
 
 
-def led_to(frames: np.ndarray, pins: Pins) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] with the pinned values in them, and ways that lead to single pinned frames and away from them.
-
-    Whatever stands between a pinned frame and its neighbours (ranges that are kept to, a network that did not heed it) is
-    spread over some frames: nothing shows for one frame alone.
-    """
-    made = np.where(pins.known, pins.values, frames).astype(np.float32)
-    T = len(made)
-    for channel in np.flatnonzero(pins.known.any(axis=0)):
-        known = pins.known[:, channel]
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(int), [0]])))
-        for first, last in zip(edges[::2], edges[1::2], strict=True):
-            if last - first > _SINGLE:
-                continue
-            # The straight way goes on from two neighbours: one on either side, or at the motion's end both on the same.
-            beside = [frame for frame in (first - 1, last) if 0 <= frame < T]
-            beside += [frame for frame in (first - 2, last + 1) if 0 <= frame < T and len(beside) == 1]
-            if len(beside) < 2:
-                continue
-            slope = (frames[beside[1], channel] - frames[beside[0], channel]) / (beside[1] - beside[0])
-            for edge, step in ((first, -1), (last - 1, 1)):
-                # What the pinned value is off that way; a motion that passes through it is left alone.
-                apart = made[edge, channel] - (frames[beside[0], channel] + slope * (edge - beside[0]))
-                for away in range(1, _LEAD + 1):
-                    frame = edge + step * away
-                    if not 0 <= frame < T or known[frame]:
-                        break
-                    made[frame, channel] += apart * 0.5 * (1 + np.cos(np.pi * away / (_LEAD + 1)))
-        # Between two that are close there is no room for ways to and fro: one leads to the other.
-        for last, first in zip(edges[1:-1:2] - 1, edges[2::2], strict=True):
-            if first - last <= 2 * _LEAD:
-                share = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, first - last) / (first - last))
-                made[last + 1 : first, channel] = (1 - share) * made[last, channel] + share * made[first, channel]
-    return made
-
-
 def _entries(path: Path) -> list:
     check_input(path, "a keyframe file (JSON)")
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(f"{path}: is too large for keyframes; pin whole tracks with --keep")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except _Doubled as error:
+        raise UserError(f"{path}: says {error.args[0]!r} twice in one place; leave one of them out") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: cannot be read as JSON; write {{"keyframes": [{{"time": 1.2, "expr": {{"mouthSmileLeft": 0.6}}}}]}}') from error
+    unknown = set(content) - {"keyframes"} if isinstance(content, dict) else set()
+    if unknown and "keyframes" in content:
+        hint = f"; frames count {FPS} a second, and a time needs no rate" if "fps" in unknown else ""
+        raise UserError(f"{path}: has {min(unknown)!r} beside its keyframes, which means nothing here{hint}; leave it out")
     entries = content.get("keyframes") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not entries:
         raise UserError(f'{path}: holds no keyframes; write {{"keyframes": [{{"time": 1.2, "expr": {{"mouthSmileLeft": 0.6}}}}]}}')
     return entries
+
+
+class _Doubled(Exception):
+    """A name that one object says twice."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    """An object of JSON, each of whose names must be there once: of two, readers would take the last one and say nothing."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Doubled(name[:40])
+        found[name] = value
+    return found
 
 
 def _frame(entry: dict, frames: int, where: str) -> int:

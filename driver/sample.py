@@ -19,6 +19,7 @@ from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
 from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
 from driver.encoders import load_encoder
 from driver.features import FPS, RATE, as_mono, as_mono16k, num_frames
+from driver.leads import led_to
 from driver.lips import Lips, lips_of
 from driver.model import DriverNet
 from driver.mood import bare, mood_face, worn
@@ -49,6 +50,7 @@ def drive(
     asked: Asked | None = None,
     guidance: float = 1.0,
     own: bool = False,
+    led: bool = True,
 ) -> Motion:
     """The motion of a head that speaks `sound`, at 25 frames a second, with the sound in it.
 
@@ -65,6 +67,8 @@ def drive(
             what the direction says of that slot.
         guidance: see `driver.window.sample_window`.
         own: whether the driver is one person's own: mood and gaze are then added by rule.
+        led: whether single pinned frames get ways that lead to them and away. Who brings the motion into a range afterwards makes the ways
+            in that range (`driver.leads.led_to`): bent ones would show a shoulder.
 
     Raises:
         UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
@@ -77,7 +81,7 @@ def drive(
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
     carrier = head if head.expr_names == EXPR_NAMES else load_head()
-    frames = perform(clean, net, lips_of(carrier), direction, seed=seed, steps=steps, asked=asked, guidance=guidance, own=own)
+    frames = perform(clean, net, lips_of(carrier), direction, seed=seed, steps=steps, asked=asked, guidance=guidance, own=own, led=led)
     if carrier is head:
         return motion_of(frames, head, shape, sound, rate)
     return retarget(motion_of(frames, carrier, None, sound, rate), fit_retarget(carrier, head), shape)
@@ -122,6 +126,7 @@ def perform(
     asked: Asked | None = None,
     guidance: float = 1.0,
     own: bool = False,
+    led: bool = True,
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
     wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
@@ -152,7 +157,7 @@ def perform(
         made = made + away * (looking(made, direction.gaze, _ahead(pins, made)) - made)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
     made = worn(exaggerated(made, direction), moods, lips, share + (1 - share) * away)
-    return held(made, direction.pins)
+    return led_to(made, direction.pins) if led else held(made, direction.pins)
 
 
 def _moods(direction: Direction, asked: Asked, frames: int) -> np.ndarray:

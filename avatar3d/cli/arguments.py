@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    from tyro.constructors import PrimitiveConstructorSpec
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BORDER = "│|╭╮╰╯"
 _ARGUMENT_INDENT, _HELP_INDENT = 4, 8
 """Columns beyond which a row of a box names an argument, and beyond which it explains one."""
 _READ = (
     (re.compile(r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)"), r"\1 \2: is no whole number"),
+    (re.compile(r"Error parsing (\S+): (give .*)"), r"\1: \2"),
     (re.compile(r"Error parsing (\S+): could not convert string to float: (.*)"), r"\1 \2: is no number"),
 )
-"""What the library says of Python's conversions, and what a user can read of it."""
+"""What the library says of conversions, and what a user can read of it."""
 _APPLIED, _MISPLACED = re.compile(r"\s*\(applied to [^)]*\)"), re.compile(r" Arguments are applied to the directly preceding .*")
 """What it says of options that another command has: here no argument has to come before another one."""
 
@@ -55,6 +58,23 @@ def chosen(verbs: Mapping[str, Callable[..., None]], prog: str, description: str
             raise
         verb = f" {sys.argv[1]}" if sys.argv[1:] and sys.argv[1] in verbs else ""
         raise UserError(f"{line}; see {prog}{verb} --help") from None
+
+
+def at_least_one(form: str) -> "PrimitiveConstructorSpec[tuple[str, ...]]":
+    """How an option of words is read that means nothing without any.
+
+    Args:
+        form: of a word, as the help shows it.
+    """
+    from tyro.constructors import PrimitiveConstructorSpec
+
+    def words(given: list[str]) -> tuple[str, ...]:
+        if not given:
+            raise ValueError(f"give {form}, once or more")
+        return tuple(given)
+
+    several = f"[{form} [{form} ...]]"
+    return PrimitiveConstructorSpec("*", several, words, lambda value: isinstance(value, tuple), str_from_instance=list)
 
 
 def _later(function: Callable[..., None]) -> Callable[..., Callable[[], None]]:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from avatar3d.cli.arguments import at_least_one
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +23,7 @@ class Directing:
 
     style: Path | None = None
     """a capture folder, motion (.npz) or video of somebody: their manner, not their words."""
-    emotion: tuple[str, ...] = ()
+    emotion: Annotated[tuple[str, ...], at_least_one("NAME:LEVEL")] = ()
     """NAME:LEVEL, for instance happy:0.7; several mix. happy, sad, angry, surprised, afraid, disgusted, contemptuous, tired."""
     blink_rate: float | None = None
     """blinks a minute, 0 for never; default about 17, at most about 35."""
@@ -74,8 +76,8 @@ def check_directing(options: Directing) -> None:
 
 def direction_of(
     options: Directing, person: "Avatar", net: "DriverNet", frames: int, own: bool, redo: "tuple[Motion, float, float] | None" = None
-) -> "tuple[Direction, Pins]":
-    """What the options ask for, and what is pinned in the avatar's own values, which `pinned_exactly` puts back at the end.
+) -> "tuple[Direction, Pins, list[str]]":
+    """What the options ask for, what is pinned in the avatar's own values, which `pinned_exactly` puts back at the end, and what is to be said of it.
 
     Args:
         options: as given.
@@ -93,10 +95,14 @@ def direction_of(
     from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins
 
     given: list[tuple[str, Pins]] = []
+    # Said once nothing is left that could be refused.
+    notes: list[str] = []
     if redo is not None:
         given.append(("--redo", _around(*redo, frames, person)))
     for region, path in options.keep:
-        given.append((f"--keep {region}", region_pins(_until_its_end(f"--keep {region}", path, _kept(path, person), frames), region, frames)))
+        kept = _kept(path, person)
+        notes += _short(f"--keep {region}", path, kept, frames)
+        given.append((f"--keep {region}", region_pins(kept, region, frames)))
     if options.keyframes is not None:
         # A file says the jaw in radians, as motions do; the driver's channel is a fraction of the head's opening.
         given.append((f"--keyframes {options.keyframes}", _in_channels(keyframe_pins(options.keyframes, frames), person)))
@@ -107,7 +113,8 @@ def direction_of(
         exact = joined_pins(exact, each, name)
     pins = _for_the_driver(exact, person, own)
     if options.head_pose is not None:
-        moved = _until_its_end("--head-pose", options.head_pose, _relative_to_itself(_posed(options.head_pose, person), person), frames)
+        moved = _relative_to_itself(_posed(options.head_pose, person), person)
+        notes += _short("--head-pose", options.head_pose, moved, frames)
         posed = region_pins(moved, "head", frames)
         for other, each in given:
             joined_pins(each, posed, f"{other} and --head-pose")
@@ -122,7 +129,7 @@ def direction_of(
         )  # fmt: skip
     except ValueError as error:
         raise UserError(str(error)) from error
-    return direction, exact
+    return direction, exact, notes
 
 
 def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion":
@@ -130,13 +137,12 @@ def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion"
     import numpy as np
 
     from driver.channels import pack, unpack
-    from driver.pins import led_to, sized
+    from driver.leads import led_to
 
     if not pins.known.any():
         return motion
-    fitted = sized(pins, len(motion))
     angle = person.head.jaw_open_angle
-    frames = led_to(_packed(motion, angle, pack), fitted)
+    frames = led_to(_packed(motion, angle, pack), pins)
     return replace(motion, **unpack(frames.astype(np.float32), angle))
 
 
@@ -259,14 +265,13 @@ def _posed(path: Path, person: "Avatar") -> "Motion":
     return replace(rest_motion(person.head, len(motion), motion.fps), **poses, valid=motion.valid)
 
 
-def _until_its_end(option: str, path: Path, frames: "np.ndarray", length: int) -> "np.ndarray":
-    """Frames [T, NUM_CHANNELS] that are taken over; where they are fewer than `length`, a line says so."""
-    from avatar3d.cli.common import note
+def _short(option: str, path: Path, frames: "np.ndarray", length: int) -> list[str]:
+    """What is to be said where frames [T, NUM_CHANNELS] that are taken over are fewer than `length`."""
     from driver.features import FPS
 
-    if len(frames) < length:
-        note(f"{option}: {path} ends at {len(frames) / FPS:.1f} s of {length / FPS:.1f}; what it says is made anew from there on")
-    return frames
+    if len(frames) >= length:
+        return []
+    return [f"{option}: {path} ends at {len(frames) / FPS:.1f} s of {length / FPS:.1f}; what it says is made anew from there on"]
 
 
 def recorded(path: Path, person: "Avatar") -> "Motion":
@@ -325,11 +330,13 @@ def _emotions(given: tuple[str, ...]) -> dict[str, float]:
 
     found: dict[str, float] = {}
     for each in given:
-        name, _, level = each.partition(":")
+        name, colon, level = each.partition(":")
+        if not name or (colon and not level):
+            raise UserError(f"--emotion {each or '(nothing)'}: write NAME:LEVEL, for instance happy:0.7")
         if name in found:
             raise UserError(f"--emotion {each}: {name} is said twice; leave one out")
         try:
-            found[name] = float(level or 1)
+            found[name] = float(level) if colon else 1.0
         except ValueError as error:
             raise UserError(f"--emotion {each}: write NAME:LEVEL, for instance happy:0.7") from error
     return found

@@ -64,6 +64,8 @@ def head(
     elif file.suffix.lower() == ".csv":
         check_range("--rate", rate, 1, 240)
         _from_arkit(file, out, to, rate)
+    elif file.suffix.lower() != ".npz":
+        raise UserError(f"{file}: head arkit takes a motion (.npz), and writes a .csv, or a .csv of Live Link Face, and writes a motion (.npz)")
     else:
         _to_arkit(file, out, source)
 

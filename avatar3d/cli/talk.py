@@ -1,5 +1,6 @@
 """What an avatar shall say: the options that speak and drive share, and the sound and the known phones that they mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,8 @@ class Said:
     rate: int
     asked: "dict[str, np.ndarray]"
     """By slot of the driver."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of it, once nothing is left that could be refused."""
 
 
 def check_talk(options: Talking, directing: "Directing") -> None:
@@ -174,21 +177,23 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         raise UserError(
             f"--redo: {options.redo} lasts {former.duration:.2f} s and {options.audio} {frames / FPS:.2f} s; give the sound it was made from"
         )
-    direction, exact = direction_of(directing, person, net, frames, own, redo)
+    direction, exact, notes = direction_of(directing, person, net, frames, own, redo)
     if redo is not None:
         said, direction = _in_its_mood(said, direction, worn_already(redo[0], person, frames), *redo[1:])
     attended = said if options.listen_to is None else _in_turn(said, options.listen_to)
+    moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
+    still = [region for region, _ in directing.keep if region != "head"]
+    if still and any(moods.values() if isinstance(moods, Mapping) else moods):
+        notes.append(f"--keep {' and '.join(still)}: as in the motion that is given; the mood shows in the rest of the face alone")
+    for line in (*said.notes, *notes):
+        note(line)
     motion = drive(
         attended.sound, attended.rate, head=person.head, seed=options.seed, steps=options.steps, shape=person.shape.numpy(), weights=net,
-        direction=direction, asked=attended.asked, guidance=options.guidance, own=own,
+        direction=direction, asked=attended.asked, guidance=options.guidance, own=own, led=False,
     )  # fmt: skip
     if attended is not said:
         # What is heard in the film is the conversation.
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
-    moods = said.asked["emotion"].max(axis=0) if "emotion" in said.asked else direction.emotion
-    still = [region for region, _ in directing.keep if region != "head"]
-    if still and any(moods.values() if isinstance(moods, dict) else moods):
-        note(f"--keep {' and '.join(still)}: as in the motion that is given; the mood shows in the rest of the face alone")
     if options.idle is not None:
         motion = replace(motion, sound=None, sound_rate=0)
     motion = pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
@@ -253,7 +258,8 @@ def _in_its_mood(said: Said, direction: "Direction", worn: "np.ndarray", begin: 
         shown = [f"{name}:{level:.2g}" for name, level in zip(EMOTIONS, strongest, strict=True) if level > 0.05]
         if shown:
             calm = f"{shown[0].partition(':')[0]}:0"
-            note(f"--redo: the motion is {' and '.join(shown)} there, and stays so; another --emotion changes that, {calm} makes it calm")
+            line = f"--redo: the motion is {' and '.join(shown)} there, and stays so; another --emotion changes that, {calm} makes it calm"
+            said = replace(said, notes=(*said.notes, line))
     elif worn.any():
         inside = np.minimum(np.arange(1, last - first + 1), np.arange(last - first, 0, -1))
         share = np.clip(inside / min(_CHANGES_OVER * FPS, 1 + (last - first) / 2), 0, 1)[:, None]
@@ -272,7 +278,7 @@ def _in_turn(said: Said, other: Path) -> Said:
 
     own, their = as_mono16k(said.sound, said.rate), as_mono16k(read_sound(other, RATE), RATE, other)
     sound, rows = take_turns(own, their[: len(own)])
-    return Said(sound, RATE, {**said.asked, "mode": rows})
+    return replace(said, sound=sound, rate=RATE, asked={**said.asked, "mode": rows})
 
 
 def conversation(own: "np.ndarray", rate: int, other: Path | None) -> "np.ndarray":
@@ -292,11 +298,11 @@ def _spoken(text: str, options: Talking) -> Said:
     from driver.script import perform_script, read_script
     from driver.tts_command import speak_by
 
-    script = read_script(text)
+    script, notes = read_script(text), ()
     if options.tts_command is None and (other := other_voice(text, options.voice)) is not None:
-        note(f"--voice {options.voice}: most of the text is in letters that it spells out or leaves out; perhaps --voice {other} is meant")
+        notes = (f"--voice {options.voice}: most of the text is in letters that it spells out or leaves out; perhaps --voice {other} is meant",)
     performed = perform_script(script, options.voice) if options.tts_command is None else speak_by(options.tts_command, script)
-    return Said(performed.sound, performed.rate, performed.asked)
+    return Said(performed.sound, performed.rate, performed.asked, notes)
 
 
 def _reenacted(person: "Avatar", source: Path) -> "Motion":

@@ -149,6 +149,10 @@ def test_a_motion_of_ones_own_is_a_style(driven, tmp_path):
 CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("--emotion", "cheerful:1"), ("cheerful", "happy")),
     (("--emotion", "happy:much"), ("happy:much", "NAME:LEVEL")),
+    (("--emotion",), ("--emotion: give NAME:LEVEL",)),
+    (("--emotion", ""), ("--emotion", "NAME:LEVEL")),
+    (("--emotion", ":0.5"), ("--emotion :0.5", "NAME:LEVEL")),
+    (("--emotion", "happy:"), ("--emotion happy:", "NAME:LEVEL")),
     (("--emotion", "happy:7"), ("happy is 7", "0 to 1")),
     (("--gaze", "there"), ("--gaze there", "camera")),
     (("--gaze", "90,0"), ("90", "25")),
@@ -213,6 +217,15 @@ def test_a_motion_of_another_head_is_carried_over_first_and_its_poses_are_taken(
     assert np.corrcoef(made.neck_pose[:60, 1], motion.neck_pose[:, 1])[0, 1] > 0.9
     # It is shorter than the sound, and that is said.
     assert len(made) > 60 and "--head-pose" in outcome.err and "ends at 2.4 s" in outcome.err
+
+
+def test_what_is_wrong_is_said_before_any_remark(run, driven, small_avatar, tmp_path):
+    driven("--text", "hello", name="short.npz")
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--keep", "head", tmp_path / "short.npz")
+    assert "ends at" in run(*words).err
+    for wrong in (("--emotion", "cheerful:1"), ("--keyframes", tmp_path / "none.json"), ("--listen-to", tmp_path / "none.wav")):
+        outcome = run(*words, *wrong)
+        assert outcome.status == 2 and len(outcome.err.splitlines()) == 1, outcome.err
 
 
 def test_what_a_kept_region_holds_a_mood_back_from_is_said(run, driven, small_avatar, tmp_path):

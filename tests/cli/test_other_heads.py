@@ -108,3 +108,12 @@ def test_what_is_no_scan_is_refused(refused, tmp_path):
     refused("head", "convert", tmp_path / "a.obj", "-o", tmp_path / "a.glb", match=("a.glb", ".npz"))
     refused("head", "info", tmp_path, match=("is a folder, and not ICT-FaceKit's",))
     assert not list(tmp_path.glob("*.npz"))
+
+
+@pytest.mark.parametrize("out", ["y.npz", "y.csv"])
+def test_what_is_neither_a_motion_nor_a_take_is_named_and_not_its_output(refused, tmp_path, out):
+    (tmp_path / "X.json").write_text("{}")
+    line = refused(
+        "head", "arkit", tmp_path / "X.json", "-o", tmp_path / out, match=("X.json: head arkit takes a motion (.npz)", ".csv of Live Link Face")
+    )
+    assert out not in line.replace(str(tmp_path), "") and not (tmp_path / out).exists()

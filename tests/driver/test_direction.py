@@ -103,6 +103,17 @@ def test_a_region_with_pins_is_not_exaggerated():
     np.testing.assert_array_equal(made, frames)
 
 
+def test_a_single_frame_that_is_given_is_led_to(tiny_net, lips, babble):
+    sound, lid = babble[: 4 * RATE], INDEX["eyeBlinkLeft"]
+    length = len(perform(sound, tiny_net, lips, Direction(), steps=1))
+    pins = no_pins(length)
+    # A lid that closes this little is opened again beside what is given.
+    pins.known[50, lid], pins.values[50, lid] = True, 0.4
+    made, bare = (perform(sound, tiny_net, lips, Direction(pins=pins), steps=1, led=led)[:, lid] for led in (True, False))
+    assert made[50] == bare[50] == pins.values[50, lid]
+    assert np.abs(np.diff(made[40:61])).max() < 0.6 * np.abs(np.diff(bare[40:61])).max()
+
+
 def test_a_mood_by_rule_comes_in_gradually_beside_what_is_given(tiny_net, lips, babble):
     sound, brow = babble[: 4 * RATE], INDEX["browInnerUp"]
     plain = perform(sound, tiny_net, lips, Direction(), steps=1, own=True)

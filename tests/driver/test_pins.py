@@ -5,7 +5,7 @@ import pytest
 
 from avatar3d.errors import UserError
 from driver.channels import INDEX, NUM_CHANNELS, REGIONS
-from driver.pins import Pins, joined_pins, keyframe_pins, led_to, no_pins, region_pins, sized, stretch_pins
+from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins, sized, stretch_pins
 
 
 @pytest.fixture
@@ -30,6 +30,12 @@ def test_keyframes_pin_what_they_name_and_nothing_else(written):
         ("{", "cannot be read as JSON"),
         ("[" * 100_000, "cannot be read as JSON"),
         ({"keyframes": []}, "holds no keyframes"),
+        ({"fps": 30}, "holds no keyframes"),
+        ({"fps": 30, "keyframes": [{"time": 1, "expr": {"jawLeft": 0.1}}]}, "has 'fps' beside its keyframes.* 25 a second.*leave it out"),
+        ({"loop": True, "keyframes": [{"time": 1, "expr": {"jawLeft": 0.1}}]}, "has 'loop' beside its keyframes, which means nothing here; leave"),
+        ('{"keyframes": [{"time": 1, "expr": {"jawLeft": 0.1, "jawLeft": 0.2}}]}', "says 'jawLeft' twice"),
+        ('{"keyframes": [{"time": 1, "expr": {"jawLeft": 0.1}, "expr": {"jawRight": 0.1}}]}', "says 'expr' twice"),
+        ('{"keyframes": [], "keyframes": [{"time": 1, "expr": {"jawLeft": 0.1}}]}', "says 'keyframes' twice"),
         ({"keyframes": [3]}, "keyframe 1: is no object"),
         ({"keyframes": [{"expr": {"jawLeft": 0.1}}]}, "either a time"),
         ({"keyframes": [{"time": 9, "expr": {"jawLeft": 0.1}}]}, "keyframe 1: time 9 lies outside of the motion, which lasts 2.00 s"),
@@ -89,56 +95,3 @@ def test_pins_are_looked_up_by_absolute_frame_and_end():
     assert values[:, channel].tolist() == [8, 9, 0, 0, 0] and known[:, channel].tolist() == [True, True, False, False, False]
     assert not pins.pinning(20, 25)[1].any()
     assert len(sized(pins, 4)) == 4 and not sized(pins, 14).known[10:].any()
-
-
-def test_a_keyframe_that_was_not_met_is_led_to_and_away_from():
-    frames, pins = np.zeros((40, NUM_CHANNELS), np.float32), no_pins(40)
-    pins.known[20, 5], pins.values[20, 5] = True, 0.6
-    made = led_to(frames, pins)[:, 5]
-    assert made[20] == np.float32(0.6) and made[19] == made[21] > 0.5
-    assert np.abs(np.diff(made)).max() < 0.16 and not made[:12].any() and not made[29:].any()
-
-
-def test_a_motion_that_passes_through_its_keyframe_is_left_alone():
-    frames = np.linspace(0, 1, 40)[:, None].repeat(NUM_CHANNELS, 1).astype(np.float32)
-    pins = no_pins(40)
-    pins.known[20], pins.values[20] = True, frames[20]
-    np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
-
-
-@pytest.mark.parametrize("frame", [0, 39])
-def test_a_motion_that_begins_or_ends_with_its_keyframe_is_left_alone(frame):
-    frames = np.linspace(0, 1, 40)[:, None].repeat(NUM_CHANNELS, 1).astype(np.float32)
-    pins = no_pins(40)
-    pins.known[frame], pins.values[frame] = True, frames[frame]
-    np.testing.assert_allclose(led_to(frames, pins), frames, atol=1e-6)
-
-
-@pytest.mark.parametrize("frame", [0, 39])
-def test_a_missed_keyframe_at_the_end_bends_no_more_than_one_in_the_middle(frame):
-    def bend(at: int) -> float:
-        frames = (0.02 * np.arange(40, dtype=np.float32))[:, None].repeat(NUM_CHANNELS, 1)
-        pins = no_pins(40)
-        pins.known[at, 5], pins.values[at, 5] = True, frames[at, 5] + 0.3
-        made = led_to(frames, pins)[:, 5]
-        assert made[at] == pins.values[at, 5]
-        return float(np.abs(np.diff(made, 2)).max())
-
-    assert bend(frame) < 1.01 * bend(20)
-
-
-def test_a_motion_of_one_or_two_frames_keeps_its_keyframe():
-    for count in (1, 2):
-        pins = no_pins(count)
-        pins.known[0], pins.values[0] = True, 0.3
-        np.testing.assert_allclose(led_to(np.zeros((count, NUM_CHANNELS), np.float32), pins)[0], 0.3, atol=1e-6)
-
-
-def test_between_two_close_pins_nothing_goes_beyond_them():
-    frames = np.random.default_rng(0).normal(0, 0.3, (60, NUM_CHANNELS)).astype(np.float32)
-    pins = no_pins(60)
-    channel = INDEX["neck_pose_1"]
-    for frame, value in ((20, 0.2), (26, -0.2)):
-        pins.values[frame, channel], pins.known[frame, channel] = value, True
-    made = led_to(frames, pins)[20:27, channel]
-    assert made[0] == np.float32(0.2) and made[-1] == np.float32(-0.2) and (np.diff(made) <= 0).all()
