@@ -56,7 +56,7 @@ def test_what_was_made_is_kept_when_the_source_fails(tiny_net, lips, babble):
 
     with pytest.raises(OSError, match="unplugged") as failed:
         perform_live(failing(), Stream(tiny_net, lips, steps=1), lambda number, frame: None)
-    frames, _ = failed.value.performed
+    frames, _ = failed.value.performed  # type: ignore[attr-defined]
     assert frames.shape == (num_frames(RATE // 2), NUM_CHANNELS)
 
 
