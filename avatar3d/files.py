@@ -83,6 +83,27 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def read_bounded(path: Path, most: int, remedy: str) -> bytes:
+    """The bytes of a file from outside, whose size is looked at before it is read.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        remedy: what to do where it cannot be used, for the message.
+
+    Raises:
+        UserError: not there, not readable, or larger.
+    """
+    try:
+        if path.stat().st_size > most:
+            raise UserError(f"{path}: is larger than {most >> 20} MB; {remedy}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; {remedy}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from error
+
+
 def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write one of many files of a folder that exists, under a hidden name first; may be called from several threads at once.
 

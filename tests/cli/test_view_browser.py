@@ -16,7 +16,7 @@ from avatar3d.cli.view_performer import DriverPerformer
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, load_motion, rest_motion
 from recon.bench import bench_avatar
-from tests.cli.page import FLAGS, PATIENCE, SIZE, Page, alike, require_chromium
+from tests.cli.page import Page, alike, require_chromium
 from viewer.cameras import front_camera
 
 GREYS = 25
@@ -60,14 +60,6 @@ def bench(tmp_path_factory):
     running.join()
     made.close()
     close_server(server)
-
-
-@pytest.fixture(scope="module")
-def chromium(browsers):
-    require_chromium()
-    browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture
@@ -412,36 +404,6 @@ def test_who_looks_from_elsewhere_leaves_the_capture(page, bench):
     page.tab("View")
     page.press("¾ left")
     page.until(lambda: all(own.shown.value == "free camera" for own in bench.capture.own.values()))
-
-
-def test_a_page_outlives_its_server(chromium, tmp_path):
-    from viewer.live.status_line import StatusLine
-    from viewer.live.workbench import Workbench, close_server, free_port, open_server
-
-    port = free_port("127.0.0.1", 0)
-    avatar = bench_avatar(load_head(), 500)
-    window, banner = None, "getComputedStyle(document.body, '::after').content"
-    for _ in range(2):
-        server = open_server("127.0.0.1", port, "avatar3d: me")
-        loading = StatusLine(server, "reading me.avatar …", busy=True)
-        if window is None:
-            window = chromium.new_page(viewport=SIZE)
-            window.goto(f"http://127.0.0.1:{port}")
-        window.get_by_text("reading me.avatar").wait_for(timeout=PATIENCE)
-        bench = Workbench(server, avatar, "me", scratch=tmp_path)
-        loading.remove()
-        window.get_by_text("ready", exact=True).wait_for(timeout=PATIENCE)
-        for _ in range(100):
-            if len(bench.stage.browsers) == 1:
-                break
-            window.wait_for_timeout(100)
-        assert len(bench.stage.browsers) == 1
-        assert window.get_by_text("connection lost").is_hidden() and "none" in window.evaluate(banner)
-        bench.close()
-        close_server(server)
-        window.get_by_text("connection lost").wait_for(timeout=PATIENCE)
-        assert window.get_by_text("ready", exact=True).is_hidden() and "Does the program still run?" in window.evaluate(banner)
-    window.close()
 
 
 class Microphone:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from avatar3d.arkit_file import notice_of, read_arkit
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 from avatar3d.media import open_media, sound_stream
 from avatar3d.progress import Progress
 from avatar3d.spherical import read_stereo
@@ -207,13 +208,9 @@ def _record(path: Path) -> dict:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_TEXT:
-            raise UserError(f"{path}: is larger than {MAX_TEXT >> 20} MB; {_AGAIN}")
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path, MAX_TEXT, _AGAIN).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is no text; {_AGAIN}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); {_AGAIN}") from error
 
 
 MEDIA_CHECKS: dict[str, Check] = {

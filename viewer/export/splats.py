@@ -1,6 +1,5 @@
 """What a file of Gaussians holds, whoever wrote it."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 from avatar3d.gaussians import Gaussians
 
 MAX_BYTES = 4 << 30
@@ -39,15 +39,7 @@ def read_whole(path: Path) -> bytes:
     Raises:
         UserError: not there, not readable, or too large.
     """
-    try:
-        size = os.stat(path).st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path}: has {size / 1e9:.1f} GB, more than {MAX_BYTES / 1e9:.1f}; cut it into pieces")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+    return read_bounded(path, MAX_BYTES, "give a file of Gaussians, cut into pieces where it is large")
 
 
 def gaussians_of(

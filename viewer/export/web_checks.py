@@ -13,6 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 from avatar3d.progress import Progress
 from viewer.export.found import Found
 from viewer.export.packed import Packed, Quantised, read_packed
@@ -81,12 +82,7 @@ def _contents(page: Path) -> tuple[dict[str, bytes], int]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_PAGE:
-            raise UserError(f"{path}: is larger than {_MAX_PAGE >> 20} MB; {_AGAIN}")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}), and the page needs it; {_AGAIN}") from error
+    return read_bounded(path, _MAX_PAGE, f"the page needs it: {_AGAIN}")
 
 
 def _inflated(page: Path, name: str, content: bytes) -> bytes:
