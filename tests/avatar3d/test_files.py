@@ -16,5 +16,5 @@ def test_a_file_is_read_whole_up_to_its_bound(tmp_path):
 def test_what_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(UserError, match="b: no such file; give another"):
         read_bounded(tmp_path / "b", 9, "give another")
-    with pytest.raises(UserError, match="cannot be read .*; give another"):
+    with pytest.raises(UserError, match=r"cannot be read .*; give another"):
         read_bounded(tmp_path, 1 << 20, "give another")
