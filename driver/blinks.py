@@ -4,6 +4,7 @@ import numpy as np
 from scipy.ndimage import grey_opening
 from scipy.signal import find_peaks
 
+from avatar3d.runs import runs
 from driver.channels import INDEX
 from driver.features import FPS
 from driver.pins import Pins, sized
@@ -31,9 +32,9 @@ def whole_blinks(frames: np.ndarray, pins: Pins | None = None, own: bool = False
     open_lids = np.median(made[:, LIDS], axis=0)
     # A wink is no blink: both lids close.
     raised = (made[:, LIDS] - open_lids).min(axis=1)
-    runs = _runs(raised > _STIRS)
-    way = max((float(raised[first:last].max()) for first, last in runs), default=0.0) if own else _WHOLE - float(open_lids.max())
-    for first, last in runs:
+    lowered = runs(raised > _STIRS)
+    way = max((float(raised[first:last].max()) for first, last in lowered), default=0.0) if own else _WHOLE - float(open_lids.max())
+    for first, last in lowered:
         if last - first > BLINK_FRAMES or not 0 < first < last < len(made) or given[first - 1 : last + 1].any():
             continue
         rise = raised[first:last]
@@ -51,9 +52,3 @@ def without_blinks(frames: np.ndarray) -> np.ndarray:
     for lid in LIDS:
         made[:, lid] = grey_opening(made[:, lid], size=BLINK_FRAMES)
     return made
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and last + 1 of every run of a [T] bool."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
-    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]

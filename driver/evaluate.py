@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from avatar3d.head.model import HeadModel
+from avatar3d.runs import runs
 from driver import metrics
 from driver.channels import INDEX, REGIONS
 from driver.corpus import Take
@@ -175,8 +176,7 @@ def closure_gaps(viseme: np.ndarray, closed: np.ndarray, frames: np.ndarray, lip
     T = min(len(frames), len(closed))
     gap = np.maximum(posed_gap(np.asarray(frames[:T], np.float32), lips), 0)
     speaking = viseme[:T] != VISEME_INDEX["sil"]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (closed[:T] > 0.9).astype(int), [0]])))
-    closest = [gap[a:b].min() for a, b in zip(edges[::2], edges[1::2], strict=True) if speaking[a:b].any()]
+    closest = [gap[a:b].min() for a, b in runs(closed[:T] > 0.9) if speaking[a:b].any()]
     return np.array(closest), gap[speaking & (closed[:T] < 0.05)]
 
 

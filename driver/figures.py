@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from avatar3d.head.model import HeadModel
+from avatar3d.runs import runs
 from driver import metrics
 from driver.channels import INDEX, JAW, REGIONS
 from driver.evaluate import CONTACT_MM, closure_gaps, energy_db, lid_closure, pooled_seams, posed_gap, recall, seams
@@ -138,9 +139,8 @@ def pause_motion(lips: np.ndarray, viseme: np.ndarray) -> float:
 
     NaN where the clip has no pause of more than half a second.
     """
-    quiet = np.flatnonzero(np.diff(np.concatenate([[False], viseme == VISEME_INDEX["sil"], [False]]).astype(int)))
     lips, squares = lips.astype(np.float64), []
-    for begin, end in quiet.reshape(-1, 2):
+    for begin, end in runs(viseme == VISEME_INDEX["sil"]):
         # Nobody speaks before the clip and after it.
         a, b = begin + _SETTLED * (begin > 0), end - _SETTLED * (end < len(viseme))
         if b - a > 2:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d
 
+from avatar3d.runs import runs
 from driver.features import FPS
 from driver.pins import Pins, sized
 
@@ -30,18 +31,17 @@ def led_to(frames: np.ndarray, pins: Pins | None) -> np.ndarray:
     made = np.where(pins.known, pins.values, frames).astype(np.float32)
     for channel in np.flatnonzero(pins.known.any(axis=0)):
         known = pins.known[:, channel]
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(int), [0]])))
-        runs = list(zip(edges[::2], edges[1::2], strict=True))
-        track, values = _without(made[:, channel], [run for run in runs if run[1] - run[0] <= _SINGLE]), made[:, channel].copy()
+        pinned = runs(known)
+        track, values = _without(made[:, channel], [run for run in pinned if run[1] - run[0] <= _SINGLE]), made[:, channel].copy()
         usual = _usual_bend(track, known)
-        for number, (first, last) in enumerate(runs):
+        for number, (first, last) in enumerate(pinned):
             if last - first <= _SINGLE:
-                before = first - (runs[number - 1][1] - 1 if number else -_LONGEST_LEAD)
-                after = (runs[number + 1][0] if number + 1 < len(runs) else len(frames) + _LONGEST_LEAD) - (last - 1)
+                before = first - (pinned[number - 1][1] - 1 if number else -_LONGEST_LEAD)
+                after = (pinned[number + 1][0] if number + 1 < len(pinned) else len(frames) + _LONGEST_LEAD) - (last - 1)
                 added = _way(track, values[first:last], first, (before - 1, after - 1), usual)
                 made[:, channel] += np.where(known, 0, added)
         # Between two that are close there is no room for ways to and fro: one leads to the other.
-        for (_, end), (first, _) in pairwise(runs):
+        for (_, end), (first, _) in pairwise(pinned):
             last = end - 1
             if first - last <= 2 * _LEAD:
                 share = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, first - last) / (first - last))

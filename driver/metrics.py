@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.signal import argrelextrema
 
+from avatar3d.runs import runs
 from driver.features import FPS, RATE
 
 _STEP, _NEAR, _AROUND, _STANDS_OUT = 160, 7, 21, 0.07
@@ -152,8 +153,7 @@ def jerk(vertices: np.ndarray) -> float:
 
 def blinks(closure: np.ndarray) -> np.ndarray:
     """Seconds [n, 2] at which lids [T], 0..1, begin and end to be more than half closed."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], closure > 0.5, [False]]).astype(int)))
-    return edges.reshape(-1, 2) / FPS
+    return np.array(runs(closure > 0.5)).reshape(-1, 2) / FPS
 
 
 def double_blinks(begins: np.ndarray) -> int:

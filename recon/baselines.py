@@ -14,6 +14,7 @@ from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress
+from avatar3d.runs import ranges
 from avatar3d.threads import num_cores, one_torch_thread
 from recon.baseline_gaussian_avatars import Step, gaussian_avatars_step
 from recon.capture import Capture
@@ -83,13 +84,12 @@ def fit_baseline(
             done += 1
             expected = steps or round(done * (seconds or 0) / max(time.monotonic() - start, 1e-3))
             progress(done, max(done, expected), loss=float(average[0]), psnr=float(average[1]))
-    runs = np.split(split.train, np.flatnonzero(np.diff(split.train) > 1) + 1)
     avatar = finish()
     record = {
         "baseline": kind,
         "seed": seed,
         "holdout": holdout,
-        "trained_frames": [[int(run[0]), int(run[-1])] for run in runs],
+        "trained_frames": ranges(split.train),
         "frames": len(capture),
         "train_psnr": round(float(average[1]), 3),
         "seconds": round(time.monotonic() - start, 1),

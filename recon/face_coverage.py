@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from avatar3d.motion import Motion
+from avatar3d.runs import runs
 
 SHAPES = ("open", "wide", "round", "closed", "teeth")
 """Shapes of the mouth that an avatar must have seen to make them."""
@@ -37,10 +38,8 @@ def find_blinks(aperture: np.ndarray, fps: float) -> np.ndarray:
     reach = max(2, round(1.5 * fps))
     padded = np.pad(filled, reach, mode="edge")
     usual = np.percentile(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 75, axis=1)
-    closed = np.r_[False, (filled < 0.6 * usual) & known, False]
-    edges = np.flatnonzero(np.diff(closed.astype(np.int8)))
-    runs = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a <= 0.5 * fps]
-    return np.array([a + int(np.argmin(filled[a:b])) for a, b in runs], np.int64)
+    closed = runs((filled < 0.6 * usual) & known)
+    return np.array([a + int(np.argmin(filled[a:b])) for a, b in closed if b - a <= 0.5 * fps], np.int64)
 
 
 def mouth_shapes(landmarks: np.ndarray, opening: np.ndarray, yaw: np.ndarray, fps: float, teeth: np.ndarray, spacing: float) -> dict[str, float]:

@@ -21,6 +21,7 @@ from avatar3d.files import atomic_path
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress
+from avatar3d.runs import ranges
 from avatar3d.threads import num_cores, one_torch_thread
 from recon.capture import Capture
 from recon.colour_start import start_colours
@@ -193,10 +194,3 @@ def _restore(trainer: Trainer, path: Path, identity: str) -> float:
         return float(metadata.get("seconds", 0.0))
     except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: is not a usable checkpoint; run without --resume to start over") from error
-
-
-def ranges(frames: np.ndarray) -> list[list[int]]:
-    """[first, last] of every run of consecutive frames."""
-    breaks = np.flatnonzero(np.diff(frames) > 1)
-    firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(frames) - 1]])
-    return [[int(frames[a]), int(frames[b])] for a, b in zip(firsts, lasts, strict=True)]

@@ -17,9 +17,10 @@ from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion, rest_motion
+from avatar3d.runs import ranges
 from avatar3d.threads import num_cores, one_torch_thread
 from recon.capture import Capture
-from recon.fit import Split, make_trainer, ranges
+from recon.fit import Split, make_trainer
 from recon.landmarks import COUNT
 from recon.presets import FitPreset
 from recon.seeding import Seeds

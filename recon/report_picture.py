@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from avatar3d.files import atomic_path
+from avatar3d.runs import runs
 from recon.capture import Capture
 from recon.face_coverage import SHAPES
 from recon.landmarks import box_of
@@ -138,9 +139,8 @@ def _picture_curve(axes: Axes, card: ReportCard) -> None:
 
 
 def _shade(axes: Axes, marked: np.ndarray, fps: float) -> None:
-    edges = np.flatnonzero(np.diff(np.r_[0, marked.astype(np.int8), 0]))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        axes.axvspan(first / fps, last / fps, color=_COLOURS[AGAIN], alpha=0.2, linewidth=0)
+    for first, end in runs(marked):
+        axes.axvspan(first / fps, end / fps, color=_COLOURS[AGAIN], alpha=0.2, linewidth=0)
 
 
 def _plain(axes: Axes) -> None:

@@ -22,6 +22,7 @@ from avatar3d.head.model import ROOT, HeadModel
 from avatar3d.motion import Motion, check_head, load_motion, save_motion
 from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import rasterize_mesh, to_camera
+from avatar3d.runs import ranges
 from recon.bust_template import bust_depth
 from recon.capture import Capture, iterate, load_capture
 from recon.neck import compose, decompose
@@ -122,8 +123,8 @@ def track_capture(
         "learned_before": learned_before,
         "learned_from": tracking.shared_frames.tolist(),
         "landmark_offset_mm": round(float(np.linalg.norm(tracking.offsets, axis=1).mean() * 1e3), 3),
-        "bridged": _ranges(np.flatnonzero(~capture.valid)),
-        "shoulders_lost": _ranges(lost),
+        "bridged": ranges(np.flatnonzero(~capture.valid)),
+        "shoulders_lost": ranges(lost),
         "cuts": list(cuts),
         "frames_per_second": {
             "poses": round(T / (posed - start - flow_seconds), 1),
@@ -219,12 +220,3 @@ def _counted(items, tell):
     for index, item in enumerate(items):
         yield item
         tell(index + 1)
-
-
-def _ranges(frames: np.ndarray) -> list[list[int]]:
-    """Runs of consecutive frames as [first, last]."""
-    if not len(frames):
-        return []
-    breaks = np.flatnonzero(np.diff(frames) > 1)
-    firsts, lasts = np.r_[frames[0], frames[breaks + 1]], np.r_[frames[breaks], frames[-1]]
-    return [[int(a), int(b)] for a, b in zip(firsts, lasts, strict=True)]

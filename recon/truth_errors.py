@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.ndimage import label
 from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from avatar3d.head.model import LEFT_EYE, NECK, RIGHT_EYE, ROOT, HeadModel, axis_angle_to_matrix, joint_transforms, landmark_vertices
 from avatar3d.motion import Motion, check_head
+from avatar3d.runs import runs
 from recon.truth import posed, similarity
 
 YAW_BINS = (0, 15, 30, 45, 75)
@@ -174,12 +174,12 @@ def _lid_figures(
             curves[f"lid_{side}_{name}"] = value
         errors.append(opening[0] - opening[1])
         ratio = [value / max(float(np.percentile(value, 80)), 1e-6) for value in opening]
-        for truth_run in _runs(ratio[1] < SHUT):
+        for truth_run in runs(ratio[1] < SHUT):
             events += 1
-            hits += bool(ratio[0][_widened(truth_run, len(truth))].min() < SHUT)
-        for claim in _runs(ratio[0] < SHUT):
+            hits += bool(ratio[0][_widened(truth_run)].min() < SHUT)
+        for claim in runs(ratio[0] < SHUT):
             claims += 1
-            sound += bool(ratio[1][_widened(claim, len(truth))].min() < OPEN)
+            sound += bool(ratio[1][_widened(claim)].min() < OPEN)
         blink = head.expr_names.index(f"eyeBlink{side}")
         closed_at.append(mine.expr[truth.expr[:, blink] > 0.97, blink])
         rest_at.append(mine.expr[truth.expr[:, blink] < 0.02, blink])
@@ -227,7 +227,7 @@ def _mouth_figures(gap: list[np.ndarray], mine: Motion, truth: Motion, curves: d
     curves["lip_tracked"], curves["lip_true"] = gap
     curves["lip_mm"] = gap[0] - gap[1]
     touching = gap[1] < TOUCHING
-    hits = [bool(gap[0][_widened(run, len(truth))].min() < 2 * TOUCHING) for run in _runs(touching)]
+    hits = [bool(gap[0][_widened(run)].min() < 2 * TOUCHING) for run in runs(touching)]
     jaw = [np.degrees(motion.jaw_pose[:, 0].astype(np.float64)) for motion in (mine, truth)]
     curves["jaw_tracked"], curves["jaw_true"] = jaw
     return {
@@ -287,12 +287,6 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
     return float(x @ (y - y.mean()) / max(float(x @ x), 1e-12))
 
 
-def _runs(mask: np.ndarray) -> list[np.ndarray]:
-    """Indices of each run of true."""
-    labels, count = label(mask)  # type: ignore[misc]
-    return [np.flatnonzero(labels == k + 1) for k in range(count)]
-
-
-def _widened(run: np.ndarray, length: int) -> np.ndarray:
-    """A run with a frame more on either side."""
-    return np.arange(max(run[0] - 1, 0), min(run[-1] + 2, length))
+def _widened(run: tuple[int, int]) -> slice:
+    """The frames of a run (first, last + 1), and one more on either side."""
+    return slice(max(run[0] - 1, 0), run[1] + 1)

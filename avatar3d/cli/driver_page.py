@@ -10,6 +10,7 @@ from avatar3d.cli.driver_assessment import TRUTHS
 from avatar3d.cli.driver_film import film_pair
 from avatar3d.cli.page import cards, machine, plot, svg, table, write_page
 from avatar3d.progress import Progress, silent
+from avatar3d.runs import runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,6 +153,5 @@ def _curves(compared: "Comparison", index: int, ruler: "Ruler") -> "Figure":
 
 
 def _shade(axis, closed: np.ndarray, fps: int) -> None:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], closed, [False]]).astype(int)))
-    for begin, end in edges.reshape(-1, 2) / fps:
-        axis.axvspan(begin, end, color=_CLOSED, zorder=0)
+    for begin, end in runs(closed):
+        axis.axvspan(begin / fps, end / fps, color=_CLOSED, zorder=0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.cli.page import cards, machine, picture, plot, svg, table, write_page
+from avatar3d.runs import runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,9 +174,8 @@ def _shade(axis, found: "Assessment", fps: float) -> None:
     trained = found.groups.trained
     if trained is None:
         return
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], trained, [False]]).astype(int)))
     low, high = axis.get_xlim()
-    for a, b in zip(edges[::2], edges[1::2], strict=True):
+    for a, b in runs(trained):
         axis.axvspan(max(a / fps, low), min(b / fps, high), color=_TRAINED_SHADE, zorder=0)
     axis.set_xlim(low, high)
 
