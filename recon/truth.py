@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_positions, landmark_vertices
+from avatar3d.head.similarity import fit_similarity
 from avatar3d.motion import Motion, check_head
 from recon.crop import Crop
 from recon.landmarks import LOWER_LIP, UPPER_LIP
@@ -98,11 +99,11 @@ def compare_with_truth(tracked: Motion, camera: Camera, true_motion: Motion, tru
     part = head.subset(np.union1d(head.regions["face"], landmark_vertices(head)))
     mine, truth = posed(part, tracked.frames(frames)), posed(part, true_motion.frames(frames))
     face = part.regions["face"]
-    scale, R, t = similarity(mine[:, face].reshape(-1, 3), truth[:, face].reshape(-1, 3))
+    R, t, scale = fit_similarity(mine[:, face].reshape(-1, 3), truth[:, face].reshape(-1, 3))
     # In the axes of the camera: right, down, forward.
     offset = 1e3 * (scale * mine[:, face] @ R.T + t - truth[:, face]) @ true_camera.T_cam_world[:3, :3].T
     error = np.linalg.norm(offset, axis=-1)
-    rigid = 1e3 * _rigid_errors(scale * mine[:, face], truth[:, face])
+    rigid = 1e3 * rigid_errors(scale * mine[:, face], truth[:, face])
     points = [placed_landmarks(part, vertices) for vertices in (mine, truth)]
     pixels = [view.project(p) for view, p in zip((camera, true_camera), points, strict=True)]
     missed = np.linalg.norm(pixels[0] - pixels[1], axis=-1) * _REFERENCE_SIZE / camera.width
@@ -127,18 +128,6 @@ def mouth_opening(motion: Motion, head: HeadModel) -> np.ndarray:
     """[T] millimetres between the inner lips in their middle."""
     part = head.subset(landmark_vertices(head))
     return _gap(part, placed_landmarks(part, posed(part, motion)), UPPER_LIP, LOWER_LIP)
-
-
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation [3, 3] and shift [3] that bring points [N, 3] closest to others in least squares (Umeyama 1991)."""
-    source, target = source.astype(np.float64), target.astype(np.float64)
-    middle_s, middle_t = source.mean(0), target.mean(0)
-    centred_s, centred_t = source - middle_s, target - middle_t
-    U, S, Vt = np.linalg.svd(centred_t.T @ centred_s)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(U @ Vt))])
-    R = U @ np.diag(sign) @ Vt
-    scale = float((S * sign).sum() / np.square(centred_s).sum())
-    return scale, R, middle_t - scale * R @ middle_s
 
 
 def cropped_camera(camera: Camera, crop: Crop) -> Camera:
@@ -175,8 +164,8 @@ def _gap(head: HeadModel, points: np.ndarray, upper: int, lower: int) -> np.ndar
     return 1e3 * np.linalg.norm(points[:, row[upper]] - points[:, row[lower]], axis=-1)
 
 
-def _rigid_errors(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """[T, V] distances after the best rotation and shift of every frame (Kabsch)."""
+def rigid_errors(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[T, V] distances between points [T, V, 3] after the best rotation and shift of every frame (Kabsch 1976), in their unit."""
     a, b = source - source.mean(1, keepdims=True), target - target.mean(1, keepdims=True)
     U, _, Vt = np.linalg.svd(b.transpose(0, 2, 1) @ a)
     U[:, :, 2] *= np.sign(np.linalg.det(U @ Vt))[:, None]

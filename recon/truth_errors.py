@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 
 from avatar3d.camera import Camera
 from avatar3d.head.model import LEFT_EYE, NECK, RIGHT_EYE, ROOT, HeadModel, axis_angle_to_matrix, joint_transforms, landmark_vertices
+from avatar3d.head.similarity import fit_similarity
 from avatar3d.motion import Motion, check_head
 from avatar3d.runs import runs
-from recon.truth import posed, similarity
+from recon.truth import posed, rigid_errors
 
 YAW_BINS = (0, 15, 30, 45, 75)
 """Degrees of the head's turn away from the camera, either way."""
@@ -71,9 +72,9 @@ def tracking_errors(
     yaw = np.abs(_yaw(views[1].head))
     # A head that is lost in a profile must not shrink all the others.
     facing = yaw <= max(_FACING, float(yaw.min()))
-    scale, R, t = similarity(seen[facing][:, face].reshape(-1, 3), true[facing][:, face].reshape(-1, 3))
+    R, t, scale = fit_similarity(seen[facing][:, face].reshape(-1, 3), true[facing][:, face].reshape(-1, 3))
     error = 1e3 * np.linalg.norm(scale * seen[:, face] @ R.T + t - true[:, face], axis=-1)
-    rigid = 1e3 * _shape_errors(scale * seen[:, face], true[:, face])
+    rigid = 1e3 * rigid_errors(scale * seen[:, face], true[:, face])
     curves["vertex_mm"], curves["face_mm"] = np.median(error, axis=1), np.median(rigid, axis=1)
     figures |= {
         "scale": scale,
@@ -145,14 +146,6 @@ def _rotation_errors(mine: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, n
 def _yaw(R: np.ndarray) -> np.ndarray:
     """[T] degrees to the subject's left that a head is turned, seen by a camera."""
     return np.degrees(np.arctan2(R[:, 0, 2], -R[:, 2, 2]))
-
-
-def _shape_errors(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """[T, V] distances after the best rotation and shift of every frame (Kabsch)."""
-    a, b = source - source.mean(1, keepdims=True), target - target.mean(1, keepdims=True)
-    U, _, Vt = np.linalg.svd(b.transpose(0, 2, 1) @ a)
-    U[:, :, 2] *= np.sign(np.linalg.det(U @ Vt))[:, None]
-    return np.linalg.norm(a @ (U @ Vt).transpose(0, 2, 1) - b, axis=-1)
 
 
 def _opening(points: np.ndarray, view: _Pose, part: HeadModel, name: str) -> np.ndarray:

@@ -68,12 +68,3 @@ def seen_landmarks(head: HeadModel, motion: Motion, camera: Camera, noise: float
     landmarks[:, head.landmarks.index, :2] = camera.project(points) + rng.normal(0, 1, (*points.shape[:2], 2)) * noise
     landmarks[:, head.landmarks.index, 2] = (depth - depth.mean(1, keepdims=True)) * camera.fx / depth.mean()
     return landmarks
-
-
-def align_similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """The points [N, 3] `source` moved onto `target` by the best similarity, and its scale (Umeyama 1991)."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    U, S, Vt = np.linalg.svd(b.T @ a)
-    flip = np.array([1, 1, np.sign(np.linalg.det(U @ Vt))])
-    scale = float((S * flip).sum() / (a**2).sum())
-    return scale * a @ ((U * flip) @ Vt).T + target.mean(0), scale

@@ -9,12 +9,13 @@ import torch
 
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
+from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import load_head
 from recon.landmark_rig import EXPR, POSITION
 from recon.overlay import pose_frames
 from recon.tracker import FOCAL_PRIOR, Tracking, track
 from recon.tracking_prior import frame_prior
-from tests.recon.known_motion import SIZE, align_similarity, seen_landmarks, true_camera, true_motion
+from tests.recon.known_motion import SIZE, seen_landmarks, true_camera, true_motion
 
 FPS, T = Fraction(25), 60
 HEAD = load_head()
@@ -36,9 +37,12 @@ def tracked(noisy) -> Tracking:
 def _face_errors(head: HeadModel, tracking: Tracking, truth, region: np.ndarray) -> tuple[np.ndarray, float]:
     """Millimetres of every tenth frame's face after similarity alignment, and the mean scale."""
     found, true = (pose_frames(head, motion, slice(0, len(truth)))[::10][:, region] for motion in (tracking.motion, truth))
-    aligned = [align_similarity(a, b) for a, b in zip(found, true, strict=True)]
-    errors = np.stack([np.linalg.norm(a - b, axis=1) for (a, _), b in zip(aligned, true, strict=True)])
-    return errors * 1e3, float(np.mean([scale for _, scale in aligned]))
+    errors, scales = [], []
+    for a, b in zip(found, true, strict=True):
+        R, t, scale = fit_similarity(a, b)
+        errors.append(np.linalg.norm(scale * a @ R.T + t - b, axis=1))
+        scales.append(scale)
+    return np.stack(errors) * 1e3, float(np.mean(scales))
 
 
 def test_noise_free_landmarks_are_explained_and_the_head_recovered():
