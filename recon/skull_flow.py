@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from avatar3d.camera import Camera
 from avatar3d.head.model import JAW, ROOT, HeadModel
 from avatar3d.motion import Motion
+from avatar3d.render.mesh import vertex_normals
 from recon.neck import compose, decompose
 
 LAGS = (1, 3, 9, 27)
@@ -135,11 +136,7 @@ def _skull(head: HeadModel, motion: Motion, head_R: np.ndarray, head_t: np.ndarr
         "neck",
     ):
         rigid[head.regions.get(name, np.zeros(0, np.int64))] = False
-    normals = np.zeros_like(rest)
-    across = np.cross(rest[faces[:, 1]] - rest[faces[:, 0]], rest[faces[:, 2]] - rest[faces[:, 0]])
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], across)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = vertex_normals(rest, faces)
     # Those that can be seen from in front; evenly chosen.
     chosen = np.flatnonzero(rigid & (normals[:, 2] > 0.0))
     chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(POINTS, len(chosen))).astype(int))]

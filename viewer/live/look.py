@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from avatar3d.avatar import Avatar
 from avatar3d.gaussians import SH_C0, Gaussians
 from avatar3d.motion import Motion, rest_motion
+from avatar3d.render.mesh import vertex_normals
 
 GAMMA = 2.2
 """Of the display: a factor on light is its 1/GAMMA-th power on sRGB values, near enough for looking."""
@@ -79,13 +80,10 @@ def _ground(avatar: Avatar) -> sparse.csr_array:
 
 
 def _normals(avatar: Avatar, frame: Motion) -> np.ndarray:
-    """[N, 3] unit normals of the skin around the Gaussians; a vertex has the mean of its triangles', by area."""
-    faces = avatar.head.faces.numpy()
-    vertices = avatar.vertices(frame)
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    sums = [np.bincount(faces.ravel(), np.repeat(normals[:, axis], 3), avatar.head.num_vertices) for axis in range(3)]
-    return _unit(_ground(avatar) @ _unit(np.stack(sums, axis=1).astype(np.float32)))
+    """[N, 3] unit normals of the skin around the Gaussians."""
+    # The rig carries on after the head: what it has more are carriers, which have no skin.
+    vertices = avatar.vertices(frame)[: avatar.head.num_vertices]
+    return _unit(_ground(avatar) @ vertex_normals(vertices, avatar.head.faces.numpy()).astype(np.float32))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
