@@ -16,7 +16,7 @@ from driver import augment
 from driver.channels import EXPR, INDEX, JAW, check_driven_head, pack
 from driver.corpus import Corpus, Take, joined
 from driver.encoders import Encoder
-from driver.features import FPS, MELS, PER_FRAME, RATE, as_mono16k, features
+from driver.features import FPS, MELS, PER_FRAME, RATE, SAMPLES, as_mono16k, features
 from driver.lips import Lips, lips_of
 from driver.manner import Manner
 from driver.phones import UNKNOWN
@@ -88,7 +88,7 @@ def capture_takes(
         lead = lip_lead(frames, features(sound), lips) or 0.0
     lead = float(np.clip(lead, -LARGEST_LEAD, LARGEST_LEAD))
     frames, shot = person_frames(motion, cuts, head, lead)
-    T = min(len(frames), len(sound) // (RATE // FPS))
+    T = min(len(frames), len(sound) // SAMPLES)
     shot[: round(part[0] * T)] = -1
     shot[round(part[1] * T) :] = -1
     stretches = _stretches(shot[:T])
@@ -106,7 +106,7 @@ def capture_takes(
         heard = augment.degrade(sound, np.random.default_rng([seed, copy])) if copy else sound
         found = features(heard)
         for first, last in stretches:
-            piece = heard[first * RATE // FPS : last * RATE // FPS]
+            piece = heard[first * SAMPLES : last * SAMPLES]
             takes.append(Take(piece, found[first:last], frames[first:last], viseme[first:last], closed[first:last], controls))
     return takes
 

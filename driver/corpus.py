@@ -28,7 +28,7 @@ from driver.behaviour import Prosody, behave, listening, silent
 from driver.channels import EXPR
 from driver.coarticulation import articulate
 from driver.encoders import Encoder
-from driver.features import FPS, RATE, features, num_frames
+from driver.features import FPS, RATE, features, framed, num_frames
 from driver.languages import LANGUAGE_OF, UNSPELT, random_words
 from driver.manner import Habits, Manner, draw_habits, draw_manner, face_of
 from driver.phones import VOWELS, Segment, segments
@@ -228,12 +228,9 @@ def _take(clean: np.ndarray, heard: np.ndarray, found: list[Segment], rng: np.ra
 
 def relative_loudness(sound: np.ndarray, found: list[Segment]) -> np.ndarray:
     """Level [T] of a 16 kHz sound, dB against the median level of its vowels."""
-    T = num_frames(len(sound))
-    size = RATE // FPS
-    padded = np.zeros(T * size, np.float32)
-    padded[: len(sound)] = sound
-    level = 10 * np.log10(gaussian_filter1d((padded.reshape(T, size) ** 2).mean(1), 1.5) + 1e-9)
-    vowels = [min(T - 1, int((s.start + s.end) / 2 * FPS)) for s in found if s.viseme in VOWELS]
+    rows = framed(sound)
+    level = 10 * np.log10(gaussian_filter1d((rows**2).mean(1), 1.5) + 1e-9)
+    vowels = [min(len(rows) - 1, int((s.start + s.end) / 2 * FPS)) for s in found if s.viseme in VOWELS]
     usual = np.median(level[vowels]) if vowels else -20.0
     return np.clip(level - usual, -20, 15)
 

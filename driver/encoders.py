@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avatar3d.errors import UserError
-from driver.features import FPS, RATE, num_frames
+from driver.features import FPS, RATE, SAMPLES, framed, num_frames
 
 BLOCK, CONTEXT = 20, 4
 """Seconds of sound that are encoded at once, and that are heard before and after them."""
 _STRIDE, _WINDOW = 320, 400
 """Samples from code to code, and that the first layers see for one: the same in wav2vec2, HuBERT and WavLM."""
-_PER_FRAME = RATE // FPS // _STRIDE
+_PER_FRAME = SAMPLES // _STRIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +36,14 @@ class Encoder:
 
     def codes(self, sound: np.ndarray) -> np.ndarray:
         """Codes [num_frames, width] of a 16 kHz sound [samples]: the last layer's, normalised, the mean of the two of a motion frame."""
-        frames, size = num_frames(len(sound)), RATE // FPS
-        padded = np.zeros(frames * size, np.float32)
-        padded[: len(sound)] = sound
+        frames, padded = num_frames(len(sound)), framed(sound).ravel()
         # As they were trained: zero mean, unit variance.
         padded = (padded - padded.mean()) / np.sqrt(padded.var() + 1e-7)
         parts = []
         for first in range(0, frames, BLOCK * FPS):
             last = min(first + BLOCK * FPS, frames)
             begin, end = max(first - CONTEXT * FPS, 0), min(last + CONTEXT * FPS, frames)
-            heard = _normalised(self.model, torch.from_numpy(padded[begin * size : end * size]).to(self.silent.device)) - self.silent
+            heard = _normalised(self.model, torch.from_numpy(padded[begin * SAMPLES : end * SAMPLES]).to(self.silent.device)) - self.silent
             parts.append(heard[first - begin : last - begin])
         return torch.cat(parts).cpu().numpy()
 

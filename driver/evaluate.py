@@ -15,7 +15,7 @@ from avatar3d.runs import runs
 from driver import metrics
 from driver.channels import INDEX, REGIONS
 from driver.corpus import Take
-from driver.features import FPS, RATE, FeatureStream, num_frames
+from driver.features import FPS, RATE, SAMPLES, FeatureStream, framed, num_frames
 from driver.lips import Lips, opening, posed
 from driver.model import DriverNet
 from driver.phones import VISEME_INDEX
@@ -61,7 +61,7 @@ def speed(sound: np.ndarray, net: DriverNet, lips: Lips, steps: int) -> dict[str
     The sound is repeated to a minute and driven a few times; the first window of each, which warms up, is not counted.
     """
     sound = np.resize(np.asarray(sound, np.float32), _TIMED_SECONDS * RATE)
-    size = NEW * RATE // FPS
+    size = NEW * SAMPLES
     pieces = [sound[start : start + size] for start in range(0, len(sound) - size + 1, size)]
     hearing, whole = [], []
     for _ in range(_TIMED_RUNS):
@@ -88,11 +88,9 @@ def _lasting(work: Callable, items: Sequence) -> np.ndarray:
 
 def energy_db(sound: np.ndarray) -> np.ndarray:
     """Level [T] of a 16 kHz sound in the 40 ms around every frame, dB, at most 40 dB below its loudest."""
-    size = RATE // FPS
     T = num_frames(len(sound))
-    padded = np.zeros((T + 1) * size, np.float32)
-    padded[size // 2 : size // 2 + len(sound)] = sound[: T * size]
-    level = 10 * np.log10((padded[: T * size].reshape(T, size) ** 2).mean(1) + 1e-10)
+    around = framed(np.concatenate([np.zeros(SAMPLES // 2, np.float32), sound]), T)
+    level = 10 * np.log10((around**2).mean(1) + 1e-10)
     return np.maximum(level, level.max() - 40)
 
 

@@ -19,10 +19,12 @@ from driver.speech import resample
 
 RATE = 16000
 FPS = 25
+SAMPLES = RATE // FPS
+"""Samples of sound in a motion frame."""
 LOOKAHEAD = 2
 """Motion frames of sound after its own that the network sees: 80 ms."""
 HOP = 160
-PER_FRAME = RATE // FPS // HOP
+PER_FRAME = SAMPLES // HOP
 """Analysis steps of 10 ms in a motion frame."""
 MELS = 80
 _WINDOW, _FFT = 400, 512
@@ -110,6 +112,14 @@ def num_frames(samples: int) -> int:
     return max(1, -(-samples * FPS // RATE))
 
 
+def framed(sound: np.ndarray, frames: int | None = None) -> np.ndarray:
+    """A 16 kHz sound [samples] as rows [frames, SAMPLES] float32, with silence after its end; default all `num_frames` of it."""
+    frames = num_frames(len(sound)) if frames is None else frames
+    rows = np.zeros(frames * SAMPLES, np.float32)
+    rows[: len(sound)] = sound[: len(rows)]
+    return rows.reshape(frames, SAMPLES)
+
+
 class FeatureStream:
     """The running state of the features: feed sound in pieces, get the frames that are complete."""
 
@@ -185,6 +195,7 @@ def _mel(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def mel_tables() -> tuple[np.ndarray, np.ndarray]:
+    """The analysis window [400] (Hann) and the mel filters [257, MELS] by which power spectra [.., 257] are multiplied; both float32."""
     import librosa
 
     filters = librosa.filters.mel(sr=RATE, n_fft=_FFT, n_mels=MELS, fmin=50, fmax=7600, norm=None)
@@ -196,7 +207,7 @@ def features(sound: np.ndarray) -> np.ndarray:
     frames = num_frames(len(sound))
     stream = FeatureStream()
     block = RATE * 20
-    padded = frames * HOP * PER_FRAME
+    padded = frames * SAMPLES
     parts = [stream.push(sound[start : start + block]) for start in range(0, len(sound), block)]
     parts.append(stream.push(np.zeros(padded - len(sound), np.float32)))
     return np.concatenate(parts)

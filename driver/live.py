@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from driver.arrivals import Arrivals
-from driver.features import FPS
-from driver.stream import HOP, SAMPLES, Stream
+from driver.features import FPS, SAMPLES
+from driver.stream import HOP, Stream
 
 DELAY = 0.25
 """Seconds by which frames are shown after their sound: what they hear beyond it, and what making them takes."""

@@ -24,7 +24,7 @@ from driver.captures import capture_takes, tracked, with_people
 from driver.channels import INDEX, REGIONS
 from driver.comparison import Driver, sampled
 from driver.corpus import Take, generated_take, joined, quiet_take, sentences
-from driver.features import FPS, RATE
+from driver.features import FPS, SAMPLES
 from driver.held_out import admitted
 from driver.lips import Lips, lips_of, posed
 from driver.losses import losses
@@ -208,7 +208,7 @@ def _translated(take: Take, prior: DriverNet, net: DriverNet) -> Take:
 
 def _first(take: Take, frames: int) -> Take:
     parts = {name: getattr(take, name)[:frames] for name in ("features", "frames", "viseme", "closed")}
-    return replace(take, sound=take.sound[: frames * RATE // FPS], **parts)
+    return replace(take, sound=take.sound[: frames * SAMPLES], **parts)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from driver.channels import EXPR, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
 from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
 from driver.encoders import load_encoder
-from driver.features import FPS, RATE, as_mono, as_mono16k, num_frames
+from driver.features import FPS, SAMPLES, as_mono, as_mono16k, framed, num_frames
 from driver.leads import led_to
 from driver.lips import Lips, lips_of
 from driver.model import DriverNet
@@ -201,14 +201,12 @@ def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | No
     lead, after = min(4 * turn, T - turn), min(2 * turn, T - turn)
     # The end once more, with the beginning behind it: as whoever watches the loop sees it.
     order = np.concatenate([np.arange(T - turn - lead, T), np.arange(after)])
-    size = RATE // FPS
-    heard = np.zeros(T * size, np.float32)
-    heard[: len(sound)] = sound[: T * size]
+    heard = framed(sound, T)
     around = stretch_pins(frames[order], lead, lead + turn)
     if pins is not None:
         pinned = sized(pins, T)
         around = Pins(np.where(pinned.known[order], pinned.values[order], around.values), around.known | pinned.known[order])
-    made = make(heard.reshape(T, size)[order].ravel(), {name: _at(value, order) for name, value in asked.items()}, around.pinning)
+    made = make(heard[order].ravel(), {name: _at(value, order) for name, value in asked.items()}, around.pinning)
     return np.concatenate([frames[: T - turn], made[lead : lead + turn]])
 
 
@@ -250,7 +248,7 @@ def generate(
         asking=lambda first, last: wanted[np.minimum(np.arange(first, last), total - 1)], pinning=pinning, guidance=guidance,
         codes=load_encoder(net.config.encoder).codes(sound) if net.config.encoder else None,
     )  # fmt: skip
-    size = NEW * RATE // FPS
+    size = NEW * SAMPLES
     for start in range(0, len(sound), size):
         made = stream.push(sound[start : start + size])
         if len(made):

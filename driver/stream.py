@@ -13,7 +13,7 @@ from torch import Tensor
 
 from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
-from driver.features import FPS, LOOKAHEAD, RATE, FeatureStream, fractions, num_frames, silence
+from driver.features import LOOKAHEAD, SAMPLES, FeatureStream, fractions, num_frames, silence
 from driver.lips import Lips
 from driver.model import PAST, DriverNet
 from driver.window import sample_window
@@ -26,8 +26,6 @@ PLANNED = 16
 """Frames that a live window plans ahead of the sound."""
 PREFIX = 16
 """Frames that a window takes over from the one before."""
-SAMPLES = RATE // FPS
-"""Samples in a frame."""
 _MOUTH_NOISE = 0.5
 """Of the noise's spread, what the mouth has: what is said leaves it little choice, and a mouth that takes none is nearest to the truth."""
 _NOISE_BLOCK = 64

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from driver.conditions import MODES
-from driver.features import FPS, RATE, VOICING, features, num_frames
+from driver.features import FPS, SAMPLES, VOICING, features, framed
 
 _HOLD = round(0.6 * FPS)
 """Frames that a turn lasts beyond its last voiced sound: words have gaps."""
@@ -18,13 +18,10 @@ _CHANGE = 0.12
 
 def speaking(sound: np.ndarray) -> np.ndarray:
     """Whether a voice is heard [T] in a 16 kHz sound [samples]: voiced sounds near the voice's own level, with the gaps between words."""
-    T, size = num_frames(len(sound)), RATE // FPS
-    padded = np.zeros(T * size, np.float32)
-    padded[: len(sound)] = sound
-    level = 10 * np.log10((padded.reshape(T, size) ** 2).mean(axis=1) + 1e-10)
+    level = 10 * np.log10((framed(sound) ** 2).mean(axis=1) + 1e-10)
     voiced = features(sound)[:, VOICING] > 0.5
     if not voiced.any():
-        return np.zeros(T, bool)
+        return voiced
     loud = voiced & (level > np.percentile(level[voiced], 80) - _LEVEL_DB)
     return maximum_filter1d(loud, 2 * _HOLD + 1)
 
@@ -53,8 +50,7 @@ def heard_in_turn(own: np.ndarray, other: np.ndarray, rows: np.ndarray) -> np.nd
     """
     samples = max(len(own), len(other))
     one, two = (np.concatenate([sound, np.zeros(samples - len(sound), np.float32)]) for sound in (own, other))
-    size = RATE // FPS
-    share = np.repeat(rows, size, axis=0)[:samples]
+    share = np.repeat(rows, SAMPLES, axis=0)[:samples]
     return one * share[:, MODES.index("speak")] + two * share[:, MODES.index("listen")]
 
 

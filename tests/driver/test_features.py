@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
-from driver.features import FPS, LOOKAHEAD, NUM_FEATURES, RATE, FeatureStream, as_mono16k, features, fractions, num_frames, silence
+from driver.features import FPS, LOOKAHEAD, NUM_FEATURES, RATE, SAMPLES, FeatureStream, as_mono16k, features, fractions, framed, num_frames, silence
 
 
 def test_one_row_per_motion_frame(babble):
@@ -75,6 +75,13 @@ def test_no_sound_is_refused(sound):
 
 def test_frames_cover_the_sound():
     assert [num_frames(n) for n in (1, 640, 641, 16000)] == [1, 1, 2, 25]
+
+
+def test_framed_sound_is_the_sound_with_silence_after_it():
+    sound = np.arange(1, 1001, dtype=np.float32)
+    whole, short, long = framed(sound), framed(sound, 1), framed(sound, 3)
+    assert whole.shape == (2, SAMPLES) and np.array_equal(whole.ravel()[:1000], sound) and not whole.ravel()[1000:].any()
+    assert np.array_equal(short, whole[:1]) and np.array_equal(long[:2], whole) and not long[2].any()
 
 
 @pytest.mark.parametrize("gain", [0.008, 0.02, 40.0, 32767.0], ids=["very quiet", "quiet", "loud", "whole numbers"])

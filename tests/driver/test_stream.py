@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from driver.channels import NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
-from driver.features import LOOKAHEAD, NUM_FEATURES, RATE, features, num_frames, silence
+from driver.features import LOOKAHEAD, NUM_FEATURES, RATE, SAMPLES, features, num_frames, silence
 from driver.model import PAST
-from driver.stream import AHEAD, GLIMPSE, PLANNED, PREFIX, SAMPLES, Stream, frame_noise
+from driver.stream import AHEAD, GLIMPSE, PLANNED, PREFIX, Stream, frame_noise
 
 
 def streamed(stream: Stream, sound: np.ndarray, sizes: list[int]) -> np.ndarray:
