@@ -14,7 +14,8 @@ from driver.features import FPS
 from driver.manner import Manner
 
 _BLINK_DOWN, _BLINK_DWELL, _BLINK_UP = 0.09, 0.03, 0.24
-_EYE_LIMIT = 25.0
+EYE_LIMIT = 25.0
+"""Degrees that eyes turn in the head; for more the head turns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def behave(prosody: Prosody, rng: np.random.Generator, manner: Manner = Manner()
     torso, shift = _sway(T, rng)
     gaze, shifts = gaze_angles(prosody, rng, manner.gaze or (0.0, 0.0))
     # The eyes hold their target while the head moves under them (vestibulo-ocular reflex).
-    eyes = np.clip(gaze - head[:, :2] - torso[:, :2], -_EYE_LIMIT, _EYE_LIMIT) + _microsaccades(T, rng)
+    eyes = np.clip(gaze - head[:, :2] - torso[:, :2], -EYE_LIMIT, EYE_LIMIT) + _microsaccades(T, rng)
     blink = blinks(prosody, shifts, rng, manner.blinks)
     raised, lowered = (np.minimum(part * manner.brows * manner.liveliness, 1.2) for part in _brows(prosody, rng))
 

@@ -5,15 +5,19 @@ from scipy.ndimage import grey_opening
 from scipy.signal import find_peaks
 
 from avatar3d.runs import runs
-from driver.channels import INDEX
+from driver.channels import LIDS
 from driver.features import FPS
 from driver.pins import Pins, sized
 
-LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 BLINK_FRAMES = round(0.7 * FPS)
 """Longer than a blink lasts, shorter than eyes stay closed on purpose."""
 _STIRS, _COUNTS, _WHOLE = 0.1, 0.5, 0.97
 """Of a lid's way from open to closed: what is no blink at all, from where on one counts (as for `driver.metrics.blinks`), and what it comes to."""
+
+
+def lid_closure(frames: np.ndarray) -> np.ndarray:
+    """How far both lids of frames [T, NUM_CHANNELS] are closed, [T] 0..1: a wink is no blink."""
+    return frames[:, LIDS].min(axis=1)
 
 
 def whole_blinks(frames: np.ndarray, pins: Pins | None = None, own: bool = False) -> np.ndarray:
@@ -30,7 +34,6 @@ def whole_blinks(frames: np.ndarray, pins: Pins | None = None, own: bool = False
     made = frames.copy()
     given = np.zeros(len(made), bool) if pins is None else sized(pins, len(made)).known[:, LIDS].any(axis=1)
     open_lids = np.median(made[:, LIDS], axis=0)
-    # A wink is no blink: both lids close.
     raised = (made[:, LIDS] - open_lids).min(axis=1)
     lowered = runs(raised > _STIRS)
     way = max((float(raised[first:last].max()) for first, last in lowered), default=0.0) if own else _WHOLE - float(open_lids.max())

@@ -13,7 +13,7 @@ from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import ROTATIONS, Motion, between, load_motion
 from driver import augment
-from driver.channels import EXPR, INDEX, JAW, check_driven_head, pack
+from driver.channels import EXPR, JAW, LIDS, check_driven_head, pack
 from driver.corpus import Corpus, Take, joined
 from driver.encoders import Encoder
 from driver.features import FPS, MELS, PER_FRAME, RATE, SAMPLES, as_mono16k, features
@@ -41,7 +41,6 @@ _CLOSED, _OPEN = 0.5, 1.3
 """Millimetres between the lips, beyond the person's closest, up to which they count as closed, and from which on as open."""
 _LARGEST_ZERO = 1.5
 """Millimetres that a tracker may show between lips that touch."""
-_LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 
 
 def capture_takes(
@@ -157,7 +156,7 @@ def person_frames(motion: Motion, cuts: np.ndarray, head: HeadModel, lead: float
     values = {name: between(track[first], track[second], fraction[:, None], name in ROTATIONS) for name, track in tracks.items()}
     frames = pack(values, head.jaw_open_angle)
     if "eyelids" in values:
-        frames[:, _LIDS] = np.maximum(frames[:, _LIDS], values["eyelids"])
+        frames[:, LIDS] = np.maximum(frames[:, LIDS], values["eyelids"])
     frames[:, EXPR] = np.clip(frames[:, EXPR], 0, 1)
     frames[:, JAW] = np.maximum(frames[:, JAW], 0)
     whole = inside & valid[first] & valid[second] & (shots[first] == shots[second])

@@ -15,6 +15,8 @@ NUM_CHANNELS = len(CHANNELS)
 INDEX: dict[str, int] = {name: index for index, name in enumerate(CHANNELS)}
 EXPR = slice(0, len(EXPR_NAMES))
 JAW = INDEX["jaw_pose_0"]
+LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
+NECK = [INDEX[f"neck_pose_{axis}"] for axis in range(3)]
 
 
 def _region(name: str) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from driver import metrics
-from driver.channels import INDEX, REGIONS
+from driver.blinks import lid_closure
+from driver.channels import INDEX, NECK, REGIONS
 from driver.conditions import EMOTIONS
 from driver.corpus import Take
 from driver.direction import Direction
-from driver.evaluate import CONTACT_MM, blinks_per_minute, closure_gaps, lid_closure, lip_motion_mm
+from driver.evaluate import CONTACT_MM, blinks_per_minute, closure_gaps, lip_motion_mm
 from driver.features import FPS
 from driver.lips import Lips, posed
 from driver.model import DriverNet
@@ -22,7 +23,6 @@ from driver.mood import mood_face
 from driver.pins import Pins, no_pins, region_pins, stretch_pins
 from driver.sample import perform
 
-_NECK = [INDEX[f"neck_pose_{axis}"] for axis in range(3)]
 _PINNED_EVERY = 40
 """Frames between two keyframes of the test."""
 
@@ -181,7 +181,7 @@ def _distance(region: str, net: DriverNet) -> _Measure:
 
 
 def _pin_error(done: list[_Performed]) -> float:
-    return float(np.degrees(max(np.abs(each.made[:, _NECK] - each.plain[::-1][:, _NECK]).max() for each in done)))
+    return float(np.degrees(max(np.abs(each.made[:, NECK] - each.plain[::-1][:, NECK]).max() for each in done)))
 
 
 def _keyframes(usual: np.ndarray) -> Pins:
@@ -202,7 +202,7 @@ def _ratio(done: list[_Performed], frames_of: Callable[[_Performed], Sequence[in
     """Mean acceleration of the neck around some frames against that of all others."""
     near, far = [], []
     for each in done:
-        acceleration = np.linalg.norm(np.diff(each.made[:, _NECK], 2, axis=0), axis=1)
+        acceleration = np.linalg.norm(np.diff(each.made[:, NECK], 2, axis=0), axis=1)
         at = np.zeros(len(acceleration), bool)
         for frame in frames_of(each):
             at[max(0, frame - 2) : frame + 1] = True
@@ -221,6 +221,6 @@ def _at_ends(done: list[_Performed]) -> float:
 
 def _jump(done: list[_Performed]) -> float:
     """Size of the step from the last frame to the first against the steps elsewhere, of the neck."""
-    turns = [np.linalg.norm(each.made[0, _NECK] - each.made[-1, _NECK]) for each in done]
-    steps = [np.linalg.norm(np.diff(each.made[:, _NECK], axis=0), axis=1).mean() for each in done]
+    turns = [np.linalg.norm(each.made[0, NECK] - each.made[-1, NECK]) for each in done]
+    steps = [np.linalg.norm(np.diff(each.made[:, NECK], axis=0), axis=1).mean() for each in done]
     return _mean(turns) / _mean(steps)

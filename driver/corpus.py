@@ -355,8 +355,3 @@ def held_out_takes(count: int, seed: int = 7) -> list[Take]:
     """Clean takes of sentences that training never sees."""
     _, held = sentences()
     return [generated_take(held, np.random.default_rng([seed, 1_000_000 + index]), degrade=False) for index in range(count)]
-
-
-def held_out_recordings(folder: Path) -> list[Path]:
-    """The recordings of a folder that training leaves out."""
-    return [path for number, (path, _) in enumerate(recordings(folder)) if number % _HELD_OUT_RECORDINGS == 0]

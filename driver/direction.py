@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from driver.blinks import without_blinks
-from driver.channels import EXPR, INDEX, REGIONS
+from driver.blinks import lid_closure, without_blinks
+from driver.channels import EXPR, INDEX, NECK, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
 from driver.mood import liveliness
@@ -33,7 +33,7 @@ _GAZE = (0.8, 0.99)
 _MOTION = {
     "mouth": [INDEX[name] for name in ("jaw_pose_0", "mouthPucker", "mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")],
     "brows": [INDEX[name] for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "browDownLeft", "browDownRight")],
-    "head": [INDEX[f"neck_pose_{axis}"] for axis in range(3)],
+    "head": NECK,
 }
 _USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
 """Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
@@ -132,7 +132,7 @@ def manner_of(frames: np.ndarray) -> dict[str, float]:
         # Slow drift is posture, and quick trembling the tracker's.
         moving = gaussian_filter1d(frames[:, _MOTION[name]], 1.0, axis=0) - gaussian_filter1d(frames[:, _MOTION[name]], 2.0 * FPS, axis=0)
         found[name] = float(np.clip(np.linalg.norm(moving.std(axis=0)) / usual, 0.3, 1.7))
-    lids = np.minimum(frames[:, INDEX["eyeBlinkLeft"]], frames[:, INDEX["eyeBlinkRight"]])
+    lids = lid_closure(frames)
     peaks, _ = find_peaks(np.concatenate([[0.0], lids, [0.0]]), height=0.5, prominence=0.3)
     found["blinks"] = float(np.clip(60 * FPS * len(peaks) / len(frames), 4, 34))
     return found

@@ -13,6 +13,7 @@ import torch
 from avatar3d.head.model import HeadModel
 from avatar3d.runs import runs
 from driver import metrics
+from driver.blinks import lid_closure
 from driver.channels import INDEX, REGIONS
 from driver.corpus import Take
 from driver.features import FPS, RATE, SAMPLES, FeatureStream, framed, num_frames
@@ -115,11 +116,6 @@ def lip_motion_mm(frames: np.ndarray, head: HeadModel) -> float:
     """RMS distance, mm, of the lips' vertices from their mean position."""
     lips = posed(head.subset(head.regions["lips"]), torch.from_numpy(frames))
     return float((lips - lips.mean(0)).square().sum(-1).mean().sqrt())
-
-
-def lid_closure(frames: np.ndarray) -> np.ndarray:
-    """How far both lids are closed [T], 0..1: a wink is no blink."""
-    return np.minimum(frames[:, INDEX["eyeBlinkLeft"]], frames[:, INDEX["eyeBlinkRight"]])
 
 
 def blinks_per_minute(frames: list[np.ndarray]) -> float:

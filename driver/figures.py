@@ -13,8 +13,9 @@ import torch
 from avatar3d.head.model import HeadModel
 from avatar3d.runs import runs
 from driver import metrics
-from driver.channels import INDEX, JAW, REGIONS
-from driver.evaluate import CONTACT_MM, closure_gaps, energy_db, lid_closure, pooled_seams, posed_gap, recall, seams
+from driver.blinks import lid_closure
+from driver.channels import INDEX, JAW, NECK, REGIONS
+from driver.evaluate import CONTACT_MM, closure_gaps, energy_db, pooled_seams, posed_gap, recall, seams
 from driver.features import FPS
 from driver.lips import Lips, posed
 from driver.phones import VISEME_INDEX
@@ -22,7 +23,6 @@ from driver.phones import VISEME_INDEX
 Row = dict[str, tuple[float, float, float]]
 """By figure: its value over all clips, and the bounds of its 95 % interval over them."""
 _ROUND = INDEX["mouthPucker"]
-_NECK = [INDEX[f"neck_pose_{axis}"] for axis in range(3)]
 _STILL_MM = 1e-3
 _SETTLED = 5
 """Frames of a pause next to speech, in which the mouth still closes or opens already."""
@@ -106,7 +106,7 @@ def observe(clip: Judged, made: np.ndarray, ruler: Ruler) -> Observed:
     face, face_made = (posed(ruler.face, torch.from_numpy(frames)).numpy() for frames in (truth, made))
     opening, opened = posed_gap(truth, ruler.mouth), posed_gap(made, ruler.mouth)
     lips, lips_made = face[:, ruler.lips], face_made[:, ruler.lips]
-    beats = metrics.motion_beats(made[:, _NECK])
+    beats = metrics.motion_beats(made[:, NECK])
     found = {
         "lve_mm": metrics.lip_vertex_error(lips, lips_made),
         "lve_m2": metrics.lip_vertex_error_squared(lips, lips_made),

@@ -9,8 +9,8 @@ from collections import deque
 import numpy as np
 
 from driver.backchannel import ANSWER_SECONDS, VOICED, Answer, Listener, shown
-from driver.blinks import BLINK_FRAMES, LIDS
-from driver.channels import EXPR
+from driver.blinks import BLINK_FRAMES
+from driver.channels import EXPR, LIDS
 from driver.direction import GAZE, Direction, exaggerated, levels, looking
 from driver.features import FPS, VOICING
 from driver.lips import Lips

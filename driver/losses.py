@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
+from driver.channels import JAW, LIDS, NUM_CHANNELS, REGIONS
 from driver.conditions import PRESENCE, SLOTS
 from driver.features import MEL_SLICE, MELS, PER_FRAME
 from driver.lips import Lips
@@ -15,7 +15,7 @@ from driver.windows import Batch, live_mask, random_mask
 
 _CHANNEL_WEIGHT = torch.ones(NUM_CHANNELS)
 # A blink is two channels among twenty and seldom: without more weight it is learnt last.
-_CHANNEL_WEIGHT[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 4.0
+_CHANNEL_WEIGHT[LIDS] = 4.0
 _NOISE = 0.2
 """Standard deviation of what is added to each feature of a whole window: other microphones and voices."""
 _TOUCHING_MM = 0.1

@@ -6,12 +6,11 @@ import numpy as np
 
 from avatar3d.arkit import EXPR_INDEX
 from avatar3d.motion import Motion
-from driver.behaviour import Prosody, gaze_angles
+from driver.behaviour import EYE_LIMIT, Prosody, gaze_angles
 from driver.conditions import MODES
 
 _HEAD_SHARE = 0.4
 """Of the way to the other, what the head turns: eyes alone would look askance."""
-_EYE_LIMIT = 25.0
 _LOOKS = (("Down", "Up", "Down", "Up", 30.0), ("Out", "In", "In", "Out", 35.0))
 """By axis: what the left lids do when the eyes look down (or to their left) and when they do not, the same of the right ones, and the degrees of
 a whole look."""
@@ -33,7 +32,7 @@ def turned_to(motion: Motion, rows: np.ndarray, right: float, seed: int, *, lids
     gaze, _ = gaze_angles(Prosody(speaking, np.zeros(T), nothing, nothing), np.random.default_rng([seed, 2]), (0.0, right))
     neck, eyes, expr = motion.neck_pose.copy(), motion.eyes_pose.copy(), motion.expr.copy()
     neck[:, 1] += np.radians(_HEAD_SHARE * right)
-    look = np.clip(gaze - np.degrees(neck[:, :2] + motion.rotation[:, :2]), -_EYE_LIMIT, _EYE_LIMIT)
+    look = np.clip(gaze - np.degrees(neck[:, :2] + motion.rotation[:, :2]), -EYE_LIMIT, EYE_LIMIT)
     change = look - np.degrees(eyes[:, :2])
     for axis in (0, 1):
         eyes[:, [axis, 3 + axis]] = np.radians(look[:, axis, None])

@@ -21,7 +21,7 @@ from avatar3d.progress import Progress, silent
 from avatar3d.statistics import motion_statistics
 from driver import metrics
 from driver.captures import capture_takes, tracked, with_people
-from driver.channels import INDEX, REGIONS
+from driver.channels import LIDS, REGIONS
 from driver.comparison import Driver, sampled
 from driver.corpus import Take, generated_take, joined, quiet_take, sentences
 from driver.features import FPS, SAMPLES
@@ -175,7 +175,7 @@ def with_whole_blinks(net: DriverNet, lips: Lips, takes: list[Take]) -> DriverNe
     made = np.concatenate([sampled(net, lips, _STEPS)(take.sound) for take in takes])
     seen = np.concatenate([take.frames for take in takes])
     deeper = _with(net, _copied(net))
-    for lid in (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]):
+    for lid in LIDS:
         peaks, _ = find_peaks(made[:, lid], prominence=_LEAST_BLINK)
         rest, deepest = float(np.median(seen[:, lid])), float(np.percentile(seen[:, lid], 99.5))
         if len(peaks):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from driver.behaviour import blink_shape
-from driver.blinks import LIDS, whole_blinks, without_blinks
-from driver.channels import NUM_CHANNELS
-from driver.evaluate import blinks_per_minute, lid_closure
+from driver.blinks import lid_closure, whole_blinks, without_blinks
+from driver.channels import LIDS, NUM_CHANNELS
+from driver.evaluate import blinks_per_minute
 from driver.features import FPS
 from driver.pins import Pins
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from driver.blinks import LIDS
-from driver.channels import INDEX, NUM_CHANNELS, REGIONS
+from driver.channels import INDEX, LIDS, NUM_CHANNELS, REGIONS
 from driver.direction import GAZE, Direction, exaggerated, levels, looking
 from driver.features import FPS, NUM_FEATURES, VOICING
 from driver.finish import Finish
