@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 
 from avatar3d.errors import UserError
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import HeadModel, float_tensor
 from avatar3d.head.unpickle import load_pickle
 
 NUM_VERTICES, NUM_FACES, NUM_SHAPE, NUM_EXPR = 5023, 9976, 300, 100
@@ -61,16 +61,15 @@ def read_flame(path: Path, arrays: dict[str, Any] | None = None) -> HeadModel:
         raise UserError(f"{path}: its skinning weights do not sum to one; get the file again")
     identity, expression = directions[:, :, :NUM_SHAPE], directions[:, :, NUM_SHAPE:]
     is_open = "supr_expression_metadata" in contents
-    tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
     return HeadModel(
         name="FLAME 2023 Open" if is_open else "FLAME",
-        template=tensor(template),
-        shape_basis=tensor(identity),
-        expr_basis=tensor(expression),
-        pose_basis=tensor(correctives),
-        skin_weights=tensor(weights / weights.sum(1, keepdims=True)),
-        joint_template=tensor(regressor @ template),
-        joint_shape_basis=tensor(np.einsum("jv,vcs->jcs", regressor, identity)),
+        template=float_tensor(template),
+        shape_basis=float_tensor(identity),
+        expr_basis=float_tensor(expression),
+        pose_basis=float_tensor(correctives),
+        skin_weights=float_tensor(weights / weights.sum(1, keepdims=True)),
+        joint_template=float_tensor(regressor @ template),
+        joint_shape_basis=float_tensor(np.einsum("jv,vcs->jcs", regressor, identity)),
         faces=torch.from_numpy(faces),
         uv=np.zeros((NUM_FACES, 3, 2), np.float32),
         regions={},

@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.errors import UserError
-from avatar3d.head.model import JAW, LEFT_EYE, NECK, RIGHT_EYE, ROOT, HeadModel
+from avatar3d.head.model import JAW, LEFT_EYE, NECK, RIGHT_EYE, ROOT, HeadModel, float_tensor, half_tensor
 from avatar3d.head.obj import obj_mesh, obj_vertices
 from avatar3d.head.similarity import fit_similarity
 
@@ -164,17 +164,15 @@ def _rig(template: np.ndarray, faces: np.ndarray, shapes: np.ndarray, moved, par
             expressions[:, :, column] = np.einsum("vij,vj->vi", back, expressions[:, :, column])
     joints = np.array([ROOT_AT, NECK_AT, hinge, *(_centre(template[ball]) for ball in balls)])
     regressor = _regressor(template, joints, balls)
-    half = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float16).astype(np.float32))  # noqa: E731
-    full = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
     return HeadModel(
         name="ICT-FaceKit",
-        template=full(template),
-        shape_basis=half(shapes),
-        expr_basis=half(expressions),
-        pose_basis=half(pose),
-        skin_weights=full(weights),
-        joint_template=full(joints),
-        joint_shape_basis=full(np.stack([regressor @ shapes[:, axis] for axis in range(3)], axis=1)),
+        template=float_tensor(template),
+        shape_basis=half_tensor(shapes),
+        expr_basis=half_tensor(expressions),
+        pose_basis=half_tensor(pose),
+        skin_weights=float_tensor(weights),
+        joint_template=float_tensor(joints),
+        joint_shape_basis=float_tensor(np.stack([regressor @ shapes[:, axis] for axis in range(3)], axis=1)),
         faces=torch.from_numpy(faces),
         uv=np.zeros((len(faces), 3, 2), np.float32),
         regions=parts,

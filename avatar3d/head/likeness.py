@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
 from avatar3d.arkit import EXPR_INDEX
 from avatar3d.head.correspondence import LANDMARK_PAIRS
-from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel
+from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, float_tensor, half_tensor
 from avatar3d.head.register import Registration, closest_on_mesh, register_surface, skin_faces, uniform_laplacian
 from avatar3d.head.scan import Placement, Scan
 from avatar3d.head.transfer import close_lid, under_skin
@@ -138,15 +137,14 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
     joints = joints + push[skin][near].mean(1)
     for joint, side in ((LEFT_EYE, "left"), (RIGHT_EYE, "right")):
         joints[joint] += eyes[side] - push[skin][near[joint]].mean(0)
-    tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
     return replace(
         source,
         name=name,
         licence=licence,
-        template=tensor(shaped),
-        **{part: tensor(np.asarray(basis, np.float16)) for part, basis in turned.items()},
-        joint_template=tensor(joints),
-        joint_shape_basis=tensor(s * source.joint_shape_basis.numpy()),
+        template=float_tensor(shaped),
+        **{part: half_tensor(basis) for part, basis in turned.items()},
+        joint_template=float_tensor(joints),
+        joint_shape_basis=float_tensor(s * source.joint_shape_basis.numpy()),
         fingerprint="",
     )
 

@@ -12,6 +12,16 @@ ROOT, NECK, JAW, LEFT_EYE, RIGHT_EYE = range(5)
 JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
 
 
+def float_tensor(values: np.ndarray) -> Tensor:
+    """Numbers of any type as a contiguous float32 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+
+def half_tensor(values: np.ndarray) -> Tensor:
+    """The same, rounded to the half precision in which head files keep bases: a head made here is then the one that is read back."""
+    return float_tensor(np.asarray(values, np.float16))
+
+
 @dataclass(frozen=True)
 class Landmarks:
     """Where MediaPipe's landmarks lie on the mesh."""

@@ -14,7 +14,7 @@ from avatar3d.data import data_path
 from avatar3d.errors import UserError
 from avatar3d.file_kinds import HEAD, check_kind
 from avatar3d.files import atomic_path
-from avatar3d.head.model import HeadModel, Landmarks
+from avatar3d.head.model import HeadModel, Landmarks, float_tensor
 from avatar3d.progress import Progress
 
 Detector = Callable[[np.ndarray], np.ndarray | None]
@@ -141,7 +141,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> HeadModel:
     try:
         if int(arrays["schema"]) > SCHEMA:
             raise UserError(f"{path}: was written by a newer avatar3d (head schema {int(arrays['schema'])}); update avatar3d")
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays[name], np.float32)) for name in (*_HALF, *_FULL)}
+        tensors = {name: float_tensor(arrays[name]) for name in (*_HALF, *_FULL)}
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
             raise ValueError("some of its values are not numbers")
         if tuple(arrays["parents"].tolist()) != HeadModel.parents:

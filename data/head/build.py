@@ -21,7 +21,7 @@ import regions
 import sources
 
 from avatar3d.arkit import EXPR_NAMES
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import HeadModel, float_tensor, half_tensor
 from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import save_head
 
@@ -50,7 +50,7 @@ def build(folder: Path) -> HeadModel:
 
     units = {name: kept_offsets(mesh, offsets * SCALE) for name, offsets in sources.read_face_units(folder, count).items()}
     jaw = jaw_joint(mesh, units["jawOpen"])
-    close_lips(mesh, jaw.weight)
+    close_lips(mesh)
     weights = skin_weights(sources.read_neck_weights(folder, count), mesh, jaw.weight)
     expr = expressions(mesh, units)
     # mouthClose is drawn on top of jawOpen, but is added before the jaw turns it.
@@ -61,17 +61,15 @@ def build(folder: Path) -> HeadModel:
 
     joints, anchors = place_joints(mesh, weights, jaw.hinge)
     modes, joint_modes = identity.identity_modes(folder, base, mesh, body, anchors, SCALE)
-    half = lambda a: np.ascontiguousarray(a, np.float16).astype(np.float32)  # noqa: E731
-    tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32))  # noqa: E731
     return HeadModel(
         name="embedded",
-        template=tensor(template),
-        shape_basis=tensor(half(modes)),
-        expr_basis=tensor(half(np.stack([expr[name] for name in EXPR_NAMES], axis=-1))),
-        pose_basis=tensor(half(pose_basis)),
-        skin_weights=tensor(weights),
-        joint_template=tensor(joints),
-        joint_shape_basis=tensor(joint_modes),
+        template=float_tensor(template),
+        shape_basis=half_tensor(modes),
+        expr_basis=half_tensor(np.stack([expr[name] for name in EXPR_NAMES], axis=-1)),
+        pose_basis=half_tensor(pose_basis),
+        skin_weights=float_tensor(weights),
+        joint_template=float_tensor(joints),
+        joint_shape_basis=float_tensor(joint_modes),
         faces=torch.from_numpy(mesh.faces.astype(np.int64)),
         uv=mesh.uv.astype(np.float32),
         regions=mesh.regions,
@@ -101,6 +99,7 @@ class Jaw:
 
     @property
     def rotation(self) -> np.ndarray:
+        """[3, 3] of the full angle, about +x."""
         c, s = np.cos(self.angle), np.sin(self.angle)
         return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
@@ -145,7 +144,7 @@ def jaw_corrective(template: np.ndarray, jaw_open: np.ndarray, weight: np.ndarra
     return np.where(rigid[:, None], 0.0, residual)
 
 
-def close_lips(mesh: anatomy.Mesh, jaw_weight: np.ndarray) -> None:
+def close_lips(mesh: anatomy.Mesh) -> None:
     """Bring the inner rings of the lips together; the correction fades out within a few rings."""
     upper, lower = mesh.regions["lip_inner_upper"], mesh.regions["lip_inner_lower"]
     laplacian = geometry.laplacian(mesh.faces, len(mesh.positions))
@@ -215,6 +214,7 @@ def place_joints(mesh: anatomy.Mesh, weights: np.ndarray, hinge: np.ndarray) -> 
 
 
 def main() -> None:
+    """Build the head, place its landmarks and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "head.npz")
     parser.add_argument("--no-landmarks", action="store_true", help="skip the landmark embedding")
