@@ -15,7 +15,7 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion
 from avatar3d.threads import one_torch_thread
 from recon.causal import Belief, nothing, predict, update
-from recon.landmark_fit import MAX_STEP, Prior, Problem, Solution, depth_bias, mean_miss, misses, normal_equations, solve_frames, solve_shared, trust
+from recon.landmark_fit import MAX_STEP, depth_bias, normal_equations, solve_frames, solve_shared
 from recon.landmark_frames import (
     REFERENCE_SIZE,
     first_poses,
@@ -29,6 +29,7 @@ from recon.landmark_frames import (
     view_of,
 )
 from recon.landmark_gaps import Gaps, gap_targets, learn_gaps, lips_touch
+from recon.landmark_problem import Prior, Problem, Solution, mean_miss, misses, trust
 from recon.landmark_rig import POSITION, ROTATION, LandmarkRig, View, landmark_rig, visibility
 from recon.steadiness import tail_weights
 from recon.tracker import FOCAL_PRIOR, NUM_SHAPE
@@ -83,7 +84,7 @@ class LiveState:
     offsets: Tensor | None = None
     """[L, 3] metres."""
     bias: Tensor | None = None
-    """[L] (`recon.landmark_fit.Solution`)."""
+    """[L] (`recon.landmark_problem.Solution`)."""
     gaps: Gaps | None = None
     belief: Belief | None = None
     """About the last two frames of this shot."""

@@ -17,7 +17,7 @@ from avatar3d.progress import Progress, silent
 from avatar3d.threads import one_torch_thread
 from recon.face_regions import REGIONS
 from recon.iris_bias import iris_offsets
-from recon.landmark_fit import Problem, Solution, depth_bias, mean_miss, misses, solve_frames, solve_shared, trust
+from recon.landmark_fit import depth_bias, solve_frames, solve_shared
 from recon.landmark_frames import (
     REFERENCE_SIZE,
     first_poses,
@@ -32,6 +32,7 @@ from recon.landmark_frames import (
     view_of,
 )
 from recon.landmark_gaps import gap_targets, learn_gaps, lips_touch
+from recon.landmark_problem import Problem, Solution, mean_miss, misses, trust
 from recon.landmark_rig import JAW, ROTATION, landmark_rig, visibility
 from recon.steadiness import steadiness
 from recon.tracking_prior import frame_prior

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from avatar3d.head.model import HeadModel
-from recon.landmark_fit import Prior
+from recon.landmark_problem import Prior
 from recon.landmark_rig import EXPR, EYES, JAW, NUM_POSE, POSITION, ROTATION
 
 EXPR_STD = 0.4
