@@ -13,10 +13,11 @@ from scipy.spatial import KDTree
 
 from avatar3d.arkit import EXPR_INDEX
 from avatar3d.head.correspondence import LANDMARK_PAIRS
+from avatar3d.head.lids import close_lid
 from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, float_tensor, half_tensor
+from avatar3d.head.mouth_interior import under_skin
 from avatar3d.head.register import Registration, closest_on_mesh, register_surface, skin_faces, uniform_laplacian
 from avatar3d.head.scan import Placement, Scan
-from avatar3d.head.transfer import close_lid, under_skin
 
 HOLD = 0.01
 """Of skin that meets nothing of the scan."""
