@@ -261,7 +261,13 @@ def joined(people: Sequence[Sequence[Take]]) -> Corpus:
 
 
 def build(
-    cache: Path, hours: float, seed: int, recordings_folder: Path | None = None, workers: int = 1, say=print, encoder: Encoder | None = None
+    cache: Path,
+    hours: float,
+    seed: int,
+    recordings_folder: Path | None = None,
+    workers: int = 1,
+    say: Callable[[str], None] = print,
+    encoder: Encoder | None = None,
 ) -> Corpus:
     """The corpus of so many hours, from the cache or made now.
 

@@ -39,6 +39,7 @@ class Driven:
 
 
 def drive_all(sounds: list[np.ndarray], net: DriverNet, lips: Lips, steps: int, seed: int = 0) -> list[Driven]:
+    """Drive 16 kHz sounds [samples], each with a seed of its own."""
     return [Driven(s, np.concatenate(list(generate(s, net, lips, seed=seed + k, steps=steps)))) for k, s in enumerate(sounds)]
 
 

@@ -3,7 +3,7 @@
 import errno
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from queue import Empty, Queue
@@ -41,7 +41,7 @@ def open_source(name: str, for_ever: bool = False) -> Source:
     return played(Path(name))
 
 
-def played(path: Path, clock=time.monotonic, sleep=time.sleep) -> Source:
+def played(path: Path, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> Source:
     """A sound file at the speed at which it sounds.
 
     Raises:
@@ -52,7 +52,7 @@ def played(path: Path, clock=time.monotonic, sleep=time.sleep) -> Source:
     return _paced(read_sound(path, RATE), clock, sleep)
 
 
-def _paced(sound: np.ndarray, clock, sleep) -> Source:
+def _paced(sound: np.ndarray, clock: Callable[[], float], sleep: Callable[[float], None]) -> Source:
     began = clock()
     for start in range(0, len(sound), PIECE):
         piece = sound[start : start + PIECE]

@@ -66,7 +66,7 @@ def train(
     tensorboard: Path | None = None,
     encoder: str | None = None,
     keep_every: int = 500,
-    say=print,
+    say: Callable[[str], None] = print,
 ) -> Path:
     """Train on generated speech, recordings with transcripts and captures of people, and write the weights and their card.
 

@@ -90,7 +90,9 @@ def _level(values: np.ndarray, mask: np.ndarray, depth: np.ndarray, camera: Came
     return Level(points.astype(np.float32), values[y, x], steepest.astype(np.float32), focal, middle)
 
 
-def average(pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], places: Sequence[Placement], depth: np.ndarray, camera: Camera):
+def average(
+    pictures: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], places: Sequence[Placement], depth: np.ndarray, camera: Camera
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean of frames as the template's frame would show them.
 
     Args:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, UnidentifiedImageError
 
 from avatar3d.errors import UserError
@@ -67,8 +68,12 @@ def read_numbers(path: Path) -> np.ndarray:
     return finite(np.array([float(word) for word in data.decode("utf-8").replace(",", " ").split()]))
 
 
-def finite(value) -> np.ndarray:
-    """[N] float64, flattened; every number finite."""
+def finite(value: ArrayLike) -> np.ndarray:
+    """[N] float64, flattened.
+
+    Raises:
+        ValueError: something in it is no number, or not a finite one.
+    """
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise ValueError("holds something that is not a number")
@@ -79,7 +84,12 @@ def finite(value) -> np.ndarray:
 
 
 def number(record: dict, key: str, low: float, high: float, default: float | None = None) -> float:
-    """A number of a JSON object within bounds."""
+    """A number of a JSON object within bounds.
+
+    Raises:
+        ValueError: it is none, or beyond them.
+        KeyError: it is not there and has no default.
+    """
     if key not in record and default is not None:
         return default
     value = record[key]
@@ -88,8 +98,12 @@ def number(record: dict, key: str, low: float, high: float, default: float | Non
     return float(value)
 
 
-def matrix(value) -> np.ndarray:
-    """[4, 4] float64: a rigid motion, its rotation made exact."""
+def matrix(value: ArrayLike) -> np.ndarray:
+    """[4, 4] float64: a rigid motion, its rotation made exact; from 16 numbers, or 12 without the last row.
+
+    Raises:
+        ValueError: another number of them, or no rigid motion.
+    """
     found = finite(value)
     if found.size == 12:
         found = np.r_[found, 0, 0, 0, 1]

@@ -206,6 +206,11 @@ def keep_fit(
 
 
 def check_options(size: int, fps: float | None, focal: float | None, holdout: float, seed: int) -> None:
+    """Refuse values of the options that `track`, `fit` and `live` share which are out of range.
+
+    Raises:
+        UserError: names the option and its bounds.
+    """
     check_range("--size", size, 128, 2048)
     check_range("--fps", fps, 1, 240)
     check_range("--focal", focal, 50, 100000)

@@ -9,6 +9,7 @@ from avatar3d.cli.common import check_range, note, open_avatar, say
 
 if TYPE_CHECKING:
     from avatar3d.avatar import Avatar
+    from avatar3d.head.model import HeadModel
 
 MINUTES = 8.0
 """Wall time at most."""
@@ -92,7 +93,7 @@ def give_own_driver(avatar: Path, capture: Path, head: Path | None, holdout: flo
     set_driver(avatar, content)
 
 
-def own_driver(capture: Path, head, holdout: float, minutes: float, seed: int) -> bytes:
+def own_driver(capture: Path, head: "HeadModel", holdout: float, minutes: float, seed: int) -> bytes:
     """The weights file of a person's own driver, and what there is to say about it.
 
     Raises:

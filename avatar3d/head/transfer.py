@@ -123,8 +123,6 @@ class _Match:
     """[N, 3] source vertices."""
     bary: np.ndarray
     """[N, 3]."""
-    face: np.ndarray
-    """[N] source face."""
 
     def carry(self, values: np.ndarray) -> np.ndarray:
         """Source values [V, ...] at the target's skin vertices [N, ...]."""
@@ -143,7 +141,7 @@ def transfer(bare: HeadModel, source: HeadModel, registration: Registration) -> 
     face_ids = skin_faces(source)
     source_faces = source.faces.numpy()
     face, bary = closest_on_mesh(posed_target[skin], posed_source, source_faces[face_ids])
-    match = _Match(skin, source_faces[face_ids[face]], bary, face_ids[face])
+    match = _Match(skin, source_faces[face_ids[face]], bary)
 
     regions = _regions(bare, source, match, posed_source, posed_target)
     uv = carried_texture(bare, source, outer, posed_source, posed_target)
