@@ -9,8 +9,8 @@ from scipy.spatial import KDTree
 from driver.alignment import recognise
 from driver.channels import JAW, NUM_CHANNELS
 from driver.coarticulation import articulate
-from driver.corpus import relative_loudness, tile
 from driver.features import MEL_SLICE, MELS, NUM_FEATURES, PER_FRAME, RATE, num_frames
+from driver.takes import relative_loudness, tile
 
 Baseline = Callable[[np.ndarray], np.ndarray]
 """Features [T, NUM_FEATURES] -> frames [T, NUM_CHANNELS]."""

@@ -14,12 +14,13 @@ from avatar3d.head.model import HeadModel
 from avatar3d.motion import ROTATIONS, Motion, between, load_motion
 from driver import augment
 from driver.channels import EXPR, JAW, LIDS, check_driven_head, pack
-from driver.corpus import Corpus, Take, joined
+from driver.corpus import Corpus, joined
 from driver.encoders import Encoder
 from driver.features import FPS, MELS, PER_FRAME, RATE, SAMPLES, as_mono16k, features
 from driver.lips import Lips, lips_of
 from driver.manner import Manner
 from driver.phones import UNKNOWN
+from driver.takes import Take
 from driver.voice import check_speech
 from driver.windows import FRAMES
 from driver.words import phones_of_transcript

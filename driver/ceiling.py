@@ -5,10 +5,10 @@ import numpy as np
 from avatar3d.progress import Progress, silent
 from driver.alignment import align
 from driver.coarticulation import articulate
-from driver.corpus import VARIANTS, relative_loudness, sentences, speak_in, tile
 from driver.features import RATE, num_frames
 from driver.figures import Judged, Row, Ruler, observe, summary
 from driver.phones import Segment, segments
+from driver.takes import VARIANTS, relative_loudness, sentences, speak_in, tile
 
 TITLE = "reference's own ceiling: forced alignment and rules"
 _VOICE = "en-us"

@@ -13,12 +13,12 @@ from driver import metrics
 from driver.alignment import align, read_recording, recordings
 from driver.baselines import BASELINES, Baseline, rule_visemes
 from driver.coarticulation import articulate
-from driver.corpus import Take, generated_take, relative_loudness, sentences, tile
 from driver.features import RATE, features, num_frames
 from driver.figures import Judged, Observed, Row, Ruler, observe, summary
 from driver.lips import Lips
 from driver.model import DriverNet
 from driver.sample import generate
+from driver.takes import Take, generated_take, relative_loudness, sentences, tile
 
 Driver = Callable[[np.ndarray], np.ndarray]
 """Sound [samples] at 16 kHz -> frames [T, NUM_CHANNELS]."""

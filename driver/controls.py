@@ -13,7 +13,6 @@ from driver import metrics
 from driver.blinks import lid_closure
 from driver.channels import INDEX, NECK, REGIONS
 from driver.conditions import EMOTIONS
-from driver.corpus import Take
 from driver.direction import Direction
 from driver.evaluate import CONTACT_MM, blinks_per_minute, closure_gaps, lip_motion_mm
 from driver.features import FPS
@@ -22,6 +21,7 @@ from driver.model import DriverNet
 from driver.mood import mood_face
 from driver.pins import Pins, no_pins, region_pins, stretch_pins
 from driver.sample import perform
+from driver.takes import Take
 
 _PINNED_EVERY = 40
 """Frames between two keyframes of the test."""

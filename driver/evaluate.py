@@ -15,12 +15,12 @@ from avatar3d.runs import runs
 from driver import metrics
 from driver.blinks import lid_closure
 from driver.channels import INDEX, REGIONS
-from driver.corpus import Take
 from driver.features import FPS, RATE, SAMPLES, FeatureStream, framed, num_frames
 from driver.lips import Lips, opening, posed
 from driver.model import DriverNet
 from driver.phones import VISEME_INDEX
 from driver.sample import NEW, generate
+from driver.takes import Take
 
 SEEDS = 6
 """Takes of the same sound whose distance is the diversity."""

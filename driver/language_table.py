@@ -9,7 +9,6 @@ import torch
 from driver import metrics
 from driver.channels import JAW
 from driver.coarticulation import articulate
-from driver.corpus import relative_loudness, sentences, tile
 from driver.direction import Direction
 from driver.evaluate import closure_gaps, correlation, recall
 from driver.features import FPS, RATE, num_frames
@@ -19,6 +18,7 @@ from driver.model import DriverNet
 from driver.phones import segments
 from driver.sample import perform
 from driver.speech import synthesize
+from driver.takes import relative_loudness, sentences, tile
 
 _ENGLISH = "English"
 _ENGLISH_VOICES = ("en-us", "en-gb-x-rp")

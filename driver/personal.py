@@ -23,13 +23,14 @@ from driver import metrics
 from driver.captures import capture_takes, tracked, with_people
 from driver.channels import LIDS, REGIONS
 from driver.comparison import Driver, sampled
-from driver.corpus import Take, generated_take, joined, quiet_take, sentences
+from driver.corpus import joined
 from driver.features import FPS, SAMPLES
 from driver.held_out import admitted
 from driver.lips import Lips, lips_of, posed
 from driver.losses import losses
 from driver.manner import Manner
 from driver.model import STYLE_CLIP, DriverNet
+from driver.takes import Take, generated_take, quiet_take, sentences
 from driver.windows import FRAMES, Windows
 
 COPIES = 4

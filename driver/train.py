@@ -21,7 +21,7 @@ from avatar3d.files import check_output
 from avatar3d.head.store import load_head
 from driver.captures import COPIES, captured_people, with_people
 from driver.channels import INDEX, NUM_CHANNELS
-from driver.corpus import Corpus, build, generated_take, sentences
+from driver.corpus import Corpus, build
 from driver.curves import curves
 from driver.encoders import load_encoder
 from driver.features import FPS
@@ -30,6 +30,7 @@ from driver.losses import losses
 from driver.model import STYLE_CLIP, Config, DriverNet
 from driver.model_card import Training, write_card
 from driver.ranks import Ranks, joined_ranks
+from driver.takes import generated_take, sentences
 from driver.weights import load_checkpoint, load_weights, save_checkpoint, save_weights
 from driver.windows import LIVE_FRAMES, Windows
 

@@ -7,10 +7,10 @@ import numpy as np
 from avatar3d.errors import UserError
 from driver.alignment import align
 from driver.coarticulation import visemes_at_frames
-from driver.corpus import tile
 from driver.features import FPS, RATE, VOICING, as_mono16k, features, num_frames
 from driver.phones import VISEME_INDEX, VISEME_NAMES, VISEMES, Segment, segments
 from driver.speech import Speech
+from driver.takes import tile
 
 CLOSED = frozenset(name for name, viseme in VISEMES.items() if viseme.close)
 """Visemes whose lips must meet."""

@@ -21,10 +21,10 @@ from avatar3d.progress import console
 from driver.behaviour import behave
 from driver.channels import INDEX, NUM_CHANNELS, unpack
 from driver.coarticulation import articulate
-from driver.corpus import prosody_of, relative_loudness
 from driver.features import FPS, features, num_frames
 from driver.phones import Segment, segments
 from driver.speech import RATE, synthesize
+from driver.takes import prosody_of, relative_loudness
 from recon.synthetic import backdrop, film_synthetic, synthetic_avatar, synthetic_camera
 
 FOLDER = Path(__file__).resolve().parent

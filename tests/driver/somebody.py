@@ -10,8 +10,8 @@ import numpy as np
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, load_motion, save_motion
 from driver.channels import EXPR, INDEX, JAW, unpack
-from driver.corpus import generated_take, sentences
 from driver.features import FPS, RATE
+from driver.takes import generated_take, sentences
 
 
 def somebody(folder: Path, takes: int = 4) -> Path:

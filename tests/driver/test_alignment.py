@@ -8,10 +8,10 @@ from avatar3d.errors import UserError
 from driver import alignment
 from driver.alignment import align, pronunciation, read_recording, recognise, recordings
 from driver.coarticulation import visemes_at_frames
-from driver.corpus import tile
 from driver.features import RATE, num_frames
 from driver.phones import VOWELS, segments
 from driver.speech import synthesize
+from driver.takes import tile
 
 TEXT = "bob put the big book on the table and left for home"
 

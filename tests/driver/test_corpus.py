@@ -5,73 +5,10 @@ import pytest
 import soundfile
 
 from avatar3d.errors import UserError
-from driver import augment
-from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
-from driver.corpus import build, generated_take, held_out_takes, relative_loudness, sentences, speak_in
-from driver.features import FPS, NUM_FEATURES, RATE
-from driver.phones import Segment
+from driver.channels import EXPR
+from driver.corpus import build, held_out_takes
+from driver.features import FPS, RATE
 from driver.speech import synthesize
-
-
-def test_sentences_are_prose_and_split_cleanly():
-    training, held = sentences()
-    assert len(training) > 2000
-    assert 50 < len(held) < 0.1 * len(training)
-    assert not set(training) & set(held)
-    assert all(text[0].isupper() and text[-1] in ".?!" and "_" not in text for text in training)
-
-
-def test_added_noise_has_the_asked_power():
-    assert augment.noise(8000, np.random.default_rng(0)).std() == pytest.approx(1)
-
-
-def test_degrading_keeps_time_and_range():
-    time = np.arange(RATE) / RATE
-    sound = np.where((time > 0.5) & (time < 0.6), np.sin(2 * np.pi * 400 * time), 0).astype(np.float32)
-    for seed in range(20):
-        worse = augment.degrade(sound, np.random.default_rng(seed))
-        assert worse.shape == sound.shape
-        assert np.abs(worse).max() <= 1
-        level = np.convolve(worse**2, np.ones(800) / 800, mode="same")
-        assert 0.5 < np.argmax(level) / RATE < 0.65
-
-
-def test_relative_loudness_follows_the_level():
-    sound = np.concatenate([np.full(RATE, 0.1), np.full(RATE, 0.03)]).astype(np.float32)
-    segments = [Segment("aa", 0, 1, 1.0), Segment("td", 1, 2, 1.0)]
-    level = relative_loudness(sound, segments)
-    assert abs(level[5:20]).max() < 0.5
-    assert level[30:45].mean() == pytest.approx(20 * np.log10(0.3), abs=0.5)
-
-
-@pytest.fixture(scope="module")
-def take():
-    pytest.importorskip("espeakng_loader")
-    return generated_take(sentences()[0], np.random.default_rng(3), degrade=False)
-
-
-def test_a_take_is_one_face_for_one_sound(take):
-    T = len(take.frames)
-    assert -(-len(take.sound) * FPS // RATE) == T
-    assert take.frames.shape == (T, NUM_CHANNELS)
-    assert take.features.shape == (T, NUM_FEATURES)
-    assert take.viseme.shape == take.closed.shape == (T,)
-    assert np.isfinite(take.frames).all()
-    for rows in REGIONS.values():
-        assert take.frames[:, rows].any()
-
-
-def test_the_mouth_opens_with_the_voice(take):
-    loud = take.features[:, 400]
-    assert np.corrcoef(loud, take.frames[:, JAW])[0, 1] > 0.3
-
-
-def test_a_stretched_voice_keeps_its_times():
-    pytest.importorskip("espeakng_loader")
-    long, short = (speak_in("en-us", "Papa may bake a map.", 165, 50, 50, warp) for warp in (0.8, 1.25))
-    for said in (long, short):
-        assert said.phones[-1].end == pytest.approx(len(said.sound) / RATE, abs=2e-3)
-    assert len(long.sound) > 1.4 * len(short.sound)
 
 
 def test_the_corpus_is_cached(tmp_path: Path, monkeypatch):
@@ -88,9 +25,9 @@ def test_the_corpus_is_cached(tmp_path: Path, monkeypatch):
 
 def test_held_out_takes_are_clean_and_reproducible_in_motion():
     pytest.importorskip("espeakng_loader")
-    one = held_out_takes(1)[0]
-    assert (one.closed > 0.9).any()
-    assert np.minimum(one.frames[:, INDEX["eyeBlinkLeft"]], 1).min() >= 0
+    one, again = (held_out_takes(1)[0] for _ in range(2))
+    assert (one.closed > 0.9).any() and one.frames[:, EXPR].min() >= 0
+    np.testing.assert_array_equal(one.frames, again.frames)
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@ import pytest
 
 from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
 from driver.coarticulation import articulate
-from driver.corpus import Take
 from driver.evaluate import Driven, blinks_per_minute, closure, diversity, energy_correlation, energy_db, lip_motion_mm, seam_ratio, speed
 from driver.features import FPS, RATE
 from driver.manner import Manner
 from driver.phones import Segment
 from driver.sample import NEW
+from driver.takes import Take
 
 
 def test_blinks_are_counted():

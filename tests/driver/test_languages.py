@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from driver.corpus import LANGUAGE_OF, VOICES
-from driver.languages import SENTENCES, VOICES_OF, random_words
+from driver.languages import LANGUAGE_OF, SENTENCES, VOICES_OF, random_words
+from driver.takes import VOICES
 
 
 @pytest.mark.parametrize("language", VOICES_OF)

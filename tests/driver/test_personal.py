@@ -10,13 +10,13 @@ from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from driver.captures import capture_takes
 from driver.channels import INDEX, JAW, NUM_CHANNELS, REGIONS
-from driver.corpus import Take
 from driver.evaluate import lip_motion_mm
 from driver.features import RATE
 from driver.held_out import DEFAULT, OWN, compare_held_out
 from driver.lips import lips_of
 from driver.personal import adapt, in_units_of, with_whole_blinks
 from driver.sample import generate
+from driver.takes import Take
 from driver.weights import load_weights, network_of, weights_file
 from tests.driver.somebody import somebody
 
