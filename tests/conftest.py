@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chromium import find_chromium, launched
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -18,8 +20,11 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def browsers():
-    """Playwright, one for all tests of a process: beside an open one no second can be opened."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as machine:
-        yield machine
+def browser():
+    """Chromium without a window, one for all tests of a process: beside an open Playwright no second can be opened."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium; install the packages chromium and libgl1-mesa-dri")
+    with launched(path) as opened:
+        yield opened

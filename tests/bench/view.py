@@ -21,7 +21,8 @@ import numpy as np
 from avatar3d.bench import machine
 from avatar3d.head.store import load_head
 from recon.bench import bench_avatar, bench_motion
-from tests.cli.page import FLAGS, Page, require_chromium
+from tests.chromium import find_chromium, launched
+from tests.cli.page import Page
 from viewer.live.workbench import Workbench, close_server, open_server
 
 WATCH = """
@@ -157,7 +158,7 @@ def apart(page: Page, bench: Workbench) -> dict[str, float]:
     return {"median": float(np.median(found)), "spread": float(np.ptp(np.quantile(found, [0.05, 0.95])))}
 
 
-def measure(count: int, width: int, height: int, seconds: float, chromium) -> dict:
+def measure(count: int, width: int, height: int, seconds: float, browser) -> dict:
     """All figures for an avatar of `count` Gaussians."""
     head = load_head()
     motion = bench_motion(head, 100)
@@ -172,7 +173,7 @@ def measure(count: int, width: int, height: int, seconds: float, chromium) -> di
         bench.stage.choose(None, splats=True)
         found["splats"] = sent(bench, (width, height), seconds)
         bench.stage.choose(None, splats=False)
-        page = Page(chromium, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, WATCH)
+        page = Page(browser, f"http://127.0.0.1:{server.get_port()}", {"width": width + 320, "height": height}, WATCH)
         for kind in ("pictures", "splats"):
             bench.stage.choose(None, splats=kind == "splats")
             found[kind] |= rates(page, bench, seconds) | {"slider_ms": delays(page)}
@@ -194,11 +195,12 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
-    with require_chromium().sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+    path = find_chromium()
+    if path is None:
+        parser.error("no Chromium; install the packages chromium and libgl1-mesa-dri")
+    with launched(path) as browser:
         for count in (15_000, 60_000):
-            print(count, json.dumps(measure(count, options.width, options.height, options.seconds, chromium), indent=1), flush=True)
-        chromium.close()
+            print(count, json.dumps(measure(count, options.width, options.height, options.seconds, browser), indent=1), flush=True)
     print(machine())
 
 

@@ -15,7 +15,8 @@ from avatar3d.cli.common import open_avatar
 from avatar3d.drawing import draw
 from avatar3d.errors import UserError
 from avatar3d.motion import Motion, load_motion, rest_motion
-from tests.viewer.web.chromium import Shown, differences, find_chromium, launched, opened, served
+from tests.chromium import find_chromium, launched
+from tests.viewer.web.shown import Shown, differences, opened, served
 from viewer.cameras import front_camera, head_centre
 from viewer.export.framing import with_soft_hem
 from viewer.export.motion_track import unpack_motion

@@ -14,7 +14,6 @@ from avatar3d.head.store import load_head
 from avatar3d.mp4 import VideoWriter
 from recon.bench import bench_avatar
 from tests.avatar3d.head.flame_fixture import flame_arrays, write_npz
-from tests.cli.page import FLAGS, require_chromium
 
 
 @dataclass
@@ -107,12 +106,3 @@ def flame_file(tmp_path_factory):
 def python(code: str, *words: object) -> subprocess.CompletedProcess:
     """Run code in a fresh interpreter."""
     return subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def chromium(browsers):
-    """An open Chromium."""
-    require_chromium()
-    browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
-    yield browser
-    browser.close()

@@ -6,26 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
 SIZE = {"width": 760, "height": 400}
 """Of the page; the panel takes the right half."""
 PATIENCE = 60_000
 """Milliseconds that a slow machine may take for anything."""
-
-
-def require_chromium():
-    """Playwright's door to the machine's Chromium; the test is skipped where one of the two is absent."""
-    api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    return api
 
 
 class Page:

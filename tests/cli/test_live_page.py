@@ -10,7 +10,7 @@ import pytest
 from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion
 from recon.bench import bench_avatar
-from tests.cli.page import CHROMIUM, FLAGS, Page, require_chromium
+from tests.cli.page import Page
 
 SIZE = {"width": 760, "height": 480}
 
@@ -28,10 +28,9 @@ class Filming(Page):
 
 
 @pytest.fixture
-def shown():
+def shown(browser):
     """An open page, and whether its button was pressed."""
     pytest.importorskip("viser")
-    require_chromium()
     from viewer.live.filming_page import FilmingPage
     from viewer.live.workbench import open_server
 
@@ -41,13 +40,12 @@ def shown():
     yield page, pressed, f"http://127.0.0.1:{server.get_port()}"
 
 
-def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown, browsers):
+def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown, browser):
     from viewer.live.workbench import close_server
 
     page, pressed, url = shown
     avatar = bench_avatar(load_head(), 3000)
     frame = rest_motion(avatar.head, 1, shape=avatar.shape.numpy())
-    browser = browsers.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
     window = Filming(browser, url, SIZE)
     page.show(np.full((64, 64, 3), (200, 30, 30), np.uint8), None, None)
     assert "The head will appear here" in window.placard()
@@ -77,4 +75,4 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     assert window.page.get_by_text("me.avatar is written").is_visible()
     assert window.page.get_by_text("connection lost").count() == 0
     assert window.errors == []
-    browser.close()
+    window.page.close()

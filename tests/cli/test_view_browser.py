@@ -16,7 +16,7 @@ from avatar3d.cli.view_performer import DriverPerformer
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, load_motion, rest_motion
 from recon.bench import bench_avatar
-from tests.cli.page import Page, alike, require_chromium
+from tests.cli.page import Page, alike
 from viewer.cameras import front_camera
 
 GREYS = 25
@@ -38,10 +38,9 @@ class Filmed:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def bench(tmp_path_factory, browser):
     """An open workbench."""
     pytest.importorskip("viser")
-    require_chromium()
     from viewer.live.workbench import Workbench, close_server, open_server
 
     folder = tmp_path_factory.mktemp("view")
@@ -63,23 +62,23 @@ def bench(tmp_path_factory):
 
 
 @pytest.fixture
-def page(bench, chromium):
+def page(bench, browser):
     """A fresh window, everything at rest."""
     bench.capture.free()
     bench.player.pause()
     bench.player.seek(0)
     bench.play.loop.value = False
     bench.face._rest(None)
-    opened = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
+    opened = Page(browser, f"http://127.0.0.1:{bench.server.get_port()}")
     yield opened
     opened.page.close()
     assert not opened.errors
 
 
 @pytest.fixture
-def other(page, bench, chromium):
+def other(page, bench, browser):
     """A second window on the same workbench."""
-    opened = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}")
+    opened = Page(browser, f"http://127.0.0.1:{bench.server.get_port()}")
     yield opened
     opened.page.close()
     assert not opened.errors
@@ -293,19 +292,19 @@ def test_what_the_identity_sliders_do_is_said(page):
     assert page.slider("mode 1").is_visible()
 
 
-def test_a_telephone_shows_the_whole_face_above_the_panel(bench, chromium):
+def test_a_telephone_shows_the_whole_face_above_the_panel(bench, browser):
     width, height = 390, 844
-    phone = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}", {"width": width, "height": height})
+    phone = Page(browser, f"http://127.0.0.1:{bench.server.get_port()}", {"width": width, "height": height})
     try:
         phone.tab("Face")
-        (browser,) = bench.stage.browsers.values()
-        phone.until(lambda: not np.allclose(browser.client.camera.look_at, bench.server.initial_camera.look_at, atol=1e-3))
+        (held,) = bench.stage.browsers.values()
+        phone.until(lambda: not np.allclose(held.client.camera.look_at, bench.server.initial_camera.look_at, atol=1e-3))
         foot = phone.page.locator(".mantine-Paper-root:has([role=tab])").bounding_box()
         tabs = [tab.bounding_box() for tab in phone.page.get_by_role("tab").all()]
         assert len({box["y"] for box in tabs}) == 1 and all(box["height"] >= 28 for box in tabs)
         assert foot["x"] == 0 and foot["width"] == pytest.approx(width, abs=1) and foot["y"] >= 0.59 * height
         # The head's own points, as this page's camera sees them.
-        avatar, camera = bench.stage.avatar, browser.camera()
+        avatar, camera = bench.stage.avatar, held.camera()
         skull = np.concatenate([avatar.head.regions[name] for name in ("face", "ears", "scalp")])
         x, y = (camera.project(bench.stage.scene.vertices[skull]) / camera.height * height).T
         assert x.min() > 0 and x.max() < width and y.min() > 0 and y.max() < foot["y"]
@@ -313,8 +312,8 @@ def test_a_telephone_shows_the_whole_face_above_the_panel(bench, chromium):
         phone.page.close()
 
 
-def test_all_tabs_are_in_one_row_and_nothing_lies_over_the_head(bench, chromium):
-    wide = Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}", {"width": 1280, "height": 400})
+def test_all_tabs_are_in_one_row_and_nothing_lies_over_the_head(bench, browser):
+    wide = Page(browser, f"http://127.0.0.1:{bench.server.get_port()}", {"width": 1280, "height": 400})
     try:
         # Its many sliders make a scroll bar, which takes some of the width.
         wide.tab("Face")
@@ -366,16 +365,16 @@ def test_a_page_that_comes_back_finds_everything(page, bench):
     page.until(lambda: page.value("jaw open") == pytest.approx(1.2))
 
 
-def test_nothing_is_kept_of_browsers_that_have_gone(page, bench, chromium):
+def test_nothing_is_kept_of_browsers_that_have_gone(page, bench, browser):
     def kept() -> set[int]:
         kinds = (bench.stage.browsers, bench.desk._sounds, bench.records, bench.view.own, bench.capture.own)
         return {len(kind) for kind in kinds}
 
-    Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
+    Page(browser, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
     page.page.wait_for_timeout(1500)
     before, threads = kept(), threading.active_count()
     for _ in range(3):
-        Page(chromium, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
+        Page(browser, f"http://127.0.0.1:{bench.server.get_port()}").page.close()
     assert before == {1}
     page.until(lambda: kept() == {1})
     # viser's pool grows to as many callbacks as ran at once, not with every browser.

@@ -5,7 +5,7 @@ from recon.bench import bench_avatar
 from tests.cli.page import PATIENCE, SIZE
 
 
-def test_a_page_outlives_its_server(chromium, tmp_path):
+def test_a_page_outlives_its_server(browser, tmp_path):
     from viewer.live.status_line import StatusLine
     from viewer.live.workbench import Workbench, close_server, free_port, open_server
 
@@ -16,7 +16,7 @@ def test_a_page_outlives_its_server(chromium, tmp_path):
         server = open_server("127.0.0.1", port, "avatar3d: me")
         loading = StatusLine(server, "reading me.avatar …", busy=True)
         if window is None:
-            window = chromium.new_page(viewport=SIZE)
+            window = browser.new_page(viewport=SIZE)
             window.goto(f"http://127.0.0.1:{port}")
         window.get_by_text("reading me.avatar").wait_for(timeout=PATIENCE)
         bench = Workbench(server, avatar, "me", scratch=tmp_path)

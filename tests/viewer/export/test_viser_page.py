@@ -14,20 +14,10 @@ from avatar3d.gaussians import Gaussians, rgb_to_sh
 from avatar3d.progress import silent
 from tests.viewer.export.performance import performance
 from tests.viewer.export.scenes import random_gaussians
-from tests.viewer.web.chromium import find_chromium, launch
 from viewer.export import viser_page
 from viewer.export.frames import Frames
 from viewer.export.options import FormatOptions
 from viewer.export.viser_page import viser_arrays, write_viser_page
-
-
-@pytest.fixture(scope="module")
-def browser(browsers):
-    """Chromium without a window."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium; install the packages chromium and libgl1-mesa-dri")
-    return launch(browsers, path)
 
 
 class Walls(Frames):

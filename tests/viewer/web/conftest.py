@@ -1,4 +1,4 @@
-"""A browser, pages in it, and the player's own packages; tests that need them are skipped where there are none."""
+"""Pages in a browser, and the player's own packages; tests that need them are skipped where there are none."""
 
 import contextlib
 import shutil
@@ -14,17 +14,8 @@ import pytest
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, rest_motion
 from tests.avatar3d.tiny import tiny_avatar
-from tests.viewer.web.chromium import Shown, find_chromium, launch, opened, served
+from tests.viewer.web.shown import Shown, opened, served
 from viewer.export.web import WEB, export_web
-
-
-@pytest.fixture(scope="session")
-def browser(browsers):
-    """Chromium without a window."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("no Chromium; install the packages chromium and libgl1-mesa-dri")
-    return launch(browsers, path)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.viewer.web.chromium import until
 from tests.viewer.web.conftest import performing
+from tests.viewer.web.shown import until
 from viewer.export.web import export_web
 
 

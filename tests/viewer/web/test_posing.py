@@ -17,8 +17,8 @@ from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
 from avatar3d.statistics import motion_statistics
 from tests.avatar3d.tiny import tiny_avatar
-from tests.viewer.web.chromium import differences
 from tests.viewer.web.conftest import performing
+from tests.viewer.web.shown import differences
 from viewer.cameras import front_camera, head_centre
 from viewer.export.framing import with_soft_hem
 from viewer.export.motion_track import unpack_motion

@@ -17,8 +17,8 @@ from driver.onnx_export import portable
 from driver.sample import generate
 from driver.stream import Stream, frame_noise
 from driver.weights import load_weights
-from tests.viewer.web.chromium import until
 from tests.viewer.web.conftest import performing
+from tests.viewer.web.shown import until
 from viewer.export.packed import Packed
 from viewer.export.web import export_web
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from avatar3d.motion import Motion
-from tests.viewer.web.chromium import Shown, until
 from tests.viewer.web.conftest import performing
+from tests.viewer.web.shown import Shown, until
 from viewer.export.web import page_parts
 from viewer.stream.playback import track_of
 from viewer.stream.server import SOCKET, StreamServer

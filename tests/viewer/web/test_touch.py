@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.viewer.web.chromium import until
+from tests.viewer.web.shown import until
 
 PLACE = "window.avatar3d.view.camera.position.toArray()"
 DISTANCE = "window.avatar3d.view.camera.position.distanceTo(window.avatar3d.view.orbit.target)"

@@ -1,11 +1,9 @@
-"""Chromium without a window, pages of the player in it, and what they show beside what Python computes."""
+"""Pages of the player in a browser, and what they show beside what Python computes."""
 
 import base64
 import contextlib
 import functools
 import http.server
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +15,6 @@ import numpy as np
 from avatar3d.camera import Camera
 from avatar3d.gaussians import SH_C0, Gaussians
 
-ARGUMENTS = (
-    "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=gl-egl", "--ignore-gpu-blocklist",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _TEXT = """const text = (array) => {
     let out = "";
     for (const byte of new Uint8Array(array.buffer, array.byteOffset, array.byteLength)) out += String.fromCharCode(byte);
@@ -40,25 +33,6 @@ _PICTURE = f"""async ([time, camera]) => {{
   player.splats.pose(player.performance.exactly(time));
   return text(await player.view.picture(camera));
 }}"""
-
-
-def find_chromium() -> str | None:
-    """The program: $AVATAR3D_CHROMIUM, or what the system calls so."""
-    return os.environ.get("AVATAR3D_CHROMIUM") or next((found for name in _NAMES if (found := shutil.which(name))), None)
-
-
-@contextlib.contextmanager
-def launched(path: str) -> Iterator:
-    """Playwright's browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as machine:
-        yield launch(machine, path)
-
-
-def launch(machine, path: str):
-    """A browser of an open Playwright, which closes it in the end."""
-    return machine.chromium.launch(executable_path=path, args=list(ARGUMENTS), ignore_default_args=["--headless"])
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
