@@ -23,6 +23,7 @@ from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
 from recon.bench import bench_avatar
+from tests.ports import tcp_port, udp_port
 from tests.viewer.bridge.faces import a_frame, read_livelink
 from tests.viewer.stream.reader import Viewer
 from viewer.bridge import livelink
@@ -42,12 +43,6 @@ def grimacing(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("motion") / "grimace.npz"
     save_motion(motion, path)
     return path
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -71,7 +66,7 @@ def command(*words: object, until: str) -> Iterator[tuple[subprocess.Popen, str]
 
 @pytest.mark.parametrize("scheme", ["livelink", "vmc"])
 def test_a_motion_comes_through_as_it_was(run, small_avatar, grimacing, tmp_path, scheme):
-    port, out = _free_port(), tmp_path / "again.npz"
+    port, out = udp_port(), tmp_path / "again.npz"
     address = f"{scheme}://127.0.0.1:{port}"
     with command("receive", "--from", address, "-o", out, until="listening") as (process, _):
         sent = run("stream", small_avatar, "--motion", grimacing, "--to", address, "--fps", 30, "--subject", "Ana", "--record", tmp_path / "s.pcap")
@@ -92,7 +87,7 @@ def test_a_motion_comes_through_as_it_was(run, small_avatar, grimacing, tmp_path
 def test_several_subjects_go_out_at_once_and_become_a_file_each(run, small_avatar, grimacing, tmp_path):
     save_motion(rest_motion(load_head(), 30, Fraction(30)), tmp_path / "still.npz")
     words = ("--motion", grimacing, tmp_path / "still.npz", "--subject", "Ana", "Ben B")
-    sent = run("stream", small_avatar, *words, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap")
+    sent = run("stream", small_avatar, *words, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap")
     assert sent.status == 0 and "Ana: 120 frames" in sent.out and "Ben B: 60 frames" in sent.out
     read = [read_livelink(passed.data) for passed in recorded(tmp_path / "s.pcap")]
     codes = {name: [each["frame"] for each in read if each["subject"] == name] for name in ("Ana", "Ben B")}
@@ -127,7 +122,7 @@ def test_subjects_whose_names_are_one_in_files_get_a_file_each(run, tmp_path):
 
 
 def test_what_was_sent_is_sent_again(run, small_avatar, grimacing, tmp_path):
-    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"osc://:{_free_port()}", "--record", tmp_path / "s.pcap").status == 0
+    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"osc://:{udp_port()}", "--record", tmp_path / "s.pcap").status == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         ear.bind(("127.0.0.1", 0))
@@ -153,8 +148,8 @@ def test_addresses_of_the_newer_kind_stand_in_brackets(run, tmp_path):
 
 
 def test_a_phone_moves_the_head_on_a_page(run, small_avatar, grimacing, tmp_path):
-    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap").status == 0
-    words = ("stream", small_avatar, "--from", tmp_path / "s.pcap", "--to", f"ws://:{_free_port()}")
+    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap").status == 0
+    words = ("stream", small_avatar, "--from", tmp_path / "s.pcap", "--to", f"ws://:{tcp_port()}")
     with command(*words, until="open ") as (process, line):
         found = re.search(r"http://[\d.]+:(\d+)", line)
         assert found is not None
@@ -168,7 +163,7 @@ def test_a_phone_moves_the_head_on_a_page(run, small_avatar, grimacing, tmp_path
 
 def test_a_page_s_stream_is_sent_on(small_avatar, grimacing):
     with (
-        command("stream", small_avatar, "--motion", grimacing, "--loop", "--to", f"ws://:{_free_port()}", until="open ") as (_, line),
+        command("stream", small_avatar, "--motion", grimacing, "--loop", "--to", f"ws://:{tcp_port()}", until="open ") as (_, line),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear,
     ):
         ear.bind(("127.0.0.1", 0))
@@ -184,7 +179,7 @@ def test_a_page_s_stream_is_sent_on(small_avatar, grimacing):
 
 
 def test_a_live_sound_is_sent_at_sixty_frames_a_second(run, small_avatar, spoken, tmp_path):
-    outcome = run("stream", small_avatar, "--live", spoken, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap")
+    outcome = run("stream", small_avatar, "--live", spoken, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap")
     read = [read_livelink(passed.data) for passed in recorded(tmp_path / "s.pcap")]
     assert outcome.status == 0 and len(read) > 35 and (np.diff([each["frame"] for each in read]) > 0).all()
     assert np.ptp([each["values"]["JawOpen"] for each in read]) > 0.05
@@ -196,7 +191,7 @@ def test_a_take_of_the_phone_is_received_and_performed(run, small_avatar, tmp_pa
     write_arkit(tmp_path / "take.csv", weights, Fraction(60), np.tile([0.1, 0, 0], (30, 1)))
     assert run("receive", "--from", tmp_path / "take.csv", "-o", tmp_path / "m.npz", "--fps", 30).status == 0
     assert len(load_motion(tmp_path / "m.npz")) == 15
-    sent = run("stream", small_avatar, "--motion", tmp_path / "take.csv", "--to", f"vmc://:{_free_port()}")
+    sent = run("stream", small_avatar, "--motion", tmp_path / "take.csv", "--to", f"vmc://:{udp_port()}")
     assert sent.status == 0 and "30 frames" in sent.out
 
 
@@ -208,7 +203,7 @@ def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, fla
     motion.expr[:] *= 0.3
     motion.expr[:, [index for index, name in enumerate(EXPR_NAMES) if name.startswith("eyeLook") or name == "tongueOut"]] = 0
     save_motion(retarget(motion, fit_retarget(ours, theirs)), tmp_path / "flame.npz")
-    words = ("--motion", tmp_path / "flame.npz", "--head", flame_file, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap")
+    words = ("--motion", tmp_path / "flame.npz", "--head", flame_file, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap")
     sent = run("stream", tmp_path / "flame.avatar", *words)
     assert sent.status == 0 and "furthest off" in sent.err and " mm" in sent.err and "head arkit --to" in sent.err
     read = [read_livelink(passed.data)["values"] for passed in recorded(tmp_path / "s.pcap")]
@@ -221,14 +216,14 @@ def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, fla
 
 def test_no_more_is_kept_than_there_is_room_for(run, small_avatar, grimacing, tmp_path, monkeypatch):
     monkeypatch.setattr("avatar3d.cli.receive._MOST_FRAMES", 40)
-    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{_free_port()}", "--record", tmp_path / "s.pcap").status == 0
+    assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap").status == 0
     outcome = run("receive", "--from", tmp_path / "s.pcap", "-o", tmp_path / "m.npz")
     # A busy sender leaves frames out, which are filled in.
     assert outcome.status == 0 and "40 frames were received" in outcome.err and 40 <= len(load_motion(tmp_path / "m.npz")) < 80
 
 
 def test_silence_and_noise_are_told(run, tmp_path):
-    port = _free_port()
+    port = udp_port()
     out = tmp_path / "m.npz"
     with command("receive", "--from", f"livelink://127.0.0.1:{port}", "-o", out, until="listening") as (process, _):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:

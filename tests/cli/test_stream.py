@@ -20,6 +20,7 @@ from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion, save_motion
 from avatar3d.sound import read_sound
 from tests.avatar3d.tiny import tiny_avatar, tiny_head
+from tests.ports import tcp_port
 from tests.viewer.stream.reader import Viewer
 
 
@@ -50,14 +51,8 @@ def streaming(*words: object) -> Iterator[tuple[subprocess.Popen, int, str]]:
         process.communicate()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_a_motion_with_its_sound_reaches_a_viewer_to_the_end(small_avatar, nodding):
-    with streaming(small_avatar, "--motion", nodding, "--to", f"ws://:{_free_port()}") as (process, port, _), Viewer(port) as viewer:
+    with streaming(small_avatar, "--motion", nodding, "--to", f"ws://:{tcp_port()}") as (process, port, _), Viewer(port) as viewer:
         facts = viewer.next(1)["facts"]
         assert facts["fps"] == [30, 1] and facts["sound"]["rate"] == 24_000 and dict(facts["channels"])["expr"] == 51
         assert facts["mesh"] == "rig" and facts["head"] == load_head().fingerprint and "video" not in facts["synthetic"]
@@ -74,7 +69,7 @@ def test_a_motion_with_its_sound_reaches_a_viewer_to_the_end(small_avatar, noddi
 
 
 def test_ctrl_c_ends_it_quietly(small_avatar, nodding):
-    with streaming(small_avatar, "--motion", nodding, "--loop", "--to", f"ws://127.0.0.1:{_free_port()}") as (process, port, _):
+    with streaming(small_avatar, "--motion", nodding, "--loop", "--to", f"ws://127.0.0.1:{tcp_port()}") as (process, port, _):
         with Viewer(port) as viewer:
             numbers = [viewer.next(2)["number"] for _ in range(40)]
             assert numbers == sorted(numbers) and numbers[-1] > 30
@@ -86,13 +81,13 @@ def test_ctrl_c_ends_it_quietly(small_avatar, nodding):
 
 
 def test_ctrl_c_ends_the_waiting_for_a_viewer(small_avatar, nodding):
-    with streaming(small_avatar, "--motion", nodding, "--to", f"ws://127.0.0.1:{_free_port()}") as (process, _, _):
+    with streaming(small_avatar, "--motion", nodding, "--to", f"ws://127.0.0.1:{tcp_port()}") as (process, _, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
 
 
 def test_a_live_sound_moves_the_head(small_avatar, spoken):
-    with streaming(small_avatar, "--live", spoken, "--to", f"ws://:{_free_port()}") as (process, port, _), Viewer(port) as viewer:
+    with streaming(small_avatar, "--live", spoken, "--to", f"ws://:{tcp_port()}") as (process, port, _), Viewer(port) as viewer:
         facts = viewer.next(1)["facts"]
         assert facts["fps"] == [25, 1] and facts["sound"]["rate"] == 16_000
         viewer.send(b'{"sound":"opus"}')
@@ -113,9 +108,9 @@ def test_a_live_sound_moves_the_head(small_avatar, spoken):
 
 def test_senders_come_and_go_and_viewers_stay(small_avatar, spoken):
     sound = (np.clip(read_sound(spoken)[:16_000], -1, 1) * 32767).astype("<i2").tobytes()
-    sender = _free_port()
+    sender = tcp_port()
     with (
-        streaming(small_avatar, "--live", f"tcp://127.0.0.1:{sender}", "--to", f"ws://:{_free_port()}") as (process, port, _),
+        streaming(small_avatar, "--live", f"tcp://127.0.0.1:{sender}", "--to", f"ws://:{tcp_port()}") as (process, port, _),
         Viewer(port) as viewer,
     ):
         streams = []
@@ -143,7 +138,7 @@ def _connected(port: int) -> socket.socket:
 
 
 def test_a_token_of_ones_own_is_kept(small_avatar, nodding):
-    words = (small_avatar, "--motion", nodding, "--loop", "--token", "my-own_token1", "--to", f"ws://127.0.0.1:{_free_port()}")
+    words = (small_avatar, "--motion", nodding, "--loop", "--token", "my-own_token1", "--to", f"ws://127.0.0.1:{tcp_port()}")
     with streaming(*words) as (_, port, path):
         assert path == "/my-own_token1/"
         with Viewer(port, "/stream") as stranger, Viewer(port, f"{path}stream") as viewer:
@@ -200,7 +195,7 @@ def test_a_motion_of_another_head(refused, small_avatar, tmp_path):
 
 def test_no_microphone(refused, small_avatar, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    refused("stream", small_avatar, "--live", "mic", "--to", f"ws://:{_free_port()}", match=("microphone", "avatar3d[mic]"))
+    refused("stream", small_avatar, "--live", "mic", "--to", f"ws://:{tcp_port()}", match=("microphone", "avatar3d[mic]"))
 
 
 @pytest.mark.parametrize("token", ["short", "with/slash", "with space.", "ü" * 9])

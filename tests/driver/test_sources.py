@@ -11,12 +11,7 @@ from avatar3d.errors import UserError
 from driver import sources
 from driver.features import RATE
 from driver.sources import PIECE, open_source, played
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.ports import tcp_port
 
 
 def test_a_file_is_played_at_its_own_speed(tmp_path):
@@ -34,7 +29,7 @@ def test_a_file_is_played_at_its_own_speed(tmp_path):
 
 
 def test_a_socket_gives_what_is_sent_whatever_its_packets():
-    port = free_port()
+    port = tcp_port()
     source = open_source(f"tcp://127.0.0.1:{port}")
     sound = (1000 * np.sin(np.arange(1000))).astype("<i2")
 
@@ -53,7 +48,7 @@ def test_a_socket_gives_what_is_sent_whatever_its_packets():
 
 def test_a_sender_that_stalls_is_one_clear_line(monkeypatch):
     monkeypatch.setattr(sources, "STALL", 0.2)
-    port = free_port()
+    port = tcp_port()
     source = open_source(f"tcp://127.0.0.1:{port}")
     with socket.create_connection(("127.0.0.1", port)) as sender:
         sender.sendall(bytes(2 * PIECE))
@@ -65,7 +60,7 @@ def test_a_sender_that_stalls_is_one_clear_line(monkeypatch):
 def test_nobody_who_connects_is_one_clear_line(monkeypatch):
     monkeypatch.setattr(sources, "STALL", 0.1)
     with pytest.raises(UserError, match="nobody sent anything"):
-        next(open_source(f"tcp://127.0.0.1:{free_port()}"))
+        next(open_source(f"tcp://127.0.0.1:{tcp_port()}"))
 
 
 @pytest.mark.parametrize(

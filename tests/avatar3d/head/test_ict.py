@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from avatar3d.arkit import EXPR_INDEX, EXPR_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.ict import KEPT, ict_files, read_ict
 from avatar3d.head.info import convert_head, head_info
-from avatar3d.head.model import JAW, LEFT_EYE, RIGHT_EYE, HeadModel, head_vertices
+from avatar3d.head.model import JAW, LEFT_EYE, RIGHT_EYE, HeadModel
 from avatar3d.head.obj import obj_vertices
 from avatar3d.head.store import find_head, load_head, read_bare_head
+from tests.avatar3d.head.expressions import posed
 from tests.avatar3d.head.ict_fixture import DISC, IDENTITIES, write_ict
 
 
@@ -35,16 +35,6 @@ def whole(folder) -> HeadModel:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         return load_head(folder)
-
-
-def posed(head: HeadModel, opening: float, **weights: float) -> np.ndarray:
-    expr = torch.zeros(1, head.num_expr)
-    for name, weight in weights.items():
-        expr[0, EXPR_INDEX[name]] = weight
-    zeros = torch.zeros(1, 3)
-    jaw = torch.tensor([[opening * head.jaw_open_angle, 0.0, 0.0]])
-    still = {"neck_pose": zeros, "eyes_pose": torch.zeros(1, 6), "rotation": zeros, "translation": zeros}
-    return head_vertices(head, torch.zeros(1), expr, jaw_pose=jaw, **still)[0].numpy()
 
 
 def of_file(folder: Path, name: str) -> np.ndarray:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,12 +14,13 @@ from avatar3d.arkit import EXPR_INDEX, EXPR_NAMES
 from avatar3d.camera import look_at
 from avatar3d.errors import UserError
 from avatar3d.head.likeness import Fit, fit_likeness
-from avatar3d.head.model import LEFT_EYE, HeadModel, head_vertices
+from avatar3d.head.model import LEFT_EYE, HeadModel
 from avatar3d.head.portrait import portrait
 from avatar3d.head.scan import Scan, place_scan, read_landmarks, read_scan, unit_of
 from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import load_head, read_head, save_head
 from avatar3d.render.mesh import rasterize_mesh, to_camera
+from tests.avatar3d.head.expressions import posed
 from tests.avatar3d.head.scan_fixture import MadeScan, landmarks_of, make_scan, write_scan
 
 
@@ -48,16 +48,6 @@ def _head(path: Path, made: MadeScan) -> Made:
     assert unit_of(placement.scale) == "mm"
     head, fit = fit_likeness(load_head(), scan, placement, made.per_metre, "person", "ours")
     return Made(made, scan, head, fit)
-
-
-def posed(head: HeadModel, opening: float = 0.0, **weights: float) -> np.ndarray:
-    expr = torch.zeros(1, head.num_expr)
-    for name, weight in weights.items():
-        expr[0, EXPR_INDEX[name]] = weight
-    zeros = torch.zeros(1, 3)
-    jaw = torch.tensor([[opening * head.jaw_open_angle, 0.0, 0.0]])
-    still = {"neck_pose": zeros, "eyes_pose": torch.zeros(1, 6), "rotation": zeros, "translation": zeros}
-    return head_vertices(head, torch.zeros(1), expr, jaw_pose=jaw, **still)[0].numpy()
 
 
 def test_the_head_lies_on_the_scan(made):

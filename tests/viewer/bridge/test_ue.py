@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from avatar3d.arkit import ARKIT_NAMES
 from avatar3d.errors import UserError
+from tests.ports import udp_port
 from tests.viewer.runtime.programs import built
 from tests.viewer.runtime.streams import Script
 from viewer.bridge.frame import BridgeFrame, DatagramError
@@ -190,17 +191,9 @@ def _sent_to(port: int, stop: threading.Event) -> None:
             time.sleep(1 / 60)
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.bind(("127.0.0.1", 0))
-        return line.getsockname()[1]
-
-
 @pytest.mark.parametrize("client", ["follow.py", "follow.cpp"])
 def test_the_examples_follow_the_sender(client):
-    port, stop = _free_port(), threading.Event()
+    port, stop = udp_port(), threading.Event()
     program = [sys.executable, str(EXAMPLES / client)] if client.endswith(".py") else [str(built("follow", source=EXAMPLES / client))]
     sender = threading.Thread(target=_sent_to, args=(port, stop))
     sender.start()
