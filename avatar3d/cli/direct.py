@@ -136,18 +136,19 @@ def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion"
     """A motion of an avatar in which what is pinned has its very values, whatever `admit` made of it."""
     import numpy as np
 
-    from driver.channels import pack, unpack
+    from driver.channels import unpack
     from driver.leads import led_to
 
     if not pins.known.any():
         return motion
     angle = person.head.jaw_open_angle
-    frames = led_to(_packed(motion, angle, pack), pins)
+    frames = led_to(_packed(motion, angle), pins)
     return replace(motion, **unpack(frames.astype(np.float32), angle))
 
 
-def _packed(motion: "Motion", angle: float, pack) -> "np.ndarray":
-    from driver.channels import POSES
+def _packed(motion: "Motion", angle: float) -> "np.ndarray":
+    """A motion in the driver's channels, on a head whose jaw opens by `angle` (radians)."""
+    from driver.channels import POSES, pack
 
     return pack({name: getattr(motion, name) for name in ("expr", *POSES)}, angle)
 
@@ -157,10 +158,9 @@ def _channels(motion: "Motion", person: "Avatar") -> "np.ndarray":
     from fractions import Fraction
 
     from avatar3d.motion import resampled
-    from driver.channels import pack
     from driver.features import FPS
 
-    return _packed(resampled(motion, Fraction(FPS)), person.head.jaw_open_angle, pack)
+    return _packed(resampled(motion, Fraction(FPS)), person.head.jaw_open_angle)
 
 
 def _in_channels(pins: "Pins", person: "Avatar") -> "Pins":
@@ -177,7 +177,6 @@ def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
     import numpy as np
 
     from avatar3d.statistics import relative
-    from driver.channels import pack
     from driver.pins import Pins
     from driver.sample import motion_of
 
@@ -185,7 +184,7 @@ def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
         return pins
     angle = person.head.jaw_open_angle
     motion = motion_of(pins.values, person.head, person.shape.numpy(), np.zeros(0, np.float32), 0)
-    return Pins(_packed(relative(motion, person.statistics, person.head, own), angle, pack), pins.known)
+    return Pins(_packed(relative(motion, person.statistics, person.head, own), angle), pins.known)
 
 
 def remade(former: "Motion", made: "Motion", begin: float, end: float) -> "Motion":

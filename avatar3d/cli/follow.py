@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar3d.cli.common import note, say
+from avatar3d.cli.shows import live_show
 from avatar3d.cli.ways import Sending, Way, address_of, check_websockets
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
     Raises:
         UserError: the source or the way cannot be used.
     """
-    from avatar3d.cli.stream import live_show
     from viewer.bridge.follow import Followed, follow_stream
     from viewer.stream.playback import Pace
     from viewer.stream.prompt_thread import run_promptly

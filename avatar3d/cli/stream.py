@@ -1,6 +1,8 @@
 """stream: an avatar performs elsewhere, while its motion is played, made or followed here."""
 
 import contextlib
+import gc
+import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +13,7 @@ from tyro.conf import Positional, arg
 from avatar3d.cli.common import check_range, note, open_avatar, say
 from avatar3d.cli.direct import Directing
 from avatar3d.cli.live_drive import live_stream
+from avatar3d.cli.shows import known_show, live_show
 from avatar3d.cli.talk import Talking, check_talk, performance
 from avatar3d.cli.ways import Sending, Show, Way, address_of, way_out
 
@@ -166,13 +169,10 @@ def _motion(path: Path, person: "Avatar", way: Way) -> "Motion":
 
 def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], loop: bool, background: str, way: Way) -> None:
     """Motions that are known beforehand, each of one subject."""
-    import gc
-    import threading
-
     stopped = threading.Event()
     off: dict[str, float] = {}
     trouble: list[BaseException] = []
-    shows = [_known(person, motion, name, background, way) for motion, name in zip(motions, names, strict=True)]
+    shows = [known_show(person, motion, name, background, way) for motion, name in zip(motions, names, strict=True)]
 
     # A search for garbage among all that was loaded so far takes longer than a frame.
     gc.collect()
@@ -213,27 +213,7 @@ def _perform(person: "Avatar", motions: "list[Motion]", names: tuple[str, ...], 
             say(f"{show.subject}: {frames} frames, {motion.duration:.1f} s, on time to {off[show.subject]:.1f} ms (99 %)")
 
 
-def _known(person: "Avatar", motion: "Motion", name: str, background: str, way: Way) -> "tuple[Show, np.ndarray | None]":
-    """What goes out of a motion, and its sound."""
-    from avatar3d.motion import resampled
-    from viewer.bridge.sender import face_track
-    from viewer.export.web import page_parts
-    from viewer.stream.playback import track_of
-
-    motion = resampled(motion, way.rate(motion.fps))
-    if not way.page:
-        _tell_fit(person)
-        return Show(person, face_track(motion, person.head), motion.fps, 0, name), None
-    if person.head.redistributable:
-        parts, track = page_parts(person, None), track_of(motion, person.head)
-    else:
-        parts = page_parts(person, motion)
-        track = {name: parts["motion"].values(name) for name in parts["motion"].arrays}
-    sound, rate = _sound(motion)
-    return Show(person, track, motion.fps, rate, name, parts, background), sound
-
-
-def _played(show: Show, sound: "np.ndarray | None", loop: bool, way: Way, stopped) -> float:
+def _played(show: Show, sound: "np.ndarray | None", loop: bool, way: Way, stopped: threading.Event) -> float:
     """Perform until the end, or until it is stopped; how far frames were off, milliseconds."""
     from viewer.stream.playback import play
     from viewer.stream.prompt_thread import run_promptly
@@ -248,64 +228,6 @@ def _played(show: Show, sound: "np.ndarray | None", loop: bool, way: Way, stoppe
         if not loop:
             wanted(True)
         return play(show.track, show.fps, outlet, sound=sound, rate=show.rate, loop=loop, sleep=sleep)
-
-
-def _tell_fit(person: "Avatar") -> None:
-    """How well ARKit's shapes fit a head that is not made of them."""
-    from avatar3d.arkit import EXPR_NAMES
-    from avatar3d.head.retarget import fit_retarget
-    from avatar3d.head.store import load_head
-
-    if person.head.expr_names == EXPR_NAMES:
-        return
-    fitted = fit_retarget(load_head(), person.head)
-    worst = ", ".join(f"{fitted.channels[index]} {1e3 * fitted.residual[index]:.2f} mm" for index in fitted.residual.argsort()[:-4:-1])
-    note(f"ARKit's values are fitted to head {person.head.name}; furthest off: {worst} (all: avatar3d head arkit --to HEAD)")
-
-
-def _sound(motion: "Motion") -> "tuple[np.ndarray | None, int]":
-    """A motion's sound at the rate at which it is sent."""
-    import numpy as np
-    from scipy.signal import resample_poly
-
-    if motion.sound is None or not len(motion.sound):
-        return None, 0
-    rate = 16_000 if motion.sound_rate <= 16_000 else 24_000
-    ratio = Fraction(rate, motion.sound_rate)
-    return np.asarray(resample_poly(motion.sound, ratio.numerator, ratio.denominator), np.float32), rate
-
-
-def live_show(person: "Avatar", avatar: str, fps: Fraction, rate: int, name: str, background: str, way: Way, remedy: str) -> Show:
-    """What goes out of a motion that is not known yet.
-
-    Args:
-        person: who performs.
-        avatar: how the error names them.
-        fps: frames a second as they come.
-        rate: of the sound, Hz.
-        name: of the subject.
-        background: of a page.
-        way: where to.
-        remedy: what to do where the head may not be given away.
-
-    Raises:
-        UserError: a page cannot have the head.
-    """
-    from avatar3d.errors import UserError
-    from avatar3d.motion import rest_motion
-    from viewer.bridge.sender import face_track
-    from viewer.export.web import page_parts
-    from viewer.stream.playback import track_of
-
-    if not way.page:
-        _tell_fit(person)
-        return Show(person, face_track(rest_motion(person.head, 1), person.head), fps, rate, name, live=True)
-    if not person.head.redistributable:
-        raise UserError(
-            f"{avatar}: is on head {person.head.name}, which may not be given away, and then only a motion that is known beforehand can be sent; "
-            f"{remedy}"
-        )
-    return Show(person, track_of(rest_motion(person.head, 1), person.head), fps, rate, name, page_parts(person, None), background, live=True)
 
 
 def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: Directing, name: str, background: str, way: Way) -> None:
