@@ -13,6 +13,10 @@ ARKIT_NAMES: tuple[str, ...] = (
     "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight",
     "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
+ARKIT_INDEX: dict[str, int] = {name: index for index, name in enumerate(ARKIT_NAMES)}
+LID_NAMES = ("eyeBlinkLeft", "eyeBlinkRight")
+LOOK_ANGLE = 0.5
+"""Gaze in radians that eyeLook... = 1 stands for."""
 
 # The jaw is a joint of the head model, so jawOpen is `jaw_pose`, not an expression.
 EXPR_NAMES: tuple[str, ...] = tuple(name for name in ARKIT_NAMES if name != "jawOpen")

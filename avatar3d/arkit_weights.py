@@ -6,19 +6,17 @@ from fractions import Fraction
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from avatar3d.arkit import ARKIT_NAMES, EXPR_NAMES
+from avatar3d.arkit import ARKIT_INDEX, ARKIT_NAMES, EXPR_NAMES, LOOK_ANGLE
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, check_head, rest_motion
 
-LOOK_ANGLE = 0.5
-"""Gaze in radians that eyeLook... = 1 stands for."""
 STRAIGHT = 1e-3
 """Radians of the jaw's yaw and roll that nobody sees."""
-_EXPR = [ARKIT_NAMES.index(name) for name in EXPR_NAMES]
-_JAW_OPEN = ARKIT_NAMES.index("jawOpen")
+_EXPR = [ARKIT_INDEX[name] for name in EXPR_NAMES]
+_JAW_OPEN = ARKIT_INDEX["jawOpen"]
 _LOOKS = (("Left", "Out", "In"), ("Right", "In", "Out"))
 """Each eye's side, and which way it looks towards the subject's left and right."""
 
@@ -46,7 +44,7 @@ def arkit_of(motion: Motion, head: HeadModel) -> np.ndarray:
     for eye, (side, left, right) in enumerate(_LOOKS):
         down, leftwards = motion.eyes_pose[:, 3 * eye], motion.eyes_pose[:, 3 * eye + 1]
         for direction, angle in (("Down", down), ("Up", -down), (left, leftwards), (right, -leftwards)):
-            weights[:, ARKIT_NAMES.index(f"eyeLook{direction}{side}")] = angle / LOOK_ANGLE
+            weights[:, ARKIT_INDEX[f"eyeLook{direction}{side}"]] = angle / LOOK_ANGLE
     return np.clip(weights, 0, 1)
 
 
@@ -71,7 +69,7 @@ def motion_of_arkit(weights: np.ndarray, head: HeadModel, fps: Fraction = Fracti
     motion.jaw_pose[:, 0] = weights[:, _JAW_OPEN] * carrier.jaw_open_angle
     for eye, (side, left, right) in enumerate(_LOOKS):
         for axis, (positive, negative) in enumerate((("Down", "Up"), (left, right))):
-            ahead, back = (weights[:, ARKIT_NAMES.index(f"eyeLook{direction}{side}")] for direction in (positive, negative))
+            ahead, back = (weights[:, ARKIT_INDEX[f"eyeLook{direction}{side}"]] for direction in (positive, negative))
             motion.eyes_pose[:, 3 * eye + axis] = LOOK_ANGLE * (ahead - back)
     if turns is not None:
         motion = replace(motion, neck_pose=Rotation.from_euler("YXZ", turns).as_rotvec().astype(np.float32))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from avatar3d.arkit import EXPR_NAMES
+from avatar3d.arkit import EXPR_NAMES, LID_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
 
@@ -15,7 +15,7 @@ NUM_CHANNELS = len(CHANNELS)
 INDEX: dict[str, int] = {name: index for index, name in enumerate(CHANNELS)}
 EXPR = slice(0, len(EXPR_NAMES))
 JAW = INDEX["jaw_pose_0"]
-LIDS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
+LIDS = [INDEX[name] for name in LID_NAMES]
 NECK = [INDEX[f"neck_pose_{axis}"] for axis in range(3)]
 
 

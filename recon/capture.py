@@ -37,7 +37,8 @@ SCHEMA = 1
 SOUND_RATE = 16000
 MIN_FACES = 10
 """Frames with a face below which there is nothing to track."""
-_SAMPLES = 24
+PERSON_SAMPLES = 24
+"""Frames by which the person is found, all over the video."""
 _ADVICE = "film one person's head and shoulders from the front, in good light, for 20 seconds or more"
 
 
@@ -158,7 +159,7 @@ def make_capture(
 
 
 def _find(video: Path) -> Person:
-    person = find_person(sample_frames(video, _SAMPLES))
+    person = find_person(sample_frames(video, PERSON_SAMPLES))
     if person is None:
         raise UserError(f"{video}: no face was found; {_ADVICE}")
     if person.faces > 1:

@@ -21,7 +21,7 @@ from avatar3d.files import atomic_folder, atomic_path
 from avatar3d.head.model import HeadModel, landmark_positions
 from avatar3d.motion import Motion, save_motion
 from avatar3d.progress import Progress, silent
-from recon.capture import MIN_FACES, SCHEMA, Capture, check_folder, load_capture
+from recon.capture import MIN_FACES, PERSON_SAMPLES, SCHEMA, Capture, check_folder, load_capture
 from recon.crop import Crop, choose_crop
 from recon.cuts import CutDetector
 from recon.face_regions import REGIONS
@@ -44,7 +44,6 @@ FAR_OFF = 12.0
 """Pixels of a 512 crop by which landmarks may miss the pictures before the tracking is doubted: other editions of FLAME and
 other landmark embeddings differ by half of that."""
 _ADVICE = "export the data set again"
-_SAMPLES = 24
 _FLAT = 3.0
 """Largest spread of the colours behind a person, of 255, that is a painted background."""
 
@@ -138,7 +137,7 @@ def _write_frames(recording: Recording, folder: Path, size: int, progress: Progr
     (folder / "images").mkdir()
     (folder / "mattes").mkdir()
     width, height = recording.size
-    samples = np.unique(np.linspace(0, len(recording) - 1, min(_SAMPLES, len(recording))).round().astype(int))
+    samples = np.unique(np.linspace(0, len(recording) - 1, min(PERSON_SAMPLES, len(recording))).round().astype(int))
     person = find_person(_frame(recording, int(i))[0] for i in samples)
     if width == height or person is None:
         side = max(width, height)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avatar3d.arkit import LID_NAMES
 from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_vertices
 from avatar3d.render.mesh import vertex_normals
 from recon.face_regions import LOWER_EDGES, UPPER_EDGES
@@ -141,9 +142,8 @@ def _normals(head: HeadModel) -> Tensor:
 
 
 def _blink_columns(head: HeadModel) -> tuple[int, ...]:
-    names = ("eyeBlinkLeft", "eyeBlinkRight")
-    if all(name in head.expr_names for name in names):
-        return tuple(NUM_POSE + head.expr_names.index(name) for name in names)
+    if all(name in head.expr_names for name in LID_NAMES):
+        return tuple(NUM_POSE + head.expr_names.index(name) for name in LID_NAMES)
     return () if head.eyelid_basis is None else (NUM_POSE + head.num_expr, NUM_POSE + head.num_expr + 1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from avatar3d.progress import Progress, silent
+from recon.filming import write_matte
 from recon.head_plane import HeadPlanes, head_planes
 from recon.landmarks import CHIN
 from recon.matte import filled, largest_component
@@ -42,7 +43,6 @@ MAJORITY = (0.25, 0.75)
 """Votes are stretched from this range: an outline is as sharp as in one frame, wherever the frames differ a little."""
 _SMOOTHING = 0.8
 """Standard deviation in pixels of the smoothing of pictures before colours are compared: grain is no colour."""
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def _clean_shot(capture: "Capture", planes: HeadPlanes, first: int, last: int, p
     def rewrite(frame: int) -> None:
         look = _look(capture, frame)
         _believe(look, views.wall, *strengths)
-        (capture.path / "mattes" / f"{frame:05d}.png").write_bytes(cv2.imencode(".png", agree(frame, look), _PNG)[1].tobytes())
+        write_matte(capture.path, frame, agree(frame, look))
 
     # Those who are asked agree among themselves first.
     for look in views.looks:

@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recon.basis_groups import WIDTH
+
 SHRINK = 1.6
 """By which the halves of a split Gaussian are smaller along its longest axis."""
 APART = 0.5
 """Distance of either half from the middle, in standard deviations along that axis."""
-_PER_GAUSSIAN = {"position": 3, "rotation": 4, "log_scale": 3, "opacity_logit": 1, "colour": 3}
-_BASES = {"position_basis": 3, "rotation_basis": 4, "colour_basis": 3}
+PER_GAUSSIAN = {"position": 3, "rotation": 4, "log_scale": 3, "opacity_logit": 1, "colour": 3}
+"""A Gaussian's own parameters, and how many numbers each has; the bases come on top."""
+_BASES = {f"{name}_basis": width for name, width in WIDTH.items()}
 
 
 def choose(error: np.ndarray, seen: np.ndarray, trust: np.ndarray, part: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +58,7 @@ def split(parameters: dict[str, Tensor], moments: dict[str, dict[str, Tensor]], 
     axis = p["log_scale"][old].argmax(dim=1)
     rotation = torch.nn.functional.normalize(p["rotation"][old], dim=1)
     offset = APART * p["log_scale"][old].max(dim=1).values.exp()[:, None] * _columns(rotation, axis)
-    for name in _PER_GAUSSIAN:
+    for name in PER_GAUSSIAN:
         p[name][new] = p[name][old]
     for name, width in _BASES.items():
         rows = p[name].view(-1, N, width)
@@ -64,7 +67,7 @@ def split(parameters: dict[str, Tensor], moments: dict[str, dict[str, Tensor]], 
     p["position"][old] -= offset
     p["position"][new] += offset
     p["log_scale"][both, axis.repeat(2)] -= float(np.log(SHRINK))
-    for name, width in (_PER_GAUSSIAN | _BASES).items():
+    for name, width in (PER_GAUSSIAN | _BASES).items():
         for moment in moments.get(name, {}).values():
             if moment.shape == p[name].shape:
                 moment.view(-1, N, width)[:, both] = 0

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from avatar3d.arkit import LOOK_ANGLE
 from avatar3d.head.model import HeadModel
 from avatar3d.motion import Motion, rest_motion
 
@@ -46,8 +47,6 @@ SHAPES: dict[str, dict[str, float]] = {
 }  # fmt: skip
 """Fraction of the jaw's opening, and expressions."""
 CLOSED = ("m", "p")
-LOOK_ANGLE = 0.5
-"""Gaze in radians at which a lid has followed as far as eyeLook... = 1."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,11 @@ from avatar3d.render.frames import GaussianFrames, rasterize_frames
 from recon.belief import GRAZING, PLAIN, PLAINLY_SEEN, belief, beyond, facing, inner
 from recon.channel_layout import Layout
 from recon.device_frames import DeviceFrames
+from recon.relocation import PER_GAUSSIAN
 from recon.torch_loss import photometric_losses
 from recon.trainer import LOOKS, Draw, Trainer
 from recon.training_frames import FrameStore
 
-_PER_GAUSSIAN = ("position", "rotation", "log_scale", "opacity_logit", "colour")
 _WITH_BASES = ("position", "rotation", "colour")
 _RESIDENT = ("masks", "near", "known")
 """What else of a trainer's state is used together with its parameters."""
@@ -81,7 +81,7 @@ class TorchTrainer(Trainer):
         if self.step + 1 < self.preset.steps:
             later = self.draw(self.step + 1, frames, probabilities)
             self._frames.request(store, later.batch, later.shrink, pool)
-        leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in _PER_GAUSSIAN}
+        leaves = {name: value.detach().requires_grad_() for name, value in self.parameters.items() if drawn.with_bases or name in PER_GAUSSIAN}
         background = self._sent(drawn.backgrounds)
         share = self.step / self.preset.steps
         refiner = self._refiner(share)
@@ -104,7 +104,7 @@ class TorchTrainer(Trainer):
 
     def _local(self, leaves: dict[str, Tensor], drawn: Draw) -> dict[str, Tensor]:
         """Of every Gaussian in the frames of a batch, [B or 1, N, *] by name, in the triangles' frames."""
-        local = {name: leaves[name][None] for name in _PER_GAUSSIAN}
+        local = {name: leaves[name][None] for name in PER_GAUSSIAN}
         if drawn.with_bases:
             layers = tuple((leaves[f"network.{i}.weight"], leaves[f"network.{i}.bias"]) for i in range(len(self.layers)))
             batch, noise = self._sent(drawn.batch), self._sent(drawn.noise)
@@ -143,7 +143,7 @@ class TorchTrainer(Trainer):
             part = chosen[first : first + self.preset.batch]
             rows = torch.from_numpy(part).to(self._device)
             weights = basis_weights(self._inputs[rows], self._mean, self._std, self.layers)
-            local = {name: self.parameters[name].detach()[None] for name in _PER_GAUSSIAN}
+            local = {name: self.parameters[name].detach()[None] for name in PER_GAUSSIAN}
             for name in _WITH_BASES:
                 local[name] = local[name] + (weights @ self.parameters[f"{name}_basis"]).unflatten(1, local[name].shape[1:])
             local["colour"] = local["colour"].detach().requires_grad_()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from avatar3d.arkit import LOOK_ANGLE
 from avatar3d.head.model import HeadModel
 from recon.landmark_problem import Prior
 from recon.landmark_rig import EXPR, EYES, JAW, NUM_POSE, POSITION, ROTATION
@@ -24,8 +25,6 @@ GAZE_STD = 0.25
 VERGENCE_STD = (0.03, 0.06)
 """Radians: by how much the eyes differ in pitch and yaw."""
 LID_GAZE_STD = 0.4
-LOOK_ANGLE = 0.5
-"""Gaze in radians that eyeLook... = 1 stands for."""
 UNBOUNDED_EXPR_STD = 1.0
 """Of expression bases without names, whose coefficients are in standard deviations."""
 POSITION_STD = (1e3, 1e3, 0.02)

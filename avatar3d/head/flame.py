@@ -29,7 +29,7 @@ def is_flame(arrays: dict[str, Any]) -> bool:
 
 
 def read_flame(path: Path, arrays: dict[str, Any] | None = None) -> HeadModel:
-    """The bare FLAME rig: no uv, regions, lids, mouth interior or landmarks; `register.complete_head` adds those.
+    """The bare FLAME rig: no uv, regions, lids, mouth interior or landmarks; `transfer.complete_head` adds those.
 
     Args:
         path: the file, also named in errors.

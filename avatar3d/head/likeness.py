@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
-from avatar3d.arkit import EXPR_INDEX
+from avatar3d.arkit import EXPR_INDEX, LID_NAMES
 from avatar3d.head.correspondence import LANDMARK_PAIRS
 from avatar3d.head.lids import close_lid
 from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, float_tensor, half_tensor
@@ -129,7 +129,8 @@ def _embody(source: HeadModel, registration: Registration, name: str, licence: s
     bases = ("shape_basis", "expr_basis", "pose_basis")
     turned = {part: np.einsum("vij,vjk->vik", frames, getattr(source, part).numpy().astype(np.float64)) for part in bases}
     blinks = turned["expr_basis"]
-    for side, column in (("left", EXPR_INDEX["eyeBlinkLeft"]), ("right", EXPR_INDEX["eyeBlinkRight"])):
+    for side, name in zip(("left", "right"), LID_NAMES, strict=True):
+        column = EXPR_INDEX[name]
         lid = np.ascontiguousarray(blinks[:, :, column])
         close_lid(lid, shaped, faces, source.regions, side)
         blinks[:, :, column] = lid

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from avatar3d.arkit import EXPR_INDEX
+from avatar3d.arkit import EXPR_INDEX, LID_NAMES
 from avatar3d.camera import look_at
 from avatar3d.files import atomic_path
 from avatar3d.head.embedding import BACKGROUND, SKIN, tinted
@@ -15,7 +15,7 @@ from avatar3d.head.model import HeadModel, head_vertices
 from avatar3d.head.scan import Scan
 from avatar3d.render.mesh import shade_mesh
 
-EXPRESSIONS: tuple[tuple[str, ...], ...] = ((), ("jawOpen",), ("mouthSmileLeft", "mouthSmileRight"), ("eyeBlinkLeft", "eyeBlinkRight"))
+EXPRESSIONS: tuple[tuple[str, ...], ...] = ((), ("jawOpen",), ("mouthSmileLeft", "mouthSmileRight"), LID_NAMES)
 """What the head shows, one after the other."""
 OPENING = 0.8
 """Of jawOpen."""

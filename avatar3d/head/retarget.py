@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from avatar3d.arkit import ARKIT_NAMES
+from avatar3d.arkit import ARKIT_NAMES, LID_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.correspondence import Compared, SurfacePoints, correspondence
 from avatar3d.head.model import JAW, HeadModel, axis_angle_to_matrix, head_vertices
 from avatar3d.head.similarity import fit_similarity
 from avatar3d.motion import Motion
 
-LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 """What the two columns of an `eyelid_basis` do, by ARKit's names."""
 JAW_CHANNELS = ("jaw_pose_0", "jaw_pose_1", "jaw_pose_2")
 OPENINGS = (0.25, 0.5, 0.75, 1.0)
@@ -118,7 +117,7 @@ def fit_retarget(source: HeadModel, target: HeadModel, hinge: bool = False) -> R
     bounded = np.array([name in ARKIT_NAMES and (hinge or not alike) for name in coefficients])
     gram, cross = basis.T @ basis + penalty, basis.T @ wanted + penalty @ prior
     # A lid at 1 is closed, on every head: it is copied, because a sliver of an eye shows where points agree to half a millimetre.
-    for name in set(LIDS) & set(names) & set(coefficients):
+    for name in set(LID_NAMES) & set(names) & set(coefficients):
         cross[:, names.index(name)] = gram[:, coefficients.index(name)]
     mapping = Retarget(
         source=source.fingerprint, target=target.fingerprint, channels=names, coefficients=coefficients, scale=s, jaw=turn,
@@ -212,7 +211,7 @@ def _solve(mapping: Retarget, channels: np.ndarray) -> np.ndarray:
 def _names(head: HeadModel) -> tuple[str, ...]:
     """Names of the coefficients: expressions, lids, jaw."""
     expressions = head.expr_names or tuple(f"expr_{index}" for index in range(head.num_expr))
-    return (*expressions, *(LIDS if head.eyelid_basis is not None else ()), *JAW_CHANNELS)
+    return (*expressions, *(LID_NAMES if head.eyelid_basis is not None else ()), *JAW_CHANNELS)
 
 
 def _template(head: HeadModel) -> np.ndarray:

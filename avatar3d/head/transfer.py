@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from avatar3d.arkit import EXPR_INDEX
+from avatar3d.arkit import EXPR_INDEX, LID_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.embedding import IRIS_RADIUS, YAWS, embed_landmarks, iris_landmarks
 from avatar3d.head.lids import close_lid
@@ -146,9 +146,9 @@ def transfer(bare: HeadModel, source: HeadModel, registration: Registration) -> 
     regions = _regions(bare, source, match, posed_source, posed_target)
     uv = carried_texture(bare, source, outer, posed_source, posed_target)
     whole = replace(bare, uv=uv, regions=regions, fingerprint=bare.fingerprint)
-    if "eyeBlinkLeft" not in bare.expr_names:
+    if LID_NAMES[0] not in bare.expr_names:
         lids = np.zeros((2, bare.num_vertices, 3))
-        for side, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
+        for side, name in enumerate(LID_NAMES):
             blink = source.expr_basis[:, :, EXPR_INDEX[name]].numpy().astype(np.float64)
             lids[side, skin] = s * match.carry(blink) @ R.T
             close_lid(lids[side], bare.template.numpy(), bare.faces.numpy(), regions, name.removeprefix("eyeBlink").lower())

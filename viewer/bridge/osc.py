@@ -16,14 +16,13 @@ import re
 
 import numpy as np
 
-from avatar3d.arkit import ARKIT_NAMES
+from avatar3d.arkit import ARKIT_INDEX, ARKIT_NAMES
 from viewer.bridge import osc_wire
 from viewer.bridge.frame import MAX_SUBJECT, BridgeFrame, DatagramError, Heard
 
 PORT = 9000
 NAMED = True
 ROOT = "avatar3d"
-_INDEX = {name: index for index, name in enumerate(ARKIT_NAMES)}
 _FOREIGN = re.compile(r"[^\w.-]+", re.ASCII)
 _MOST = 1e6
 
@@ -62,7 +61,7 @@ def decode(data: bytes) -> Heard | None:
         if len(parts) < 4 or parts[1] != ROOT or not 0 < len(parts[2]) <= MAX_SUBJECT or subject not in (None, parts[2]):
             continue
         subject, what = parts[2], "/".join(parts[3:])
-        if what.startswith("arkit/") and what[6:] in _INDEX:
+        if what.startswith("arkit/") and what[6:] in ARKIT_INDEX:
             (weights[what[6:]],) = _numbers(arguments, 1)
         elif what == "head":
             head = np.radians(_numbers(arguments, 3)).tolist()

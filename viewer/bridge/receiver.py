@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar3d.arkit import ARKIT_NAMES
+from avatar3d.arkit import ARKIT_INDEX, ARKIT_NAMES
 from avatar3d.errors import UserError
 from viewer.bridge.frame import MAX_SUBJECT, DatagramError, Heard
 from viewer.bridge.jitter_buffer import SenderClock
@@ -22,7 +22,6 @@ _BUFFER = 1 << 20
 """Bytes that the system keeps while we are busy."""
 _PATIENCE = 0.1
 """Seconds after which a listener looks whether it shall end."""
-_INDEX = {name: index for index, name in enumerate(ARKIT_NAMES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ class _Subject:
 
     def add(self, heard: Heard, arrived: float) -> Face | None:
         for name, value in heard.weights.items():
-            self._weights[_INDEX[name]] = min(max(value, 0.0), 1.0)
+            self._weights[ARKIT_INDEX[name]] = min(max(value, 0.0), 1.0)
         if heard.head is not None:
             self._head = np.array(heard.head, np.float32)
         if heard.eyes is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from avatar3d.arkit import ARKIT_NAMES
 from avatar3d.errors import UserError
 from viewer.bridge.frame import MAX_SUBJECT, BridgeFrame, DatagramError, Heard
-from viewer.stream.packets import MAGIC, VERSION, Description, End, Frame, PacketError, Sound, pack
+from viewer.stream.packets import HEADER, MAGIC, VERSION, Description, End, Frame, PacketError, Sound, pack
 from viewer.stream.packets import unpack as unpack_any
 
 PORT = 11120
@@ -32,7 +32,6 @@ FACE = (("arkit", len(ARKIT_NAMES)), ("head", 3), ("eyes", 6))
 _FACE_WIDTH = sum(width for _, width in FACE)
 MAX_TIME = 1e12
 """Seconds; beyond, a float64 tells moments no better than a frame apart."""
-_HEADER = struct.Struct("<2sBBId")
 _INTRODUCTION = struct.Struct("<IIHHHH")
 _CHANNEL = struct.Struct("<HB")
 _SUBJECT = struct.Struct("<H")
@@ -95,7 +94,7 @@ def introduce(packet: Introduction) -> bytes:
     """The bytes of an introduction."""
     subject, head = packet.subject[:MAX_SUBJECT].encode(), packet.head.encode("ascii")
     parts = [
-        _HEADER.pack(MAGIC, VERSION, INTRODUCTION, packet.stream, packet.time),
+        HEADER.pack(MAGIC, VERSION, INTRODUCTION, packet.stream, packet.time),
         _INTRODUCTION.pack(packet.fps.numerator, packet.fps.denominator, len(head), len(subject), len(packet.channels), 0),
         head,
         subject,
@@ -118,8 +117,8 @@ def unpack(data: bytes) -> Packet | None:
     except PacketError as error:
         raise DatagramError(str(error)) from error
     if found is None and data[3] == INTRODUCTION:
-        _, _, _, stream, time = _HEADER.unpack_from(data)
-        found = _introduction(stream, time, data[_HEADER.size :])
+        _, _, _, stream, time = HEADER.unpack_from(data)
+        found = _introduction(stream, time, data[HEADER.size :])
     if found is None or isinstance(found, Description | Sound):
         return None
     if abs(found.time) > MAX_TIME:
@@ -187,7 +186,7 @@ def decode(data: bytes) -> Heard | None:
     if len(eyes) < FACE[2][1]:
         raise DatagramError(f"a frame has {len(packet.values)} numbers, and a face {_FACE_WIDTH}")
     weights = dict(zip(ARKIT_NAMES, arkit.tolist(), strict=True))
-    subject = _subject_of(data[_HEADER.size + 8 + 4 * len(packet.values) :])
+    subject = _subject_of(data[HEADER.size + 8 + 4 * len(packet.values) :])
     return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time)
 
 

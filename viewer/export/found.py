@@ -8,6 +8,11 @@ import numpy as np
 
 from avatar3d.progress import Progress
 
+NOWHERE = np.zeros(3)
+"""Bounds of a file without Gaussians."""
+AGAIN = "export it again"
+"""What to do about a file that is not whole."""
+
 
 @dataclass(frozen=True, eq=False)
 class Found:

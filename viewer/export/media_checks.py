@@ -17,7 +17,7 @@ from avatar3d.files import read_bounded
 from avatar3d.media import open_media, sound_stream
 from avatar3d.progress import Progress
 from avatar3d.spherical import read_stereo
-from viewer.export.found import Check, Found
+from viewer.export.found import AGAIN, NOWHERE, Check, Found
 from viewer.export.motion_files import JSON_FORMAT, JSON_VERSION
 from viewer.export.provenance import FACTS
 from viewer.export.web_checks import check_page, is_page
@@ -26,8 +26,6 @@ MAX_TEXT = 1 << 29
 """Bytes of a text file that are read."""
 _BRITTLE = frozenset({"h264"})
 """Codecs whose decoder stumbles over nearly any damage, since each number tells where the next one lies."""
-_AGAIN = "export it again"
-_NOWHERE = np.zeros(3)
 
 
 def check_film(path: Path, progress: Progress) -> Found:
@@ -36,7 +34,7 @@ def check_film(path: Path, progress: Progress) -> Found:
     frames = 0
     with open_media(path, "video") as container:
         if not container.streams.video:
-            raise UserError(f"{path}: has no pictures; {_AGAIN}")
+            raise UserError(f"{path}: has no pictures; {AGAIN}")
         stream = container.streams.video[0]
         context, sound = stream.codec_context, sound_stream(container)
         alpha = "yuva" in str(context.pix_fmt) or stream.metadata.get("ALPHA_MODE") == "1"
@@ -51,12 +49,12 @@ def check_film(path: Path, progress: Progress) -> Found:
                     frames += isinstance(frame, av.VideoFrame)
                 progress(frames, stream.frames or frames)
         except (FFmpegError, OSError) as error:
-            raise UserError(f"{path}: is damaged after frame {frames} ({error.strerror or error}); {_AGAIN}") from error
+            raise UserError(f"{path}: is damaged after frame {frames} ({error.strerror or error}); {AGAIN}") from error
     # MP4 and MOV count their frames, WebM says how long it is.
     hours, minutes, seconds = (float(part) for part in (re.findall(r"[\d.]+", stream.metadata.get("DURATION", "")) or "000")[:3])
     expected = stream.frames or round((3600 * hours + 60 * minutes + seconds) * fps)
     if frames == 0 or frames < expected:
-        raise UserError(f"{path}: breaks off after frame {frames} of {expected}; {_AGAIN}")
+        raise UserError(f"{path}: breaks off after frame {frames} of {expected}; {AGAIN}")
     if path.suffix.lower() != ".webm":
         stereo = read_stereo(path)
         if stereo is not None:
@@ -66,7 +64,7 @@ def check_film(path: Path, progress: Progress) -> Found:
     said = {name: facts[name] for name in ("title", "comment") if name in facts}
     unseen = "" if context.name in _BRITTLE else f"{context.name} has no checksums: every frame is there, damage inside a picture may go unseen"
     remarks = (unseen,) if unseen else ()
-    return Found(path.suffix[1:].lower(), path.stat().st_size, 0, _NOWHERE, _NOWHERE, frames, fps, layout, said, remarks)
+    return Found(path.suffix[1:].lower(), path.stat().st_size, 0, NOWHERE, NOWHERE, frames, fps, layout, said, remarks)
 
 
 def check_picture(path: Path) -> dict[str, object]:
@@ -89,7 +87,7 @@ def check_arkit(path: Path, progress: Progress) -> Found:
     said = _noticed(path)
     progress(len(take.weights), len(take.weights))
     layout: dict[str, object] = {"weights": take.weights.shape[1]}
-    return Found("arkit-csv", path.stat().st_size, 0, _NOWHERE, _NOWHERE, len(take.weights), float(take.fps), layout, said)
+    return Found("arkit-csv", path.stat().st_size, 0, NOWHERE, NOWHERE, len(take.weights), float(take.fps), layout, said)
 
 
 def check_motion_json(path: Path, progress: Progress) -> Found:
@@ -110,10 +108,10 @@ def check_motion_json(path: Path, progress: Progress) -> Found:
         fps = record["fps"][0] / record["fps"][1]
         said = {name: str(record[name]) for name in FACTS}
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError) as error:
-        raise UserError(f"{path}: is not a whole motion ({str(error)[:60]}); {_AGAIN}") from error
+        raise UserError(f"{path}: is not a whole motion ({str(error)[:60]}); {AGAIN}") from error
     progress(len(frames), len(frames))
     layout: dict[str, object] = {name: width for name, width in channels.items()}
-    return Found("motion-json", path.stat().st_size, 0, _NOWHERE, _NOWHERE, len(frames), fps, layout, said)
+    return Found("motion-json", path.stat().st_size, 0, NOWHERE, NOWHERE, len(frames), fps, layout, said)
 
 
 def check_bvh(path: Path, progress: Progress) -> Found:
@@ -128,11 +126,11 @@ def check_bvh(path: Path, progress: Progress) -> Found:
         if not (count >= 1 and len(values) == count and np.isfinite(values).all() and 0 < seconds < 1e4):
             raise ValueError("frames")
     except (IndexError, ValueError) as error:
-        raise UserError(f"{path}: is no whole BVH; {_AGAIN}") from error
+        raise UserError(f"{path}: is no whole BVH; {AGAIN}") from error
     progress(count, count)
     said = _noticed(path)
     layout: dict[str, object] = {"joints": len(re.findall(r"^\s*(?:ROOT|JOINT)\s", head, re.M))}
-    return Found("bvh", path.stat().st_size, 0, _NOWHERE, _NOWHERE, count, 1 / seconds, layout, said)
+    return Found("bvh", path.stat().st_size, 0, NOWHERE, NOWHERE, count, 1 / seconds, layout, said)
 
 
 def check_html(path: Path, progress: Progress) -> Found:
@@ -157,11 +155,11 @@ def check_html(path: Path, progress: Progress) -> Found:
         said = {name: text for name, text in re.findall(r'<meta name="avatar3d:(\w+)" content="([^"]*)">', page)}
         duration = float(header["durationSeconds"])
     except (ValueError, KeyError, TypeError, zstandard.ZstdError, msgspec.MsgspecError) as error:
-        raise UserError(f"{path}: its recording is damaged; {_AGAIN}") from error
+        raise UserError(f"{path}: its recording is damaged; {AGAIN}") from error
     count = max(len(times), 1)
     progress(count, count)
     layout: dict[str, object] = {"recorded with viser": header.get("viserVersion")}
-    return Found("viser-html", path.stat().st_size, 0, _NOWHERE, _NOWHERE, count, count / duration if duration else 0.0, layout, said)
+    return Found("viser-html", path.stat().st_size, 0, NOWHERE, NOWHERE, count, count / duration if duration else 0.0, layout, said)
 
 
 def check_vhap(folder: Path, progress: Progress) -> Found:
@@ -186,7 +184,7 @@ def check_vhap(folder: Path, progress: Progress) -> Found:
         raise UserError(f"{folder}: frame {index} is not whole ({str(error)[:60]}); delete its files and run the same export again") from error
     said = {name: str(export[name]) for name in FACTS if name in export}
     layout: dict[str, object] = {"size": f"{record.get('w')} x {record.get('h')}"}
-    return Found("vhap", size, 0, _NOWHERE, _NOWHERE, len(frames), 0.0, layout, said)
+    return Found("vhap", size, 0, NOWHERE, NOWHERE, len(frames), 0.0, layout, said)
 
 
 def _noticed(path: Path) -> dict[str, str]:
@@ -200,17 +198,17 @@ def _record(path: Path) -> dict:
     try:
         record = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is not JSON; {_AGAIN}") from error
+        raise UserError(f"{path}: is not JSON; {AGAIN}") from error
     if not isinstance(record, dict):
-        raise UserError(f"{path}: is no record; {_AGAIN}")
+        raise UserError(f"{path}: is no record; {AGAIN}")
     return record
 
 
 def _text(path: Path) -> str:
     try:
-        return read_bounded(path, MAX_TEXT, _AGAIN).decode("utf-8")
+        return read_bounded(path, MAX_TEXT, AGAIN).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text; {_AGAIN}") from error
+        raise UserError(f"{path}: is no text; {AGAIN}") from error
 
 
 MEDIA_CHECKS: dict[str, Check] = {

@@ -24,7 +24,8 @@ from viewer.export.shooting import Shooting, shooting
 from viewer.straight_alpha import as_integers
 from viewer.views import Brush, Layer
 
-_PNG_LEVEL = 4
+PNG_LEVEL = 4
+"""Of zlib's nine: higher ones take long and save little of a drawn picture."""
 
 
 def write_pictures(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
@@ -82,7 +83,7 @@ def _png(shot: Shooting, layer: Layer, facts: Provenance) -> bytes:
             # Rendering intent 0 of the chunk that says sRGB.
             texts.add(b"sRGB", b"\0")
     packed = io.BytesIO()
-    image.save(packed, "PNG", pnginfo=texts, compress_level=_PNG_LEVEL)
+    image.save(packed, "PNG", pnginfo=texts, compress_level=PNG_LEVEL)
     return packed.getvalue()
 
 

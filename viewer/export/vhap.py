@@ -23,6 +23,7 @@ from avatar3d.vhap_layout import frame_arrays, rest_arrays, splits, transforms
 from viewer.export.frames import Frames
 from viewer.export.motion_files import motion_of
 from viewer.export.options import FormatOptions
+from viewer.export.pictures import PNG_LEVEL
 from viewer.export.provenance import provenance
 from viewer.export.sequence import in_parallel
 from viewer.export.shooting import Shooting, shooting
@@ -32,7 +33,6 @@ from viewer.views import Brush
 
 _RECORD = "export.json"
 _FOLDERS = ("images", "fg_masks", "flame_param")
-_PNG_LEVEL = 4
 
 
 def write_vhap(frames: Frames, path: Path, options: FormatOptions, progress: Progress) -> str:
@@ -108,7 +108,7 @@ def _write_pictures(path: Path, frames: Frames, shot: Shooting, progress: Progre
         layer = shot.layer(frames, index, own.brush)
         for folder, picture in (("fg_masks", layer.alpha), ("images", shot.picture(layer))):
             packed = io.BytesIO()
-            Image.fromarray(as_integers(picture, 8)).save(packed, "PNG", compress_level=_PNG_LEVEL)
+            Image.fromarray(as_integers(picture, 8)).save(packed, "PNG", compress_level=PNG_LEVEL)
             write_whole(path / folder / f"{index:05d}_00.png", packed.getbuffer())
 
     # A frame's picture is written after its matte: where it is, both are.

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from avatar3d.errors import UserError
 from avatar3d.files import read_bounded
 from avatar3d.progress import Progress
-from viewer.export.found import Found
+from viewer.export.found import AGAIN, NOWHERE, Found
 from viewer.export.packed import Packed, Quantised, read_packed
 from viewer.export.provenance import FACTS
 
@@ -27,8 +27,6 @@ _SHORT = 0.1
 _PACKED = ("avatar", "idle", "motion", "driver")
 _DATA = re.compile(r'<script id="data-(\w+)" type="text/plain">([A-Za-z0-9+/=]*)</script>')
 _CONFIG = re.compile(r'<script id="config" type="application/json">(.*?)</script>', re.DOTALL)
-_NOWHERE = np.zeros(3)
-_AGAIN = "export it again"
 
 
 def is_page(text: str) -> bool:
@@ -45,7 +43,7 @@ def check_page(path: Path, progress: Progress) -> Found:
     page = path / INDEX if path.is_dir() else path
     contents, size = _contents(page)
     if "avatar" not in contents:
-        raise UserError(f"{page}: holds no avatar; {_AGAIN}")
+        raise UserError(f"{page}: holds no avatar; {AGAIN}")
     parts: dict[str, Packed] = {}
     for done, (name, content) in enumerate(contents.items(), 1):
         if name in _PACKED:
@@ -60,7 +58,7 @@ def check_page(path: Path, progress: Progress) -> Found:
     layout: dict[str, object] = {"Gaussians": header.get("gaussians"), "moved by": "its rig" if header.get("mesh") == "rig" else "recorded tracks"}
     layout |= {"sound": "yes" if "sound" in contents else "none", "speaks by itself": "yes" if "driver" in contents else "no"}
     said = {name: str(header[name]) for name in FACTS if name in header}
-    return Found("web", size, 0, _NOWHERE, _NOWHERE, frames, fps, layout, said)
+    return Found("web", size, 0, NOWHERE, NOWHERE, frames, fps, layout, said)
 
 
 def _contents(page: Path) -> tuple[dict[str, bytes], int]:
@@ -74,7 +72,7 @@ def _contents(page: Path) -> tuple[dict[str, bytes], int]:
         inside = {name: base64.b64decode(data, validate=True) for name, data in _DATA.findall(text)}
         beside = {str(name): page.parent / Path(str(file)).name for name, file in files.items()}
     except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
-        raise UserError(f"{page}: is damaged ({str(error)[:60]}); {_AGAIN}") from error
+        raise UserError(f"{page}: is damaged ({str(error)[:60]}); {AGAIN}") from error
     scripts = [page.parent / name for name in re.findall(r'<script src="([\w.-]+)">', text)]
     contents = inside | {name: _read(file) for name, file in beside.items()}
     size = len(text.encode()) + sum(map(len, (_read(script) for script in scripts))) + sum(len(contents[name]) for name in beside)
@@ -82,7 +80,7 @@ def _contents(page: Path) -> tuple[dict[str, bytes], int]:
 
 
 def _read(path: Path) -> bytes:
-    return read_bounded(path, _MAX_PAGE, f"the page needs it: {_AGAIN}")
+    return read_bounded(path, _MAX_PAGE, f"the page needs it: {AGAIN}")
 
 
 def _inflated(page: Path, name: str, content: bytes) -> bytes:
@@ -90,9 +88,9 @@ def _inflated(page: Path, name: str, content: bytes) -> bytes:
     try:
         data = unpacker.decompress(content, _MAX_PART)
     except zlib.error as error:
-        raise UserError(f"{page}: its {name} is damaged ({str(error)[:60]}); {_AGAIN}") from error
+        raise UserError(f"{page}: its {name} is damaged ({str(error)[:60]}); {AGAIN}") from error
     if not unpacker.eof:
-        raise UserError(f"{page}: its {name} breaks off; {_AGAIN}")
+        raise UserError(f"{page}: its {name} breaks off; {AGAIN}")
     return data
 
 
@@ -101,7 +99,7 @@ def _unpacked(page: Path, name: str, content: bytes) -> Packed:
     for key, array in packed.arrays.items():
         numbers = array.scale if isinstance(array, Quantised) else array
         if not np.isfinite(numbers).all():
-            raise UserError(f"{page}: its {name} has values in {key} that are not numbers; {_AGAIN}")
+            raise UserError(f"{page}: its {name} has values in {key} that are not numbers; {AGAIN}")
     return packed
 
 
@@ -112,7 +110,7 @@ def _timing(page: Path, motion: Packed) -> tuple[int, float]:
         if frames < 1 or not 0 < fps < 1e4 or any(len(motion.values(name)) != frames for name in motion.arrays if name != "shape"):
             raise ValueError("its frames")
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise UserError(f"{page}: its motion makes no sense ({str(error)[:60]}); {_AGAIN}") from error
+        raise UserError(f"{page}: its motion makes no sense ({str(error)[:60]}); {AGAIN}") from error
     return frames, fps
 
 
@@ -122,6 +120,6 @@ def _check_sound(page: Path, content: bytes, seconds: float) -> None:
         with av.open(io.BytesIO(content), "r") as container:
             heard = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
     except (FFmpegError, OSError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"{page}: its sound is damaged ({str(error)[:60]}); {_AGAIN}") from error
+        raise UserError(f"{page}: its sound is damaged ({str(error)[:60]}); {AGAIN}") from error
     if heard < max(seconds - _SHORT, 1e-6):
-        raise UserError(f"{page}: its sound breaks off after {heard:.1f} of {seconds:.1f} s; {_AGAIN}")
+        raise UserError(f"{page}: its sound breaks off after {heard:.1f} of {seconds:.1f} s; {AGAIN}")

@@ -27,7 +27,7 @@ OPUS, PCM16 = 1, 2
 CODECS = {"opus": OPUS, "pcm16": PCM16}
 """Sound as one Opus packet, or as 16-bit little-endian samples; mono."""
 MAX_CHANNELS, MAX_VALUES = 64, 4096
-_HEADER = struct.Struct("<2sBBId")
+HEADER = struct.Struct("<2sBBId")
 _FRAME = struct.Struct("<IHH")
 _SOUND = struct.Struct("<IHBB")
 
@@ -104,7 +104,7 @@ def pack(packet: Packet) -> bytes:
 
 
 def _header(kind: int, packet: Packet) -> bytes:
-    return _HEADER.pack(MAGIC, VERSION, kind, packet.stream, packet.time)
+    return HEADER.pack(MAGIC, VERSION, kind, packet.stream, packet.time)
 
 
 def unpack(data: bytes) -> Packet | None:
@@ -113,16 +113,16 @@ def unpack(data: bytes) -> Packet | None:
     Raises:
         PacketError: they are no packet, or one of a version that cannot be read.
     """
-    if not _HEADER.size <= len(data) <= MAX_PACKET:
-        raise PacketError(f"a packet has {_HEADER.size} to {MAX_PACKET} bytes, this has {len(data)}")
-    magic, version, kind, stream, time = _HEADER.unpack_from(data)
+    if not HEADER.size <= len(data) <= MAX_PACKET:
+        raise PacketError(f"a packet has {HEADER.size} to {MAX_PACKET} bytes, this has {len(data)}")
+    magic, version, kind, stream, time = HEADER.unpack_from(data)
     if magic != MAGIC:
         raise PacketError("this is no packet of avatar3d's")
     if version != VERSION:
         raise PacketError(f"this is a packet of version {version}, and version {VERSION} is read here; update avatar3d")
     if not math.isfinite(time):
         raise PacketError("a packet's time is not a number")
-    body = data[_HEADER.size :]
+    body = data[HEADER.size :]
     if kind == DESCRIPTION:
         return _description(stream, time, body)
     if kind == FRAME:
