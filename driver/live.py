@@ -188,6 +188,96 @@ class _Clock(threading.Thread):
             number += 1
 
 
+class _Performance:
+    """What is heard, what is made of it, and the account of both."""
+
+    def __init__(self, stream: Stream, deliver: Deliver, hop: int, keep: bool) -> None:
+        self._stream, self._deliver, self._keep = stream, deliver, keep
+        self._pace, self._most = Pace(stream.steps, hop), stream.steps
+        self._clock: _Clock | None = None
+        self._arrivals = Arrivals()
+        self._heard = deque[tuple[int, float]]()
+        """Samples up to the end of each piece, and when it arrived."""
+        self._made: list[np.ndarray] = []
+        self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+        self._used: Counter[int] = Counter()
+        self._first: float | None = None
+        self._given = self._together = self._busy = self._hurried = 0
+
+    def hear(self, arrived: float, piece: np.ndarray) -> None:
+        """A piece of sound, and when it arrived."""
+        self._arrivals.take(arrived, len(piece))
+        self._heard.append((self._arrivals.heard, arrived))
+        if self._clock is None:
+            self._clock = _Clock(self._arrivals.began, self._deliver)
+            self._clock.start()
+        self._clock.began = self._arrivals.began
+        self._stream.hear(piece)
+
+    def make(self, over: bool = False) -> None:
+        """Make what there is time for, in one unit or many; `over` is what was over before it could be made, whatever the machine does."""
+        assert self._clock is not None
+        stream, waiting = self._stream, self._stream.waiting
+        behind = waiting >= _CATCHING_UP
+        if not behind:
+            self._arrivals.caught_up()
+        hurried = self._arrivals.at_once
+        planning, number = stream.plans or behind, stream.frames
+        if planning:
+            stream.steps = self._pace.steps(waiting)
+        # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
+        count = min(waiting, _TOGETHER) if behind else 1
+        before = time.monotonic()
+        frames = stream.make(count)
+        self._pace.took(stream.steps if planning else 1, time.monotonic() - before)
+        self._used[stream.steps] += len(frames)
+        self._together += len(frames) if count > 1 else 0
+        saved = len(frames) if count > 1 or stream.steps < self._most else 0
+        self._busy, self._hurried = self._busy + (0 if hurried else saved), self._hurried + (saved if hurried else 0)
+        waited = [stream.reach / FPS + self._since_heard(number + index) for index in range(len(frames))]
+        self._first = waited[0] if self._first is None else self._first
+        self._latencies.extend(() if hurried or over else waited)
+        self._given += len(frames)
+        if self._keep:
+            self._made.append(frames)
+        self._clock.give(frames, hurried or over)
+
+    def outcome(self, ended: float) -> tuple[np.ndarray, LiveReport]:
+        """All frames, or without `keep` the last ones, and how it went; the source ended at `ended`."""
+        # What is left when the source ends is over before it is shown where all came at once, or where nothing came for long before the end: both
+        # are the source's doing. However much it is, it is caught up with as in the middle.
+        over = self._arrivals.at_once or ended - self._arrivals.last > DELAY
+        while self._stream.waiting:
+            self.make(over)
+        self._stream.steps = self._most
+        rest, clock = self._stream.finish(), self._clock
+        if clock is not None:
+            clock.give(rest, over)
+            clock.end()
+        delays = 1000 * np.array(self._latencies or [0.0])
+        report = LiveReport(
+            self._given + len(rest),
+            1000 * (self._first or 0.0),
+            (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max())),
+            1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0,
+            stalled=self._arrivals.stalled,
+            burst=self._arrivals.burst,
+            late=0 if clock is None else clock.late,
+            skipped=0 if clock is None else clock.skipped,
+            steps=dict(self._used),
+            together=self._together,
+            busy=self._busy,
+            hurried=self._hurried,
+        )
+        return np.concatenate([*self._made, rest]), report
+
+    def _since_heard(self, number: int) -> float:
+        """Seconds since all was here that a frame is made of."""
+        while len(self._heard) > 1 and self._heard[0][0] < (number + self._stream.reach) * SAMPLES:
+            self._heard.popleft()
+        return time.monotonic() - self._heard[0][1]
+
+
 def perform_live(
     source: Iterable[np.ndarray], stream: Stream, deliver: Deliver, hop: int = HOP, *, keep: bool = True
 ) -> tuple[np.ndarray, LiveReport]:
@@ -204,88 +294,15 @@ def perform_live(
         all frames [T, NUM_CHANNELS], or without `keep` the last ones alone, and how it went. Where the source fails or the user interrupts,
         the error's attribute `performed` holds both.
     """
-    pace, most = Pace(stream.steps, hop), stream.steps
-    made: list[np.ndarray] = []
-    latencies: deque[float] = deque(maxlen=_REMEMBERED)
-    used: Counter[int] = Counter()
-    first: float | None = None
-    together = busy = rushed = 0
-    clock: _Clock | None = None
-    given = 0
-    arrivals, pieces = Arrivals(), deque[tuple[int, float]]()
-
-    def since_heard(number: int) -> float:
-        """Seconds since all was here that a frame is made of."""
-        while len(pieces) > 1 and pieces[0][0] < (number + stream.reach) * SAMPLES:
-            pieces.popleft()
-        return time.monotonic() - pieces[0][1]
-
-    def make(over: bool = False) -> None:
-        """Make what there is time for, in one unit or many; `over` is what was over before it could be made, whatever the machine does."""
-        nonlocal first, given, together, busy, rushed
-        assert clock is not None
-        waiting = stream.waiting
-        behind = waiting >= _CATCHING_UP
-        if not behind:
-            arrivals.caught_up()
-        hurried = arrivals.at_once
-        if stream.plans or behind:
-            stream.steps = pace.steps(waiting)
-        # Who is behind makes what waits at once: one long window takes hardly longer than a short one.
-        count = min(waiting, _TOGETHER) if behind else 1
-        planning, number = stream.plans or behind, stream.frames
-        before = time.monotonic()
-        frames = stream.make(count)
-        now = time.monotonic()
-        pace.took(stream.steps if planning else 1, now - before)
-        used[stream.steps] += len(frames)
-        together += len(frames) if count > 1 else 0
-        saved = len(frames) if count > 1 or stream.steps < most else 0
-        busy, rushed = busy + (0 if hurried else saved), rushed + (saved if hurried else 0)
-        waited = [stream.reach / FPS + since_heard(number + index) for index in range(len(frames))]
-        first = waited[0] if first is None else first
-        latencies.extend(() if hurried or over else waited)
-        given += len(frames)
-        if keep:
-            made.append(frames)
-        clock.give(frames, hurried or over)
-
-    def outcome() -> tuple[np.ndarray, LiveReport]:
-        # What is left when the source ends is over before it is shown where all came at once, or where nothing came for long before the end: both
-        # are the source's doing. However much it is, it is caught up with as in the middle.
-        over = arrivals.at_once or reader.ended - arrivals.last > DELAY
-        while stream.waiting:
-            make(over)
-        stream.steps = most
-        rest = stream.finish()
-        if clock is not None:
-            clock.give(rest, over)
-            clock.end()
-        delays = 1000 * np.array(latencies or [0.0])
-        jitter = 1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0
-        spread = (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max()))
-        late, skipped = (clock.late, clock.skipped) if clock is not None else (0, 0)
-        report = LiveReport(
-            given + len(rest), 1000 * (first or 0.0), spread, jitter, stalled=arrivals.stalled, burst=arrivals.burst, late=late,
-            skipped=skipped, steps=dict(used), together=together, busy=busy, hurried=rushed,
-        )  # fmt: skip
-        return np.concatenate([*made, rest]), report
-
-    reader = _Reader(source)
+    performance, reader = _Performance(stream, deliver, hop, keep), _Reader(source)
     try:
         reader.start()
         for arrived, piece in reader.pieces():
-            arrivals.take(arrived, len(piece))
-            pieces.append((arrivals.heard, arrived))
-            if clock is None:
-                clock = _Clock(arrivals.began, deliver)
-                clock.start()
-            clock.began = arrivals.began
-            stream.hear(piece)
+            performance.hear(arrived, piece)
             # What was sent at once is heard before it is made, but for what would be made in several windows anyway: memory stays bounded.
             while stream.waiting and (not reader.more or stream.waiting >= _TOGETHER):
-                make()
+                performance.make()
     except BaseException as error:
-        error.performed = outcome()  # type: ignore[attr-defined]
+        error.performed = performance.outcome(reader.ended)  # type: ignore[attr-defined]
         raise
-    return outcome()
+    return performance.outcome(reader.ended)
