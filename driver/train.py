@@ -25,7 +25,7 @@ from driver.corpus import Corpus, build
 from driver.curves import curves
 from driver.encoders import load_encoder
 from driver.features import FPS
-from driver.lips import lips_of
+from driver.lips import Lips, lips_of
 from driver.losses import losses
 from driver.model import STYLE_CLIP, Config, DriverNet
 from driver.model_card import Training, write_card
@@ -37,6 +37,8 @@ from driver.windows import LIVE_FRAMES, Windows
 _STD_FLOOR = 0.02
 _SHIFT_FLOOR = 0.001
 _USUAL_TAKES, _USUAL_SEED = 24, 11
+_WARM_UP = 300
+"""Steps."""
 KEPT_SECONDS = 120.0
 """Between two checkpoints at most."""
 SAID_EVERY = 100
@@ -113,11 +115,7 @@ def train(
             say = _nothing
         if batch % ranks.count:
             raise UserError(f"--batch {batch}: is shared among {ranks.count} processes; give a multiple of that")
-        net = None if start is None else load_weights(start).train().requires_grad_(True)
-        if net is not None and encoder is not None and encoder != net.config.encoder:
-            raise UserError(f"{start}: does not hear by {encoder}; leave --encoder out, or begin from nothing")
-        if net is not None:
-            net.config = replace(net.config, flow=not regression)
+        net = None if start is None else _begun(start, encoder, regression)
         encoder = encoder if net is None else net.config.encoder
         ear = load_encoder(encoder, str(ranks.device)) if encoder else None
         folder = Path(cache) if cache else Path.home() / ".cache" / "avatar3d" / "driver"
@@ -163,20 +161,16 @@ def train(
                 if progress >= 1:
                     break
                 for group in optimizer.param_groups:
-                    group["lr"] = rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+                    group["lr"] = rate * _share_of_rate(step, progress)
                 rng = np.random.default_rng([seed, step, ranks.rank])
-                loss, parts = losses(net, lips, windows.draw(batch // ranks.count, rng), rng)
-                live, live_parts = losses(net, lips, windows.draw(batch // ranks.count, rng, LIVE_FRAMES), rng, live=True)
-                loss, parts = loss + live, parts | {f"live_{name}": live_parts[name] for name in ("flow", "lip")}
+                loss, parts = _losses(net, lips, windows, batch // ranks.count, rng)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 ranks.average_gradients(net)
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
                 optimizer.step()
                 if step % AVERAGED_EVERY == 0:
-                    decay = min(0.999, (step + 1) / (step + 10)) ** AVERAGED_EVERY
-                    for name, value in net.state_dict().items():
-                        average[name].lerp_(value, 1 - decay)
+                    _average(average, net, step)
                 for name, value in parts.items():
                     running[name] = torch.lerp(value, running[name], 0.98) if name in running else value
                 step += 1
@@ -201,6 +195,34 @@ def train(
             say(f"next: avatar3d eval-driver --weights {output}")
         ranks.wait()
     return output
+
+
+def _begun(start: Path, encoder: str | None, regression: bool) -> DriverNet:
+    """The network that a training begins from, ready to be trained."""
+    net = load_weights(start).train().requires_grad_(True)
+    if encoder is not None and encoder != net.config.encoder:
+        raise UserError(f"{start}: does not hear by {encoder}; leave --encoder out, or begin from nothing")
+    net.config = replace(net.config, flow=not regression)
+    return net
+
+
+def _share_of_rate(step: int, progress: float) -> float:
+    """Of the highest learning rate: it rises over `_WARM_UP` steps, and falls with the `progress` 0..1 as a cosine to a fiftieth."""
+    return min(1.0, (step + 1) / _WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _losses(net: DriverNet, lips: Lips, windows: Windows, count: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss and its parts of `count` windows of a file and as many of live speech."""
+    loss, parts = losses(net, lips, windows.draw(count, rng), rng)
+    live, live_parts = losses(net, lips, windows.draw(count, rng, LIVE_FRAMES), rng, live=True)
+    return loss + live, parts | {f"live_{name}": live_parts[name] for name in ("flow", "lip")}
+
+
+def _average(average: dict[str, Tensor], net: DriverNet, step: int) -> None:
+    """Let the running average, in place, take in the network as it is: quickly at first, when there is little to keep."""
+    decay = min(0.999, (step + 1) / (step + 10)) ** AVERAGED_EVERY
+    for name, value in net.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
 
 
 def _nothing(line: str) -> None:

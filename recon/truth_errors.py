@@ -99,7 +99,7 @@ def tracking_errors(
     figures |= _lid_figures(openings, mine, truth, head, curves)
     figures |= _gaze_figures(views, curves)
     figures |= _mouth_figures(openings["lip_inner"], mine, truth, curves)
-    figures |= _motion_figures(views, mine, truth, frames, still, scale, seen[:, face])
+    figures |= _motion_figures(views, mine, frames, still, scale * seen[:, face])
     for low, high in pairwise(YAW_BINS):
         inside = (yaw >= low) & (yaw < high)
         if inside.sum() > 2:
@@ -235,10 +235,8 @@ def _mouth_figures(gap: list[np.ndarray], mine: Motion, truth: Motion, curves: d
     }
 
 
-def _motion_figures(
-    views: list[_Pose], mine: Motion, truth: Motion, frames: np.ndarray, still: np.ndarray | None, scale: float, face: np.ndarray
-) -> dict[str, float]:
-    """Noise at rest, and how much of fast movement arrives."""
+def _motion_figures(views: list[_Pose], mine: Motion, frames: np.ndarray, still: np.ndarray | None, face: np.ndarray) -> dict[str, float]:
+    """Noise at rest, and how much of fast movement arrives; `face` [T, V, 3] metres, on the true head's scale."""
     linked = np.diff(frames) == 1
     rates = []
     for view in views:
@@ -246,7 +244,7 @@ def _motion_figures(
         rates.append(step[linked].ravel())
     figures = {"speed_gain": _slope(rates[1], rates[0])}
     if still is not None:
-        figures |= noise_figures(mine, views[0].head, scale * face, linked, still[frames])
+        figures |= noise_figures(mine, views[0].head, face, linked, still[frames])
     return figures
 
 

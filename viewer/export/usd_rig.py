@@ -51,7 +51,7 @@ def add_rig(stage: Any, mesh: RigMesh, tracks: RigTracks, texture: str, frames: 
     _add_morphs(stage, binding, mesh)
     animation = _add_animation(stage, names, mesh, tracks)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
-    _add_extent(stage, root, skin, skeleton, mesh, tracks)
+    _add_extent(root, skin, skeleton, mesh, tracks)
 
 
 def _joint_paths(mesh: RigMesh) -> list[str]:
@@ -150,7 +150,7 @@ def _add_animation(stage: Any, names: list[str], mesh: RigMesh, tracks: RigTrack
     return animation
 
 
-def _add_extent(stage: Any, root: Any, skin: Any, skeleton: Any, mesh: RigMesh, tracks: RigTracks) -> None:
+def _add_extent(root: Any, skin: Any, skeleton: Any, mesh: RigMesh, tracks: RigTracks) -> None:
     """Bounds of the resting points, and of the whole wherever the joints take it."""
     from pxr import UsdGeom, Vt
 
@@ -164,4 +164,3 @@ def _add_extent(stage: Any, root: Any, skin: Any, skeleton: Any, mesh: RigMesh, 
     whole = np.stack([centres.min(axis=0) - reach, centres.max(axis=0) + reach]).astype(np.float32)
     hint = UsdGeom.ModelAPI.Apply(root.GetPrim())
     hint.SetExtentsHint(Vt.Vec3fArray.FromNumpy(whole))
-    del stage
