@@ -16,13 +16,12 @@ from avatar3d.camera import Camera
 from avatar3d.data import data_path
 from avatar3d.device_avatar import DeviceAvatar, device_avatar
 from avatar3d.drawing import draw
-from avatar3d.head.model import HeadModel, landmark_positions
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel, landmark_positions
 from avatar3d.motion import Motion, load_motion
 from avatar3d.threads import one_torch_thread
 from recon.bench import bench_avatar, bench_camera, bench_motion
 from recon.capture import Capture
 from recon.fit import make_trainer, split_frames
-from recon.landmarks import COUNT
 from recon.overlay import pose_frames
 from recon.presets import PRESETS, FitPreset
 from recon.synthetic import backdrop, synthetic_avatar, synthetic_camera
@@ -85,7 +84,7 @@ def drawn_capture(person: DeviceAvatar, motion: Motion, camera: Camera, backgrou
         for out, picture in ((images, rgb), (mattes, alpha)):
             out.append((255 * picture.clamp(0, 1) + 0.5).to(torch.uint8).cpu().numpy())
     head = person.avatar.head
-    landmarks = np.zeros((len(motion), COUNT, 3), np.float32)
+    landmarks = np.zeros((len(motion), NUM_LANDMARKS, 3), np.float32)
     if head.landmarks is not None:
         points = landmark_positions(torch.from_numpy(pose_frames(head, motion, slice(None))), head).numpy()
         landmarks[:, head.landmarks.index, :2] = camera.project(points)

@@ -20,12 +20,12 @@ import numpy as np
 
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_folder, check_output
+from avatar3d.head.model import NUM_LANDMARKS
 from avatar3d.progress import Progress, silent
 from avatar3d.sound import read_sound, write_wav
 from recon.crop import Crop, choose_crop
 from recon.filming import Film, single_threaded_opencv
 from recon.lag import estimate_lag
-from recon.landmarks import COUNT
 from recon.matte_agreement import clean_mattes
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
@@ -181,7 +181,7 @@ def load_capture(path: Path | str) -> Capture:
             raise UserError(f"{folder}: was written by a newer avatar3d (capture schema {record['schema']}); update avatar3d")
         with np.load(folder / "landmarks.npz", allow_pickle=False) as arrays:
             landmarks, valid = np.asarray(arrays["landmarks"], np.float32), np.asarray(arrays["valid"], bool)
-        if landmarks.shape != (record["frames"], COUNT, 3) or valid.shape != (record["frames"],):
+        if landmarks.shape != (record["frames"], NUM_LANDMARKS, 3) or valid.shape != (record["frames"],):
             raise ValueError("landmarks and frame count disagree")
         sound = folder / "sound.wav"
         return Capture(

@@ -16,6 +16,7 @@ import numpy as np
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera
 from avatar3d.drawing import draw
+from avatar3d.head.model import NUM_LANDMARKS
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
 from avatar3d.render.cpu import Workspace
@@ -23,7 +24,7 @@ from recon.capture import Capture
 from recon.evaluation_boxes import BOXES, protocol_boxes
 from recon.evaluation_landmarks import landmark_distances
 from recon.flicker import FLICKER_FIGURES, FlickerMeter, flicker_ratios
-from recon.landmarks import COUNT, LandmarkDetector
+from recon.landmarks import LandmarkDetector
 from recon.loss import ssim_and_gradient
 
 Meter = Callable[[np.ndarray, np.ndarray], float]
@@ -110,7 +111,7 @@ def measure(
     workspaces = [Workspace() for _ in candidates]
     rows: list[list[dict[str, float]]] = [[] for _ in candidates]
     errors = [np.zeros((size, size), np.float64) for _ in candidates]
-    seen = np.full((len(candidates) + 1, len(frames), COUNT, 2), np.nan, np.float32)
+    seen = np.full((len(candidates) + 1, len(frames), NUM_LANDMARKS, 2), np.nan, np.float32)
     flicker = FlickerMeter(len(candidates), len(frames))
     with ExitStack() as stack:
         detectors = [stack.enter_context(LandmarkDetector(still=True)) for _ in range(bool(landmarks))]
@@ -161,7 +162,7 @@ def _psnr(square: np.ndarray) -> float:
 
 def _points(detector: LandmarkDetector, picture: np.ndarray) -> np.ndarray:
     found = detector.detect(np.ascontiguousarray(picture * 255 + 0.5, np.uint8))
-    return np.full((COUNT, 2), np.nan, np.float32) if found is None else found[:, :2]
+    return np.full((NUM_LANDMARKS, 2), np.nan, np.float32) if found is None else found[:, :2]
 
 
 def frame_over(capture: Capture, index: int, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

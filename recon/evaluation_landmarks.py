@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from avatar3d.head.model import NUM_LANDMARKS
 from recon.face_regions import INNER_LIPS, LEFT_EYE, LEFT_IRIS, OUTER_LIPS, RIGHT_EYE, RIGHT_IRIS
-from recon.landmarks import COUNT
 
 LANDMARK_FIGURES: dict[str, tuple[int, ...]] = {
-    "landmark_px": tuple(range(COUNT)),
+    "landmark_px": tuple(range(NUM_LANDMARKS)),
     "landmark_lips_px": OUTER_LIPS + INNER_LIPS,
     "landmark_eyes_px": LEFT_EYE + RIGHT_EYE,
     "landmark_iris_px": LEFT_IRIS + RIGHT_IRIS,

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
+from avatar3d.head.model import NUM_FACE_LANDMARKS
 from recon.landmarks import CHIN, FOREHEAD
 
 SIDE = 48
 """Cells of the lattice along either side."""
-_SKIN = 468
 """Landmarks without the irises."""
 
 
@@ -51,7 +51,7 @@ def make_lattice(landmarks: np.ndarray) -> FaceLattice:
 
 def face_shapes(landmarks: np.ndarray) -> np.ndarray:
     """[N, 468, 2] landmarks [N, 478, 3] made upright, centred, one unit from forehead to chin."""
-    points = landmarks[:, :_SKIN, :2].astype(np.float64)
+    points = landmarks[:, :NUM_FACE_LANDMARKS, :2].astype(np.float64)
     points = points - points.mean(axis=1, keepdims=True)
     up = points[:, FOREHEAD] - points[:, CHIN]
     height = np.maximum(np.linalg.norm(up, axis=1), 1e-6)

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from avatar3d.head.model import NUM_LANDMARKS
 from recon.crop import Crop
 from recon.cuts import CutDetector
-from recon.landmarks import COUNT, LandmarkDetector, box_of
+from recon.landmarks import LandmarkDetector, box_of
 from recon.matte import Matter, composed
 from recon.person import Person, find_person
 from recon.prefetch import prefetch
@@ -57,7 +58,7 @@ class Film:
         ):
             for i, (rgb, matte) in enumerate(matted):
                 points = detector.detect(rgb)
-                landmarks.append(np.zeros((COUNT, 3), np.float32) if points is None else points)
+                landmarks.append(np.zeros((NUM_LANDMARKS, 3), np.float32) if points is None else points)
                 valid.append(points is not None)
                 cuts.see(rgb, points)
                 write_frame(self.folder, start + i, rgb, matte)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from avatar3d.head.model import NUM_FACE_LANDMARKS
 from recon.capture import Capture
 from recon.face_regions import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, eye_aperture
 from recon.landmarks import CHIN, FOREHEAD, OVAL
@@ -229,10 +230,11 @@ def _flutter(matte: np.ndarray, following: np.ndarray, points: np.ndarray, after
 
     Not a number while the head moves fast: hair and ears then move otherwise than the face.
     """
-    if np.linalg.norm(after[:468, :2] - points[:468, :2], axis=1).mean() > _STILL * np.ptp(points[:468, 1]):
+    points, after = points[:NUM_FACE_LANDMARKS, :2], after[:NUM_FACE_LANDMARKS, :2]
+    if np.linalg.norm(after - points, axis=1).mean() > _STILL * np.ptp(points[:, 1]):
         return float("nan")
     first, second = _shrunk(matte), _shrunk(following)
-    move = np.linalg.lstsq(np.c_[points[:468, :2], np.ones(468)], after[:468, :2], rcond=None)[0].T.astype(np.float64)
+    move = np.linalg.lstsq(np.c_[points, np.ones(NUM_FACE_LANDMARKS)], after, rcond=None)[0].T.astype(np.float64)
     move[:, 2] /= _HALF
     second = cv2.warpAffine(second, move, second.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
     bottom = int(np.clip(points[CHIN, 1] / _HALF, 8, len(first)))

@@ -18,7 +18,7 @@ import torch
 from avatar3d.camera import Camera
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_folder, atomic_path
-from avatar3d.head.model import HeadModel, landmark_positions
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel, landmark_positions
 from avatar3d.motion import Motion, save_motion
 from avatar3d.progress import Progress, silent
 from recon.capture import MIN_FACES, PERSON_SAMPLES, SCHEMA, Capture, check_folder, load_capture
@@ -29,7 +29,7 @@ from recon.filming import write_frame
 from recon.foreign_files import named, read_mask, read_picture
 from recon.import_insta import read_insta
 from recon.import_vhap import read_vhap
-from recon.landmarks import COUNT, LandmarkDetector, box_of
+from recon.landmarks import LandmarkDetector, box_of
 from recon.matte import Matter, largest_component
 from recon.overlay import pose_frames, write_overlay
 from recon.person import find_person
@@ -146,7 +146,7 @@ def _write_frames(recording: Recording, folder: Path, size: int, progress: Progr
         crop = choose_crop(person.landmarks, width, height, size)
     home = None if person is None else np.median([box_of(crop.to_crop(points)) for points in person.landmarks], axis=0)
     several = person is not None and person.faces > 1
-    landmarks, valid, cuts = np.zeros((len(recording), COUNT, 3), np.float32), np.zeros(len(recording), bool), CutDetector()
+    landmarks, valid, cuts = np.zeros((len(recording), NUM_LANDMARKS, 3), np.float32), np.zeros(len(recording), bool), CutDetector()
     with (
         LandmarkDetector(several=several, home=home) as detector,
         Matter() as matter,
@@ -277,7 +277,7 @@ def _landmark_errors(motion: Motion, camera: Camera, head: HeadModel, landmarks:
     seen = camera.project(landmark_positions(vertices, head).double().numpy())
     index = head.landmarks.index
     apart = np.linalg.norm(seen - landmarks[frames][:, index, :2], axis=2) * (512 / size)
-    regions = {"mean": range(COUNT), **REGIONS}
+    regions = {"mean": range(NUM_LANDMARKS), **REGIONS}
     return {name: round(float(apart[:, np.isin(index, list(ids))].mean()), 3) for name, ids in regions.items()}
 
 

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from avatar3d.camera import Camera
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_FACE_LANDMARKS, NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion
 from recon.face_regions import LEFT_IRIS, REGIONS, RIGHT_IRIS, eye_aperture
 from recon.landmark_rig import EXPR, EYES, JAW, NUM_POSE, POSITION, ROTATION, LandmarkRig, View, rigid_motion
@@ -46,7 +46,7 @@ def first_poses(rig: LandmarkRig, seen: Tensor, focal: float, size: int) -> tupl
 
 def targets_of(rig: LandmarkRig, seen: Tensor) -> Tensor:
     """[F, L, 3] of the landmarks [F, 478, 3], with depths relative to the mean of each frame's skin."""
-    depth = seen[..., 2:] - seen[:, :468, 2:].mean(1, keepdim=True)
+    depth = seen[..., 2:] - seen[:, :NUM_FACE_LANDMARKS, 2:].mean(1, keepdim=True)
     return torch.cat([seen[..., :2], depth], dim=-1)[:, rig.index].contiguous()
 
 
@@ -74,7 +74,7 @@ def start_params(rig: LandmarkRig, view: View, rotations: Tensor, centres: Tenso
 
 def landmark_weights(rig: LandmarkRig, landmarks: np.ndarray) -> Tensor:
     """[F, L]: lips, lids and irises count more; the iris of a closing eye is a guess and counts less."""
-    weights = np.ones((len(landmarks), 478), np.float32)
+    weights = np.ones((len(landmarks), NUM_LANDMARKS), np.float32)
     weights[:, list(OVAL)] = OVAL_WEIGHT
     for name in ("lips", "eyes", "iris"):
         weights[:, list(REGIONS[name])] = EMPHASIS
@@ -94,7 +94,7 @@ def on_skull(rig: LandmarkRig) -> Tensor:
 
 def likeness(seen: Tensor, rotvecs: Tensor) -> Tensor:
     """[F, D] in which unlike faces lie far apart: what rigid motion leaves of the landmarks [F, 478, 3], and the head's turn [F, 3]."""
-    flat = seen[:, :468, :2]
+    flat = seen[:, :NUM_FACE_LANDMARKS, :2]
     flat = flat - flat.mean(1, keepdim=True)
     flat = flat / flat.norm(dim=(1, 2), keepdim=True)
     return torch.cat([flat.flatten(1) * 10, rotvecs], dim=1)

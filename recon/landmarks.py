@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-COUNT = 478
-"""Landmarks per face; 468..477 are the irises."""
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93,
         234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 """The outline of the face, clockwise in the picture from the top of the forehead."""

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from avatar3d.errors import UserError
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion
 from recon.capture import MIN_FACES, SOUND_RATE, Capture, load_capture, source_record, write_record
 from recon.coaching import Seen
@@ -24,7 +24,7 @@ from recon.crop import Crop, choose_crop
 from recon.cuts import CutDetector
 from recon.face_coverage import head_angles
 from recon.filming import write_image, write_matte
-from recon.landmarks import COUNT, LandmarkDetector, box_of
+from recon.landmarks import LandmarkDetector, box_of
 from recon.live_source import LiveSource
 from recon.live_tracker import start_tracking, track_frame
 from recon.matte import Matter, composed
@@ -128,7 +128,7 @@ class LiveCapture(AbstractContextManager):
             angles, last = list(self._angles), max(self._looked, default=0)
             rate = len(self._looked) / (last + 1) * float(self.source.fps)
         yaw, pitch, gaze = np.array(angles, np.float64).reshape(-1, 3).T
-        return Seen(np.array(landmarks, np.float32).reshape(-1, COUNT, 3), yaw, pitch, gaze, max(rate, 1.0))
+        return Seen(np.array(landmarks, np.float32).reshape(-1, NUM_LANDMARKS, 3), yaw, pitch, gaze, max(rate, 1.0))
 
     def pool(self, most: int, before: int | None = None) -> Pool:
         """The frames looked at so far, evenly thinned to `most`; only those before a frame, where one is given."""
@@ -141,7 +141,7 @@ class LiveCapture(AbstractContextManager):
             path=self.folder,
             fps=(self.source.fps / spacing).limit_denominator(1001),
             size=self.crop.size,
-            landmarks=np.stack([np.zeros((COUNT, 3), np.float32) if each is None else each for each in points]),
+            landmarks=np.stack([np.zeros((NUM_LANDMARKS, 3), np.float32) if each is None else each for each in points]),
             valid=np.array([each is not None for each in points]),
             cuts=np.zeros(0, np.int64),
             shots=self._shots([]),
@@ -165,7 +165,7 @@ class LiveCapture(AbstractContextManager):
             UserError: too few frames with a face.
         """
         T = self.recorded
-        landmarks, valid, cuts = np.zeros((T, COUNT, 3), np.float32), np.zeros(T, bool), CutDetector()
+        landmarks, valid, cuts = np.zeros((T, NUM_LANDMARKS, 3), np.float32), np.zeros(T, bool), CutDetector()
         # Reading, mattes and landmarks run side by side; the threads end before the networks they use are closed.
         with (
             LandmarkDetector(several=self._several > 1, home=self._home) as detector,

@@ -15,13 +15,12 @@ import torch
 
 from avatar3d.avatar import Avatar
 from avatar3d.camera import Camera, look_at
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion, rest_motion
 from avatar3d.runs import ranges
 from avatar3d.threads import num_cores, one_torch_thread
 from recon.capture import Capture
 from recon.fit import Split, make_trainer
-from recon.landmarks import COUNT
 from recon.presets import FitPreset
 from recon.seeding import Seeds
 from recon.shots import Shots
@@ -152,7 +151,7 @@ def warm_up(head: HeadModel, size: int = 96) -> None:
     """Take some steps on a grey head: kernels are compiled, or read from where they are kept, before anybody waits for them."""
     motion = rest_motion(head, 4)
     camera = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), focal=2.0 * size, size=(size, size))
-    landmarks = np.random.default_rng(0).uniform(0.3 * size, 0.7 * size, (4, COUNT, 3)).astype(np.float32)
+    landmarks = np.random.default_rng(0).uniform(0.3 * size, 0.7 * size, (4, NUM_LANDMARKS, 3)).astype(np.float32)
     grey = Grey(Path(), Fraction(25), size, landmarks, np.ones(4, bool), np.zeros(0, np.int64), Shots(()), {}, None, None, 0, None)
     fit = LiveFit(head, replace(LIVE, gaussians=500, loose=100, steps=4, half_share=0.5, free_share=0.0, refined_from=0.5), threads=1)
     fit.renew(grey, motion, camera, np.arange(4))

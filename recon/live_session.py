@@ -17,7 +17,7 @@ import torch
 from avatar3d.avatar import Avatar
 from avatar3d.errors import UserError
 from avatar3d.files import atomic_folder
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion
 from recon.capture import check_folder, load_capture
 from recon.coaching import Goal, Seen, goals
@@ -92,7 +92,7 @@ class LiveSession:
         """What is going on, for people."""
         self.making = "looking for a face"
         """What is being done for the first avatar, for people."""
-        self.goals: tuple[Goal, ...] = goals(Seen(np.zeros((0, 478, 3), np.float32), *(np.zeros(0),) * 3, fps=25.0))
+        self.goals: tuple[Goal, ...] = goals(Seen(np.zeros((0, NUM_LANDMARKS, 3), np.float32), *(np.zeros(0),) * 3, fps=25.0))
         self.avatar: Avatar | None = None
         """The newest."""
         self.times: dict[str, float] = {}

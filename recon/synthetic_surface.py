@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from avatar3d.head.model import HeadModel, head_vertices, landmark_positions
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel, head_vertices, landmark_positions
 from avatar3d.posing import triangle_areas
 from avatar3d.render.mesh import vertex_normals
 from recon.synthetic_light import irradiance
@@ -73,7 +73,7 @@ class Surface:
     @cached_property
     def landmarks(self) -> np.ndarray:
         """[478, 3] MediaPipe's landmarks on the neutral head, metres."""
-        points = np.zeros((478, 3))
+        points = np.zeros((NUM_LANDMARKS, 3))
         assert self.head.landmarks is not None
         points[self.head.landmarks.index] = landmark_positions(torch.from_numpy(self.rest)[None], self.head)[0].numpy()
         return points

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from avatar3d.camera import Camera
 from avatar3d.errors import UserError
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion
 from avatar3d.progress import Progress, silent
 from avatar3d.threads import one_torch_thread
@@ -68,7 +68,7 @@ class Tracking:
     def errors(self, size: int) -> dict[str, float]:
         """Mean error in pixels of a 512 crop, over all landmarks and by region."""
         scale = REFERENCE_SIZE / size
-        regions = {"mean": range(478), **REGIONS}
+        regions = {"mean": range(NUM_LANDMARKS), **REGIONS}
         return {name: float(np.nanmean(self.residuals[:, list(ids)]) * scale) for name, ids in regions.items()}
 
 
@@ -206,9 +206,9 @@ def _tracking(
     shared: np.ndarray,
 ) -> Tracking:
     rig, T = problem.rig, len(valid)
-    residuals = np.full((T, 478), np.nan, np.float32)
+    residuals = np.full((T, NUM_LANDMARKS), np.nan, np.float32)
     residuals[frames[:, None], rig.index.numpy()] = misses(problem, solution).numpy()
-    offsets = np.zeros((478, 3), np.float32)
+    offsets = np.zeros((NUM_LANDMARKS, 3), np.float32)
     offsets[rig.index.numpy()] = solution.offsets.numpy()
     params = torch.from_numpy(_bridge(solution.params.numpy(), frames, T, cuts))
     motion = motion_of(head, rig, solution.shape, params, fps, valid)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from avatar3d.errors import UserError
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_FACE_LANDMARKS, HeadModel
 from avatar3d.head.register import closest_on_mesh
 from avatar3d.head.similarity import fit_similarity
 
@@ -77,7 +77,8 @@ def correspondence(source: HeadModel, target: HeadModel) -> tuple[SurfacePoints,
     assert source.landmarks is not None and target.landmarks is not None
     # The irises go with the eyes' joints.
     common, rows, columns = np.intersect1d(source.landmarks.index, target.landmarks.index, return_indices=True)
-    rows, columns, common = rows[common < 468], columns[common < 468], common[common < 468]
+    face = common < NUM_FACE_LANDMARKS
+    rows, columns, common = rows[face], columns[face], common[face]
     if len(common) < 60:
         raise UserError(f"heads {source.name} and {target.name}: share {len(common)} landmarks, 60 are needed; give heads with MediaPipe's landmarks")
     ours = [(source.faces.numpy()[source.landmarks.face[rows]], source.landmarks.bary[rows])]

@@ -11,13 +11,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
 from avatar3d.camera import look_at
-from avatar3d.head.model import LEFT_EYE, RIGHT_EYE, HeadModel, Landmarks, head_vertices
+from avatar3d.head.model import LEFT_EYE, NUM_FACE_LANDMARKS, NUM_LANDMARKS, RIGHT_EYE, HeadModel, Landmarks, head_vertices
 from avatar3d.head.register import closest_on_mesh
 from avatar3d.head.store import Detector
 from avatar3d.progress import Progress, silent
 from avatar3d.render.mesh import rasterize_mesh, shade_mesh, to_camera, vertex_normals
 
-NUM_FACE, NUM_ALL = 468, 478
 SIZE, FOCAL, DISTANCE = 640, 1100.0, 0.85
 JAW_OPENING = 0.25
 """Share of jawOpen at which the inner lips are apart and still where they are detected."""
@@ -98,7 +97,7 @@ def embed_with_report(
     face = np.flatnonzero(carrying)[face]
     iris_face, iris_bary = iris_landmarks(head)
     landmarks = Landmarks(
-        np.arange(NUM_ALL), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
+        np.arange(NUM_LANDMARKS), np.concatenate([face, iris_face]).astype(np.int64), np.concatenate([bary, iris_bary]).astype(np.float32)
     )
     return landmarks, EmbeddingReport(len(samples), spread)
 
@@ -132,7 +131,7 @@ def sight(
         return None
     points = to_camera(vertices, camera)
     normals = vertex_normals(points, faces)
-    hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE, :2])
+    hit, bary = _back_project(points, faces[carrying], camera, found[:NUM_FACE_LANDMARKS, :2])
     corners = faces[carrying][hit]
     facing = -(normals[corners] * bary[..., None]).sum(1)[:, 2]
     return (reference[corners] * bary[..., None]).sum(1), np.where(hit >= 0, np.clip(facing, 0.02, 1) ** 2, 0)
@@ -198,9 +197,9 @@ def mirror_partners(head: HeadModel, detect: Detector) -> np.ndarray | None:
     found, mirrored = detect(picture), detect(np.ascontiguousarray(picture[:, ::-1]))
     if found is None or mirrored is None:
         return None
-    there = mirrored[:NUM_FACE, :2] * [-1, 1] + [SIZE, 0]
-    _, partner = linear_sum_assignment(((there[:, None] - found[None, :NUM_FACE, :2]) ** 2).sum(-1))
-    return np.where(partner[partner] == np.arange(NUM_FACE), partner, -1)
+    there = mirrored[:NUM_FACE_LANDMARKS, :2] * [-1, 1] + [SIZE, 0]
+    _, partner = linear_sum_assignment(((there[:, None] - found[None, :NUM_FACE_LANDMARKS, :2]) ** 2).sum(-1))
+    return np.where(partner[partner] == np.arange(NUM_FACE_LANDMARKS), partner, -1)
 
 
 def iris_landmarks(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.errors import UserError
-from avatar3d.head.model import HeadModel
+from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.head.store import read_bare_head, save_head
 
 
@@ -16,7 +16,7 @@ def head_info(head: HeadModel) -> str:
         expressions = f"{head.num_expr} named: {', '.join(head.expr_names[:3])}, ..."
     else:
         expressions = f"{head.num_expr} without names" + (", and two eyelids" if head.eyelid_basis is not None else "")
-    landmarks = "none" if head.landmarks is None else f"{len(head.landmarks.index)} of 478"
+    landmarks = "none" if head.landmarks is None else f"{len(head.landmarks.index)} of {NUM_LANDMARKS}"
     lines = {
         "head": head.name,
         "fingerprint": head.fingerprint,

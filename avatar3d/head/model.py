@@ -10,6 +10,8 @@ from torch import Tensor
 
 ROOT, NECK, JAW, LEFT_EYE, RIGHT_EYE = range(5)
 JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
+NUM_FACE_LANDMARKS, NUM_LANDMARKS = 468, 478
+"""MediaPipe's: those of the face's skin, and with the irises, which come last."""
 
 
 def float_tensor(values: np.ndarray) -> Tensor:
@@ -27,7 +29,7 @@ class Landmarks:
     """Where MediaPipe's landmarks lie on the mesh."""
 
     index: np.ndarray
-    """[L] MediaPipe landmark indices (0..477; 468..477 are the irises)."""
+    """[L] MediaPipe landmark indices, the irises' from NUM_FACE_LANDMARKS on."""
     face: np.ndarray
     """[L] index into the model's faces."""
     bary: np.ndarray

@@ -12,8 +12,8 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
-from avatar3d.head.embedding import NUM_FACE, SKIN, YAWS, settle, sight
-from avatar3d.head.model import HeadModel
+from avatar3d.head.embedding import SKIN, YAWS, settle, sight
+from avatar3d.head.model import NUM_FACE_LANDMARKS, HeadModel
 from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import Detector
 from avatar3d.progress import Progress, silent
@@ -124,8 +124,9 @@ def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     found: dict[int, list[float]] = {}
     for key, value in entries.items():
         good = isinstance(value, list) and len(value) == 3 and all(type(x) in (int, float) and abs(x) < 1e9 and math.isfinite(x) for x in value)
-        if not (key.isascii() and key.isdigit() and len(key) < 4 and int(key) < NUM_FACE and good):
-            raise UserError(f"{path}: entry {key[:20]!r} is not one of MediaPipe's landmarks 0 to {NUM_FACE - 1} with three numbers; correct it")
+        if not (key.isascii() and key.isdigit() and len(key) < 4 and int(key) < NUM_FACE_LANDMARKS and good):
+            last = NUM_FACE_LANDMARKS - 1
+            raise UserError(f"{path}: entry {key[:20]!r} is not one of MediaPipe's landmarks 0 to {last} with three numbers; correct it")
         found[int(key)] = [float(x) for x in value]
     points = np.array([found[index] for index in sorted(found)]).reshape(-1, 3)
     if len(points) < MIN_LANDMARKS or np.linalg.matrix_rank(points - points.mean(0), tol=1e-3 * max(float(np.ptp(points)), 1e-12)) < 2:
@@ -182,7 +183,7 @@ def unit_of(scale: float) -> Unit | None:
 def _known(source: HeadModel) -> np.ndarray:
     """[468, 3] the embedded head's landmarks."""
     assert source.landmarks is not None
-    order = np.argsort(source.landmarks.index)[:NUM_FACE]
+    order = np.argsort(source.landmarks.index)[:NUM_FACE_LANDMARKS]
     corners = source.faces.numpy()[source.landmarks.face[order]]
     return (source.template.numpy().astype(np.float64)[corners] * source.landmarks.bary[order][..., None]).sum(1)
 

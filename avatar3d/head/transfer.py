@@ -16,7 +16,18 @@ from avatar3d.arkit import EXPR_INDEX, LID_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.embedding import IRIS_RADIUS, YAWS, embed_landmarks, iris_landmarks
 from avatar3d.head.lids import close_lid
-from avatar3d.head.model import JAW, LEFT_EYE, NECK, RIGHT_EYE, HeadModel, Landmarks, axis_angle_to_matrix, head_vertices
+from avatar3d.head.model import (
+    JAW,
+    LEFT_EYE,
+    NECK,
+    NUM_FACE_LANDMARKS,
+    NUM_LANDMARKS,
+    RIGHT_EYE,
+    HeadModel,
+    Landmarks,
+    axis_angle_to_matrix,
+    head_vertices,
+)
 from avatar3d.head.mouth_interior import add_interior, own_interior
 from avatar3d.head.register import Registration, closest_on_mesh, outer_faces, register, rim, skin_faces
 from avatar3d.head.store import Detector, Watch, read_head, save_head
@@ -99,7 +110,7 @@ def _guided(bare: HeadModel, source: HeadModel, head: HeadModel, found: Landmark
     """The transfer again, its registration led by the landmarks found on the first one's result."""
     known = source.landmarks
     assert known is not None
-    face = found.index < 468
+    face = found.index < NUM_FACE_LANDMARKS
     vertices = bare.template.numpy().astype(np.float64)
     points = (vertices[head.faces.numpy()[found.face[face]]] * found.bary[face][..., None]).sum(1)
     at = {int(index): row for row, index in enumerate(known.index)}
@@ -209,14 +220,14 @@ def _regions(bare: HeadModel, source: HeadModel, match: _Match, posed_source: np
 def _carry_landmarks(whole: HeadModel, source: HeadModel, posed_source: np.ndarray, posed_target: np.ndarray, outer: np.ndarray) -> Landmarks:
     known = source.landmarks
     assert known is not None
-    face = known.index < 468
+    face = known.index < NUM_FACE_LANDMARKS
     points = (posed_source[source.faces.numpy()[known.face[face]]] * known.bary[face][..., None]).sum(1)
     faces = whole.faces.numpy()
     carrying = outer[np.isin(faces[outer], whole.regions["face"]).all(axis=1)]
     near, bary = closest_on_mesh(points, posed_target, faces[carrying])
     iris_face, iris_bary = iris_landmarks(whole)
     return Landmarks(
-        np.concatenate([known.index[face], np.arange(468, 478)]),
+        np.concatenate([known.index[face], np.arange(NUM_FACE_LANDMARKS, NUM_LANDMARKS)]),
         np.concatenate([carrying[near], iris_face]).astype(np.int64),
         np.concatenate([bary, iris_bary]).astype(np.float32),
     )

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar3d.head.model import NUM_LANDMARKS
 from recon.coaching import ADVICE, Coach, Goal, Seen, goals, next_advice
-from recon.landmarks import CHIN, COUNT, FOREHEAD, LOWER_LIP, UPPER_LIP
+from recon.landmarks import CHIN, FOREHEAD, LOWER_LIP, UPPER_LIP
 
 FPS = 25.0
 MOUTH, EYES = (61, 291), (33, 263)
@@ -14,7 +15,7 @@ MOUTH, EYES = (61, 291), (33, 263)
 
 def _faces(T: int) -> np.ndarray:
     """[T, 478, 3] of a face 200 pixels high, mouth 60 wide and a little open, eyes 100 apart and open."""
-    points = np.zeros((T, COUNT, 3), np.float32)
+    points = np.zeros((T, NUM_LANDMARKS, 3), np.float32)
     points[:, FOREHEAD, 1], points[:, CHIN, 1] = -100, 100
     points[:, UPPER_LIP, 1], points[:, LOWER_LIP, 1] = 40, 48
     points[:, MOUTH[0], 0], points[:, MOUTH[1], 0] = -30, 30
@@ -33,7 +34,7 @@ def _done(seen: Seen) -> set[str]:
 
 def test_nothing_was_seen_before_the_first_face():
     empty = np.zeros(0)
-    wanted = goals(Seen(np.zeros((0, COUNT, 3), np.float32), empty, empty, empty, FPS))
+    wanted = goals(Seen(np.zeros((0, NUM_LANDMARKS, 3), np.float32), empty, empty, empty, FPS))
     assert [goal.name for goal in wanted] == list(ADVICE)
     assert all(goal.progress == 0 for goal in wanted)
 
