@@ -16,7 +16,7 @@ import numpy as np
 
 from avatar3d.arkit import ARKIT_NAMES
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
+from avatar3d.files import atomic_path, read_bounded
 
 FILE_ORDER: tuple[str, ...] = (
     "EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft", "EyeSquintLeft", "EyeWideLeft",
@@ -130,13 +130,7 @@ def read_arkit(path: Path | str, rate: int | None = None) -> ArkitTake:
 def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The first line, and the others that are not empty with their numbers."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is larger than {MAX_BYTES >> 20} MB; cut the take")
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give the app's CSV") from error
+        text = read_bounded(path, MAX_BYTES, "give the app's CSV, a long take in pieces").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not a text file; give Live Link Face's CSV") from error
     reader = csv.reader(io.StringIO(text, newline=""))

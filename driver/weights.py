@@ -8,9 +8,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor
 
+from avatar3d.avatar_file import MAX_DRIVER_BYTES
 from avatar3d.data import data_path
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path
+from avatar3d.files import atomic_path, read_bounded
 from avatar3d.head.model import HeadModel
 from driver.channels import CHANNELS
 from driver.conditions import WIDTHS
@@ -18,7 +19,6 @@ from driver.features import NUM_FEATURES
 from driver.model import Config, DriverNet
 
 SCHEMA = 3
-MAX_BYTES = 200_000_000
 """A weights file larger than this is refused."""
 LICENCE = "Apache-2.0"
 _EXACT = ("mean", "std", "usual_style", "lips_apart")
@@ -68,14 +68,7 @@ def load_weights(path: Path | None = None) -> DriverNet:
         UserError: missing, damaged, or made for other channels or features than this version's.
     """
     path = Path(path) if path is not None else data_path("driver", "driver.safetensors")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is far too large for driver weights; give the file that train-driver wrote")
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give driver weights or leave them out for the default") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give the file that train-driver wrote") from error
+    content = read_bounded(path, MAX_DRIVER_BYTES, "give the weights that train-driver wrote, or leave them out for the default ones")
     return network_of(content, str(path))
 
 

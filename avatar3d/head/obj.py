@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 
 MAX_BYTES = 64 << 20
 """A file larger than this is refused."""
@@ -45,12 +46,7 @@ def obj_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _lines(path: Path) -> list[bytes]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is larger than {MAX_BYTES >> 20} MB; give another file")
-        return path.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); get the file again") from error
+    return read_bounded(path, MAX_BYTES, "get the file again").splitlines()
 
 
 def _vertices(path: Path, lines: list[bytes]) -> np.ndarray:

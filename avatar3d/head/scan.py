@@ -12,6 +12,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 from avatar3d.head.embedding import SKIN, YAWS, settle, sight
 from avatar3d.head.model import NUM_FACE_LANDMARKS, HeadModel
 from avatar3d.head.similarity import fit_similarity
@@ -112,11 +113,7 @@ def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
         UserError: not such a file, or too few landmarks.
     """
     try:
-        if path.stat().st_size > 1 << 20:
-            raise UserError(f"{path}: is larger than 1 MB, landmarks are not; give another file")
-        entries = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give a JSON file of landmarks") from error
+        entries = json.loads(read_bounded(path, 1 << 20, "give a JSON file of landmarks"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not JSON ({_line(error)}); give landmarks as {{'1': [x, y, z], ...}}") from error
     if not isinstance(entries, dict):

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from avatar3d.errors import UserError
+from avatar3d.files import read_bounded
 
 MAX_BYTES = 1 << 30
 MAX_DEPTH = 64
@@ -148,12 +149,7 @@ def load_pickle(path: Path) -> Any:
     Raises:
         UserError: unreadable, no pickle, inconsistent, or asking for anything but data (it is named).
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is larger than any head model; give another file")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give the path of a head model") from error
+    content = read_bounded(path, MAX_BYTES, "give the path of a head model")
     try:
         _check_memo(content)
         # Pickles of Python 2 hold arrays as 8-bit text.
