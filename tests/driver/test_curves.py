@@ -6,9 +6,11 @@ from avatar3d.errors import UserError
 from driver.curves import curves
 
 
-def test_without_a_folder_nothing_is_kept():
+def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with curves(None) as tell:
         tell(1, {"flow": 1.0})
+    assert not list(tmp_path.iterdir())
 
 
 def test_curves_can_be_read_again(tmp_path):

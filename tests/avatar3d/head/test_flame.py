@@ -185,11 +185,17 @@ def test_transfer_keeps_the_rig_and_adds_the_rest(bare, whole):
         assert float(whole.skin_weights[whole.regions[name], joint].min()) == 1.0
 
 
-def test_landmarks_lie_where_those_of_the_embedded_head_do(whole):
-    source = load_head()
+@pytest.fixture(scope="module")
+def place() -> np.ndarray:
+    """[V] the fixture's vertex that each of the embedded head's became; -1 where it became none."""
     _, origin = make_flame()
-    place = np.full(source.num_vertices, -1)
+    place = np.full(load_head().num_vertices, -1)
     place[origin[origin >= 0]] = np.flatnonzero(origin >= 0)
+    return place
+
+
+def test_landmarks_lie_where_those_of_the_embedded_head_do(whole, place):
+    source = load_head()
     corners = place[source.faces.numpy()[source.landmarks.face]]
     there = (corners >= 0).all(axis=1)
     template = whole.template.numpy()
@@ -199,11 +205,8 @@ def test_landmarks_lie_where_those_of_the_embedded_head_do(whole):
     assert there.sum() > 400 and np.median(distance) < 3.5e-3 and distance.max() < 15e-3
 
 
-def test_guiding_landmarks_make_the_registration_truer(bare):
+def test_guiding_landmarks_make_the_registration_truer(bare, place):
     source = load_head()
-    _, origin = make_flame()
-    place = np.full(source.num_vertices, -1)
-    place[origin[origin >= 0]] = np.flatnonzero(origin >= 0)
     rows = np.flatnonzero((place[source.faces.numpy()[source.landmarks.face]] >= 0).all(axis=1) & (source.landmarks.index < 468))
     face, bary = source.landmarks.face[rows], source.landmarks.bary[rows]
     points = (bare.template.numpy()[place[source.faces.numpy()[face]]] * bary[..., None]).sum(1)

@@ -30,16 +30,15 @@ BACKGROUND = torch.tensor([0.2, 0.5, 0.9])
 
 @pytest.mark.parametrize("name", SCENES)
 def test_pictures_and_gradients_are_the_references(name: str) -> None:
-    scene = SCENES[name]()
-    rendered, gradients = draw_with_gradients(scene, camera(), BACKGROUND, "cpu")
-    expected, truth = draw_with_gradients(scene, camera(), BACKGROUND, "reference")
-    assert_same_picture(rendered, expected)
-    assert_same_gradients(gradients, truth)
+    _assert_as_the_reference(SCENES[name]())
 
 
 @pytest.mark.parametrize("bands", [1, 4, 9, 16])
 def test_every_degree_of_harmonics_is_the_references(bands: int) -> None:
-    scene = random_scene(bands=bands, seed=bands)
+    _assert_as_the_reference(random_scene(bands=bands, seed=bands))
+
+
+def _assert_as_the_reference(scene: Gaussians) -> None:
     rendered, gradients = draw_with_gradients(scene, camera(), BACKGROUND, "cpu")
     expected, truth = draw_with_gradients(scene, camera(), BACKGROUND, "reference")
     assert_same_picture(rendered, expected)
