@@ -241,7 +241,7 @@ def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
 def _migrated(record: dict, tensors: dict[str, torch.Tensor], path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """A record of any earlier schema as one of the current schema."""
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
-        raise UserError(f"{path}: is not an avatar (avatar.json has no schema version)")
+        raise UserError(f"{path}: is not an avatar (avatar.json has no schema version); make one with `avatar3d fit`")
     if record["schema"] > SCHEMA:
         raise UserError(f"{path}: was written by a newer avatar3d (schema {record['schema']}, this one reads {SCHEMA}); update avatar3d")
     while record["schema"] < SCHEMA:

@@ -179,7 +179,7 @@ def load_motion(path: Path | str, head: HeadModel | None = None) -> Motion:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file; give a motion (.npz)") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise UserError(f"{path}: is not a motion file (.npz); make one with `avatar3d drive` or `avatar3d track`") from error
     try:

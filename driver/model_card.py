@@ -106,7 +106,7 @@ def _read_figures(path: Path) -> dict[str, Any]:
     try:
         measured = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is not what `avatar3d eval-driver --json` writes") from error
+        raise UserError(f"{path}: is not what `avatar3d eval-driver --json` writes; make it with that") from error
     if not isinstance(measured, dict) or not isinstance(measured.get("figures"), dict):
         raise UserError(f"{path}: holds no figures; make it with `avatar3d eval-driver --json {path.name}`")
     return measured

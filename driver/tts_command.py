@@ -56,8 +56,8 @@ def _say(command: list[str], text: str) -> Speech:
         if done.returncode or not out.exists():
             said = done.stderr.decode(errors="replace").strip().splitlines()
             reason = said[-1][:200] if said else f"status {done.returncode}, no sound written"
-            raise UserError(f"--tts-command: {command[0]} failed: {reason}")
+            raise UserError(f"--tts-command: {command[0]} failed: {reason}; try it by itself")
         try:
             return Speech(read_sound(out, RATE), RATE, ())
         except UserError as error:
-            raise UserError(f"--tts-command: {command[0]} wrote no sound that can be read to {_OUT}") from error
+            raise UserError(f"--tts-command: {command[0]} wrote no sound that can be read to {_OUT}; let it write a WAV file there") from error

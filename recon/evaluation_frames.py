@@ -87,7 +87,7 @@ def _range(choice: str, count: int) -> slice:
     if not colon or not 0 <= a < b:
         raise UserError(f"--frames {choice}: choose held-out, all, or a range such as 100:200")
     if a >= count:
-        raise UserError(f"--frames {choice}: the capture has frames 0 to {count - 1}")
+        raise UserError(f"--frames {choice}: the capture has frames 0 to {count - 1}; choose among them")
     return slice(a, min(b, count))
 
 

@@ -60,7 +60,7 @@ def open_avatar(path: Path, head: Path | None = None) -> "Avatar":
         if head is not None:
             given = open_head(head)
             if given.fingerprint != fingerprint:
-                raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint})")
+                raise UserError(f"{path}: was fitted on head {name} ({fingerprint}), but {head} is {given.name} ({given.fingerprint}); give its own")
             return given
         try:
             return find_head(fingerprint, _detect, console)

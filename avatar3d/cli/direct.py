@@ -58,7 +58,7 @@ def check_directing(options: Directing) -> None:
 
     regions = [region for region, _ in options.keep]
     if len(set(regions)) < len(regions):
-        raise UserError(f"--keep {' and '.join(regions)}: a region can be kept from one motion alone")
+        raise UserError(f"--keep {' and '.join(regions)}: a region can be kept from one motion alone; leave the others out")
     amounts = {"head": ("--head-amount", options.head_amount), "brows": ("--brow-amount", options.brow_amount),
                "mouth": ("--mouth-amount", options.mouth_amount)}  # fmt: skip
     given = {"--head-pose": options.head_pose is not None, "--gaze": options.gaze != "free", "--blink-rate": options.blink_rate is not None}

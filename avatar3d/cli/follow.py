@@ -96,7 +96,7 @@ def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = 
     if not mark and Path(source).suffix.lower() == ".pcap":
         spoken = protocol_of(passed.data for passed in recorded(Path(source)))
         if spoken is None:
-            raise UserError(f"{source}: holds no face in any protocol that is read here ({', '.join(PROTOCOLS)})")
+            raise UserError(f"{source}: holds no face in any protocol that is read here ({', '.join(PROTOCOLS)}); give a recording of one of them")
         return Assembly(PROTOCOLS[spoken]), None
     if scheme not in PROTOCOLS:
         raise UserError(f"--from {source}: is not known; write {' or '.join(f'{name}://HOST:PORT' for name in PROTOCOLS)}, or a .pcap file")

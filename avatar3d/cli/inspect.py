@@ -82,7 +82,7 @@ def _describe(file: Path) -> list[str]:
     from avatar3d.errors import UserError
 
     if not file.exists():
-        raise UserError(f"{file}: no such file")
+        raise UserError(f"{file}: no such file; give an avatar, a motion, a capture, a head or what was exported")
     if _is_exported(file):
         from viewer.export.checks import check_file, describe
 
@@ -152,6 +152,6 @@ def _npz_errors(file: Path):
         try:
             yield
         except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{file}: is not an avatar, a motion, a head model or a capture, or is damaged") from error
+            raise UserError(f"{file}: is not an avatar, a motion, a head model or a capture, or is damaged; make it again") from error
 
     return named()

@@ -143,7 +143,7 @@ def _replay(path: Path, to: str) -> None:
         raise UserError(f"--replay: what was recorded are datagrams, and --to {to} takes none; follow it with --from {path} instead")
     spoken = protocol_of(passed.data for passed in recorded(path))
     if spoken is None:
-        raise UserError(f"{path}: holds no face in any protocol that is sent here ({', '.join(PROTOCOLS)})")
+        raise UserError(f"{path}: holds no face in any protocol that is sent here ({', '.join(PROTOCOLS)}); give a recording of one of them")
     if spoken != scheme:
         raise UserError(f"--to {to}: {path} speaks {spoken}; send it to {spoken}://HOST:PORT, or follow it with --from {path}")
     host, port = address_of(to, rest, PROTOCOLS[scheme].PORT)

@@ -149,6 +149,6 @@ def follow_stream(address: str, head: HeadModel) -> Callable[[Push], None]:
                 try:
                     push(began + packet.time, now, parted(packet.values, description.channels))
                 except PacketError as error:
-                    raise UserError(f"{address}: {error}") from error
+                    raise UserError(f"{address}: {error}; is it an avatar3d of this version?") from error
 
     return source

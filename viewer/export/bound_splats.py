@@ -56,7 +56,7 @@ def bound_avatar(splats: Splats, head: HeadModel, motion: Motion, static_offset:
         raise UserError("import: the PLY binds Gaussians to triangles below 0; save it again")
     kept = np.flatnonzero(splats.binding < NUM_FACES)
     if len(kept) == 0:
-        raise UserError(f"import: no Gaussian of the PLY is bound to one of FLAME's {NUM_FACES} triangles")
+        raise UserError(f"import: no Gaussian of the PLY is bound to one of FLAME's {NUM_FACES} triangles; save it again")
     face, g = splats.binding[kept].astype(np.int32), splats.gaussians
     offset = torch.zeros(head.num_vertices, 3)
     if static_offset is not None:

@@ -133,7 +133,7 @@ def _sequence(folder: Path, progress: Progress) -> Found:
     if suffix in PICTURES:
         return replace(_pictures(manifest, paths, progress), remarks=remarks)
     if suffix not in READERS:
-        raise UserError(f"{folder}: holds {suffix} files, which are not read here")
+        raise UserError(f"{folder}: holds {suffix} files, which are not read here; give a folder that `avatar3d export` wrote")
     facts = manifest.get("provenance") if isinstance(manifest.get("provenance"), dict) else {}
     size = sum(path.stat().st_size for path in paths)
     read = (READERS[suffix](read_whole(path), str(path)) for path in paths)

@@ -161,7 +161,7 @@ def read_gsd(path: Path) -> tuple[dict, Iterator[Splats]]:
             magic, length = struct.unpack("<4sI", stream.read(8).ljust(8))
             size = stream.seek(0, 2)
             if magic != MAGIC or length > min(_MAX_HEADER, size - 8):
-                raise UserError(f"{path}: is not a .gsd sequence, or breaks off in its header")
+                raise UserError(f"{path}: is not a .gsd sequence, or breaks off in its header; export it again")
             stream.seek(8)
             header = json.loads(stream.read(length))
         if header["version"] != 1 or header["compression"] != "shuffle_lz4":
@@ -177,9 +177,9 @@ def read_gsd(path: Path) -> tuple[dict, Iterator[Splats]]:
             if not 1 <= entry["compressedSize"] <= size:
                 raise ValueError("its frames")
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file; give a .gsd sequence") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from error
+        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()}); give a .gsd sequence") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: has a header that makes no sense ({str(error)[:60]}); export it again") from error
     return header, _frames(path, header, 8 + length)

@@ -87,7 +87,7 @@ def _header(data: bytes, name: str) -> tuple[str, list[tuple[str, int, list[tupl
     end = data.find(b"end_header", 0, _MAX_HEADER)
     after = data.find(b"\n", end, end + 16)
     if not data.startswith(b"ply") or end < 0 or after < 0:
-        raise UserError(f"{name}: is not a PLY file")
+        raise UserError(f"{name}: is not a PLY file; export it again")
     order, elements, comments = "", [], []
     try:
         for line in data[:end].decode("latin-1").splitlines()[1:]:

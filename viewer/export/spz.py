@@ -141,7 +141,7 @@ def read_spz(data: bytes, name: str = "the SPZ file") -> Splats:
         return _read_3(data, name)
     if len(data) >= _HEADER4.size and struct.unpack_from("<I", data)[0] == MAGIC:
         return _read_4(data, name)
-    raise UserError(f"{name}: is not an SPZ file")
+    raise UserError(f"{name}: is not an SPZ file; export it again")
 
 
 def _sizes(count: int, degree: int, name: str) -> list[int]:
@@ -159,7 +159,7 @@ def _read_3(data: bytes, name: str) -> Splats:
             raise UserError(f"{name}: breaks off in its header; copy it again")
         magic, version, count, degree, bits, _, _ = _HEADER3.unpack(head)
         if magic != MAGIC:
-            raise UserError(f"{name}: is not an SPZ file")
+            raise UserError(f"{name}: is not an SPZ file; export it again")
         if version != 3:
             raise UserError(f"{name}: is SPZ version {version}, and 3 and 4 are read here; write it anew with splat-transform")
         sizes = _sizes(count, degree, name)

@@ -38,6 +38,6 @@ def packets(address: str) -> Iterator[Packet]:
                 if packet is not None:
                     yield packet
         except PacketError as error:
-            raise UserError(f"{address}: {error}") from error
+            raise UserError(f"{address}: {error}; is it an avatar3d of this version?") from error
         except ConnectionClosed:
             return
