@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from avatar3d.arkit import LID_NAMES
-from avatar3d.head.model import HeadModel, axis_angle_to_matrix, head_vertices, landmark_vertices
+from avatar3d.head.model import HeadModel, axis_angle_to_matrix, landmark_vertices
 from avatar3d.render.mesh import vertex_normals
 from recon.face_regions import LOWER_EDGES, UPPER_EDGES
 from recon.lip_embedding import lips_on_edges
@@ -330,21 +330,3 @@ def visibility(rig: LandmarkRig, params: Tensor, view: View) -> Tensor:
     usual = rig.normal[:, 2].clamp(max=SEEN)
     share = ((cosine - HIDDEN) / (usual - HIDDEN).clamp(min=0.1)).clamp(0, 1)
     return LEAST_VISIBLE + (1 - LEAST_VISIBLE) * share
-
-
-def posed_head(head: HeadModel, rig: LandmarkRig, shape: Tensor, params: Tensor) -> Tensor:
-    """All vertices [F, V, 3] for tracked parameters, torso rigid with the head."""
-    R, t = rigid_motion(rig, params)
-    root = head.joints(shape)[0]
-    lids = params[:, NUM_POSE + rig.num_expr :] if rig.num_lids else None
-    return head_vertices(
-        head,
-        shape,
-        params[:, NUM_POSE : NUM_POSE + rig.num_expr],
-        jaw_pose=params[:, JAW],
-        neck_pose=torch.zeros(len(params), 3),
-        eyes_pose=params[:, EYES],
-        rotation=params[:, ROTATION],
-        translation=t - root + root @ R.transpose(1, 2),
-        eyelids=lids,
-    )

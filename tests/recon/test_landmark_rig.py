@@ -4,16 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from avatar3d.head.model import landmark_positions
+from avatar3d.head.model import head_vertices, landmark_positions
 from avatar3d.head.store import load_head
 from recon.landmark_rig import (
+    EYES,
+    JAW,
+    NUM_POSE,
+    ROTATION,
     LandmarkRig,
     View,
     evaluate,
     jacobian,
     landmark_rig,
     offset_jacobian,
-    posed_head,
     rigid_motion,
     rotation_jacobian,
     shape_jacobian,
@@ -33,9 +36,25 @@ def scene() -> tuple[LandmarkRig, View, Tensor, Tensor, Tensor]:
     return rig, view, torch.randn(8, generator=generator), torch.randn(rig.num_landmarks, 3, generator=generator) * 1e-3, params
 
 
+def _posed(rig: LandmarkRig, shape: Tensor, params: Tensor) -> Tensor:
+    """All vertices [F, V, 3] of the full head for tracked parameters, torso rigid with the head."""
+    R, t = rigid_motion(rig, params)
+    root = HEAD.joints(shape)[0]
+    return head_vertices(
+        HEAD,
+        shape,
+        params[:, NUM_POSE : NUM_POSE + rig.num_expr],
+        jaw_pose=params[:, JAW],
+        neck_pose=torch.zeros(len(params), 3),
+        eyes_pose=params[:, EYES],
+        rotation=params[:, ROTATION],
+        translation=t - root + root @ R.transpose(1, 2),
+    )
+
+
 def test_positions_are_those_of_the_full_head(scene):
     rig, view, shape, offsets, params = scene
-    points = landmark_positions(posed_head(HEAD, rig, shape, params), lips_on_edges(HEAD)) @ view.R.T + view.t
+    points = landmark_positions(_posed(rig, shape, params), lips_on_edges(HEAD)) @ view.R.T + view.t
     expected = points[..., :2] / points[..., 2:] * view.focal + view.centre
     places = evaluate(rig, shape, torch.zeros_like(offsets), params, view).places
     assert torch.allclose(places[..., :2], expected, atol=1e-3)

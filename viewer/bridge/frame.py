@@ -19,8 +19,6 @@ import numpy as np
 
 from avatar3d.arkit import ARKIT_NAMES
 
-MAX_DATAGRAM = 65_507
-"""Bytes that one UDP datagram over IPv4 can hold."""
 MAX_SUBJECT = 64
 """Characters of a subject's name."""
 
