@@ -48,15 +48,20 @@ def heard_in_turn(own: np.ndarray, other: np.ndarray, rows: np.ndarray) -> np.nd
         other: [samples].
         rows: [T, MODES], from `modes`.
     """
-    samples = max(len(own), len(other))
-    one, two = (np.concatenate([sound, np.zeros(samples - len(sound), np.float32)]) for sound in (own, other))
-    share = np.repeat(rows, SAMPLES, axis=0)[:samples]
+    one, two = _as_long(own, other)
+    share = np.repeat(rows, SAMPLES, axis=0)[: len(one)]
     return one * share[:, MODES.index("speak")] + two * share[:, MODES.index("listen")]
 
 
 def take_turns(own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What one of two voices' faces attends to, 16 kHz, and its modes [T, MODES]; arguments are the two sounds [samples] at 16 kHz."""
-    samples = max(len(own), len(other))
-    one, two = (np.concatenate([sound, np.zeros(samples - len(sound), np.float32)]) for sound in (own, other))
+    one, two = _as_long(own, other)
     rows = modes(speaking(one), speaking(two))
     return heard_in_turn(one, two, rows), rows
+
+
+def _as_long(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two sounds [samples], the shorter one with silence after it."""
+    samples = max(len(one), len(two))
+    first, second = (np.concatenate([sound, np.zeros(samples - len(sound), np.float32)]) for sound in (one, two))
+    return first, second

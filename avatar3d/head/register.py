@@ -233,10 +233,16 @@ def _differences(pairs: np.ndarray, count: int) -> Any:
     return sp.csr_matrix((np.tile([1.0, -1.0], len(pairs)), (rows, pairs.ravel())), (len(pairs), count))
 
 
-def uniform_laplacian(faces: np.ndarray, count: int) -> Any:
-    """I minus the mean over a vertex's neighbours."""
+def adjacency_of(faces: np.ndarray, count: int) -> Any:
+    """[count, count] sparse, 1 where two vertices share an edge of a face [F, 3]."""
     a, b = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     adjacency = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()
     adjacency.data[:] = 1
+    return adjacency
+
+
+def uniform_laplacian(faces: np.ndarray, count: int) -> Any:
+    """I minus the mean over a vertex's neighbours."""
+    adjacency = adjacency_of(faces, count)
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     return (sp.eye(count) - sp.diags(1 / degree) @ adjacency).tocsr()

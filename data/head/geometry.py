@@ -5,6 +5,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
 
+from avatar3d.head.register import adjacency_of
+
 
 def face_labels(faces: np.ndarray, count: int) -> np.ndarray:
     """[F] number of the connected component that each face lies in."""
@@ -15,9 +17,7 @@ def face_labels(faces: np.ndarray, count: int) -> np.ndarray:
 
 def laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
     """Graph Laplacian of the mesh's edges."""
-    a, b = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
-    adjacency = sp.coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()
-    adjacency.data[:] = 1
+    adjacency = adjacency_of(faces, count)
     return (sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency).tocsr()
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from anatomy import IRIS_ANGLE, Mesh
 from sources import BaseMesh, read_neck_weights, read_target
 
+from avatar3d.head.register import rim
+
 
 def name_regions(folder: Path, base: BaseMesh, mesh: Mesh) -> dict[str, np.ndarray]:
     """All regions. The lip and lid rings are ordered from the subject's right to left (x ascending) and run in pairs."""
@@ -93,6 +95,4 @@ def pair(mesh: Mesh, upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, 
 def boundary(mesh: Mesh) -> np.ndarray:
     """Vertices of the edge where the bust is cut."""
     skin = mesh.faces[np.isin(mesh.part, ("skin", "torso", "mouth", "left_socket", "right_socket"))]
-    edges = np.sort(np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]), axis=1)
-    unique, times = np.unique(edges, axis=0, return_counts=True)
-    return np.unique(unique[times == 1])
+    return rim(skin)

@@ -107,7 +107,7 @@ def test_the_head_follows_anybodys(driven, tmp_path, small_avatar):
     other = driven("--text", TEXT, "--seed", 3, name="other.npz")
     swing = np.zeros((len(other), 3), np.float32)
     swing[:, 1] = 0.1 * np.sin(np.arange(len(other)) / 6)
-    save_motion(Motion(**{**other.__dict__, "neck_pose": swing, "fps": Fraction(25)}), tmp_path / "swing.npz")
+    save_motion(replace(other, neck_pose=swing), tmp_path / "swing.npz")
     made = driven("--text", TEXT, "--head-pose", tmp_path / "swing.npz")
     assert np.corrcoef(made.neck_pose[:, 1], swing[: len(made), 1])[0, 1] > 0.9
 

@@ -24,7 +24,7 @@ def test_a_sprite_is_the_ellipse_that_the_camera_sees(tmp_path):
     rng = np.random.default_rng(1)
     count, pixel = 300, 1e-3
     centres, cameras = rng.normal(size=(count, 3), scale=10), rng.normal(size=(count, 3), scale=80)
-    turns = Rotation.random(count, random_state=2)
+    turns = Rotation.random(count, np.random.default_rng(2))
     deviations = np.exp(rng.uniform(-4, 0.5, size=(count, 3)))
     facing, alignment, size = sprites(np.concatenate([centres, turns.as_quat(), deviations, cameras, np.full((count, 1), pixel)], axis=1), tmp_path)
     R = turns.as_matrix()
