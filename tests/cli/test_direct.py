@@ -100,6 +100,7 @@ def test_a_stretch_of_a_motion_at_another_rate_is_made_anew_at_that_rate(driven,
     assert np.abs(again.neck_pose[30:60] - first.neck_pose[30:60]).max() > 0.005
     steps = np.abs(np.diff(again.neck_pose, axis=0)).max(axis=1)
     assert max(steps[29], steps[59]) < 0.02
+    assert again.sound is not None and first.sound is not None
     np.testing.assert_array_equal(again.sound, first.sound)
 
 
