@@ -1,6 +1,7 @@
 /** The page's buttons, sliders and keys. */
 
 import { keepInOneRow } from "./bar.js";
+import { element, made } from "./dom.js";
 import { tell } from "./notice.js";
 import { fillSliders } from "./sliders.js";
 import { onTap } from "./tap.js";
@@ -9,9 +10,6 @@ import { Immersion } from "./xr.js";
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 const PANELS = ["info", "sliders"];
 const MODES = { vr: "immersive-vr", ar: "immersive-ar" };
-
-/** @param {string} id */
-const element = (id) => document.getElementById(id);
 
 /** Minutes and seconds. */
 const minutes = (time) => `${Math.floor(time / 60)}:${String(Math.floor(time % 60)).padStart(2, "0")}`;
@@ -139,8 +137,6 @@ function connectXr(immersion, toggle, refresh) {
   immersion.addEventListener("select", toggle);
 }
 
-const texted = (tag, textContent) => Object.assign(document.createElement(tag), { textContent });
-
 /** What this is, of whom, and with what consent. */
 function fillInfo(header) {
   const rows = [
@@ -153,7 +149,7 @@ function fillInfo(header) {
   if (header.reason) rows.push(["note", header.reason]);
   const list = document.createElement("dl");
   for (const [term, text] of rows) {
-    list.append(texted("dt", term), texted("dd", text));
+    list.append(made("dt", { textContent: term }), made("dd", { textContent: text }));
   }
-  element("facts").replaceChildren(texted("p", header.synthetic), list);
+  element("facts").replaceChildren(made("p", { textContent: header.synthetic }), list);
 }

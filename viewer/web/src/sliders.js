@@ -1,10 +1,6 @@
 /** The panel of sliders, which the exporter has named, grouped and given a direction (viewer/sliders.py): the workbench has the same. */
 
-const made = (tag, attributes, ...children) => {
-  const out = Object.assign(document.createElement(tag), attributes);
-  out.append(...children);
-  return out;
-};
+import { made } from "./dom.js";
 
 /**
  * A slider as the avatar's header lists it.

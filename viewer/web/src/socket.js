@@ -1,5 +1,6 @@
 /** The live link: a WebSocket that moves the head, opened again by itself whenever it breaks. */
 
+import { element } from "./dom.js";
 import { LiveTrack } from "./live_track.js";
 import { readPacket } from "./packets.js";
 import { codec, Voice } from "./voice.js";
@@ -8,9 +9,6 @@ const PROTOCOL = "avatar3d.stream.1";
 const FIRST_WAIT = 0.5; // seconds until the next try, doubled with every one that fails
 const LONGEST_WAIT = 10;
 const NOTICE = { connecting: "connecting", live: "live", waiting: "nothing is performed at the moment", over: "the performance is over" };
-
-/** @param {string} id */
-const element = (id) => document.getElementById(id);
 
 export class LiveLink extends EventTarget {
   /**

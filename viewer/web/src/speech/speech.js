@@ -1,5 +1,6 @@
 /** Speech in the page: a sound file or the microphone moves the head, without any server. */
 
+import { made } from "../dom.js";
 import { Driver } from "./driver.js";
 import { FPS, RATE } from "./features.js";
 import { openMicrophone } from "./microphone.js";
@@ -15,9 +16,6 @@ const OFF = 0.25;
 const SAFE = 0.8;
 /** Frames that a live head keeps. */
 const KEPT = 2 * FPS;
-
-/** An element with its attributes. */
-const made = (tag, attributes) => Object.assign(document.createElement(tag), attributes);
 
 class Speech {
   constructor(player) {
