@@ -3,11 +3,12 @@ import struct
 import subprocess
 import threading
 
+import numpy as np
 import pytest
 
 from avatar3d.errors import UserError
-from tests.viewer.bridge.faces import a_frame
-from viewer.bridge import livelink
+from tests.viewer.bridge.faces import a_frame, random_frame
+from viewer.bridge import livelink, osc, vmc
 from viewer.bridge.recording import recorded, recording
 
 
@@ -44,6 +45,22 @@ def test_tshark_reads_it(tmp_path):
     path = _made(tmp_path / "a.pcap", [(livelink.encode(a_frame())[0], 11111)] * 3)
     said = subprocess.run(["tshark", "-r", path, "-T", "fields", "-e", "udp.dstport", "-e", "udp.length"], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["11111", str(8 + 309)] * 3
+
+
+@pytest.mark.parametrize(("protocol", "first"), [(vmc, "/VMC/Ext/OK"), (osc, "/avatar3d/Ana/frame")], ids=["vmc", "osc"])
+def test_wireshark_takes_apart_what_is_open_sound_control(protocol, first, tmp_path):
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+    frame = random_frame(3)
+    path = _made(tmp_path / "a.pcap", [(data, 9000) for data in protocol.encode(frame)])
+    wanted = ("osc.message.header.path", "osc.message.float", "_ws.expert.message")
+    command = ["tshark", "-r", path, "--enable-heuristic", "osc_udp", "-T", "fields", *(part for name in wanted for part in ("-e", name))]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip("\n").split("\n")
+    paths, floats, complaints = ([value for line in said for value in line.split("\t")[column].split(",") if value] for column in range(3))
+    assert paths[0] == first and not complaints
+    read = np.array(floats, np.float64)
+    # Whatever stands between them, the weights are all there; it prints six digits.
+    assert all(np.abs(read - weight).min() < 1e-5 for weight in frame.arkit)
 
 
 def test_what_capture_programs_write_is_read(tmp_path):

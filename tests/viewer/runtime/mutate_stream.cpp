@@ -10,6 +10,7 @@
 
 #include "a3d/stream_receiver.hpp"
 #include "files.hpp"
+#include "looking.hpp"
 #include "spoiling.hpp"
 
 namespace {
@@ -46,20 +47,6 @@ void spoil(Bytes& data, const std::vector<Bytes>& all, Random& random) {
             put_u32(data, 4, static_cast<std::uint32_t>(random.below(40)));
             break;
     }
-}
-
-// Whether every stream can be looked at, and says nothing that is not a number.
-bool look(a3d::StreamReceiver& receiver, double now) {
-    receiver.forget_silent(now);
-    for (std::size_t place = 0; place < a3d::StreamReceiver::kMaxStreams; ++place) {
-        a3d::Stream* stream = receiver.at(place);
-        if (stream == nullptr) continue;
-        a3d::Array<float> values;
-        if (!values.allocate(stream->introduction.width)) return false;
-        stream->buffer.sample(now, values.data());
-        if (receiver.of(stream->introduction.subject) != stream) return false;
-    }
-    return receiver.at(a3d::StreamReceiver::kMaxStreams) == nullptr;
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ inline void add_columns(const Columns& columns, const float* coefficients, float
         if (weight == 0) continue;
         for (std::uint32_t i = columns.start[c]; i < columns.start[c + 1]; ++i) {
             float* to = points + 4 * std::size_t(columns.vertex[i]);
-            for (int k = 0; k < 4; ++k) to[k] += weight * offset[4 * std::size_t(i) + k];
+            for (std::size_t k = 0; k < 4; ++k) to[k] += weight * offset[4 * std::size_t(i) + k];
         }
     }
 }
