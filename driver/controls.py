@@ -13,7 +13,7 @@ from driver import metrics
 from driver.blinks import lid_closure
 from driver.channels import INDEX, NECK, REGIONS
 from driver.conditions import EMOTIONS
-from driver.direction import MOST_BLINKS, Direction
+from driver.direction import Direction
 from driver.evaluate import CONTACT_MM, blinks_per_minute, closure_gaps, lip_motion_mm
 from driver.features import FPS
 from driver.lips import Lips, posed
@@ -84,7 +84,7 @@ def effects(takes: Sequence[Take], net: DriverNet, lips: Lips, steps: int = 4) -
         for amount in (0.5, 2.0):
             rows.append(measured(f"{region} amount {amount:g}", f"spread against the usual: {amount:g}", _with(**{region: amount}), _spread(region)))
     rows.append(measured("head amount 0", "spread against the usual: 0", _with(head=0.0), _spread("head")))
-    for rate in (0.0, 10.0, MOST_BLINKS):
+    for rate in (0.0, 10.0, 40.0):
         rows.append(measured(f"blink rate {rate:g}", f"blinks a minute: {rate:g}", _with(blinks=rate), _blink_rate, times=_BLINK_SEEDS))
     for right, up in ((0.0, 0.0), (15.0, 0.0), (-15.0, 0.0), (0.0, 10.0), (0.0, -10.0)):
         axis, target = (1, right) if right or not up else (0, -up)

@@ -19,8 +19,6 @@ _BLINKS = np.array(
     ((0.0, -1.2), (4.4, -1.1), (6.1, -0.8), (8.4, -0.6), (10.0, -0.4), (13.4, -0.2), (16.3, 0.0), (20.0, 0.27), (24.5, 0.6), (29.9, 0.9))
 )
 """Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
-MOST_BLINKS = 30.0
-"""A minute: as many as training has shown a face that talks."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
 MOST = 2.0
@@ -58,7 +56,7 @@ class Direction:
     brows: float = 1.0
     head: float = 1.0
     blinks: float | None = None
-    """A minute, 0 to MOST_BLINKS; 0 for never."""
+    """A minute; 0 for never."""
     gaze: tuple[float, float] | None = None
     """Degrees right and up, as the viewer sees it, of straight ahead, where the listener is; None leaves it open."""
     mode: str = "speak"
@@ -89,8 +87,8 @@ class Direction:
         for name in _AMOUNTS:
             if not 0 <= getattr(self, name) <= MOST:
                 raise ValueError(f"the amount of the {name} is {getattr(self, name):g}; choose 0 to {MOST:g}")
-        if self.blinks is not None and not 0 <= self.blinks <= MOST_BLINKS:
-            raise ValueError(f"{self.blinks:g} blinks a minute; choose 0 to {MOST_BLINKS:g}")
+        if self.blinks is not None and not 0 <= self.blinks <= 60:
+            raise ValueError(f"{self.blinks:g} blinks a minute; choose 0 to 60")
         if self.gaze is not None and not all(abs(angle) <= LARGEST_GAZE for angle in self.gaze):
             raise ValueError(f"gaze {self.gaze[0]:g},{self.gaze[1]:g}; choose angles up to {LARGEST_GAZE:g} degrees")
         if self.mode not in MODES:
@@ -136,7 +134,7 @@ def manner_of(frames: np.ndarray) -> dict[str, float]:
         found[name] = float(np.clip(np.linalg.norm(moving.std(axis=0)) / usual, 0.3, 1.7))
     lids = lid_closure(frames)
     peaks, _ = find_peaks(np.concatenate([[0.0], lids, [0.0]]), height=0.5, prominence=0.3)
-    found["blinks"] = float(np.clip(60 * FPS * len(peaks) / len(frames), 4, MOST_BLINKS))
+    found["blinks"] = float(np.clip(60 * FPS * len(peaks) / len(frames), 4, 34))
     return found
 
 

@@ -26,7 +26,7 @@ class Directing:
     emotion: Annotated[tuple[str, ...], at_least_one("NAME:LEVEL")] = ()
     """NAME:LEVEL, for instance happy:0.7; several mix. happy, sad, angry, surprised, afraid, disgusted, contemptuous, tired."""
     blink_rate: float | None = None
-    """blinks a minute, 0 for never; at most 30; about 17 when not given."""
+    """blinks a minute, 0 for never; default about 17, at most about 35."""
     gaze: str = "free"
     """free, camera, or X,Y: degrees right and up of straight ahead, as the viewer sees it."""
     head_amount: float = 1.0

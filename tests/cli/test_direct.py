@@ -158,7 +158,7 @@ CONTRADICTIONS: list[tuple[tuple[object, ...], tuple[str, ...]]] = [
     (("--gaze", "there"), ("--gaze there", "camera")),
     (("--gaze", "90,0"), ("90", "25")),
     (("--head-amount", 5), ("head", "0 to 2")),
-    (("--blink-rate", 500), ("blinks", "0 to 30")),
+    (("--blink-rate", 500), ("blinks", "0 to 60")),
     (("--keep", "head", "M", "head", "M"), ("--keep", "one motion")),
     (("--keep", "head", "M", "--head-amount", 0.5), ("--keep head and --head-amount contradict",)),
     (("--keep", "brows", "M", "--brow-amount", 0.5), ("--keep brows and --brow-amount contradict",)),

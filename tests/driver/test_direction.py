@@ -17,7 +17,7 @@ def test_nothing_asked_is_the_usual():
 
 
 def test_what_is_asked_for_fits_its_slots():
-    asked = slots(Direction(emotion={"happy": 0.5, "sad": 0.2}, gaze=(10, 5), mode="listen", blinks=30, head=0.5))
+    asked = slots(Direction(emotion={"happy": 0.5, "sad": 0.2}, gaze=(10, 5), mode="listen", blinks=34.6, head=0.5))
     rows = conditions(3, asked)
     assert rows.isfinite().all()
     # The face of a mood is put on afterwards; sad people move less.

@@ -50,7 +50,7 @@ class SpeakPanel:
             self.again = gui.add_button("Again, with another seed", icon=viser.Icon.DICE)
             self.amounts = {name: gui.add_slider(f"{name} moves", 0.0, 2.0, 0.05, 1.0) for name in ("head", "brows", "mouth")}
             self.usual = gui.add_checkbox("blinks as usual", True)
-            self.blinks = gui.add_slider("blinks a minute", 0.0, 30.0, 1.0, 17.0)
+            self.blinks = gui.add_slider("blinks a minute", 0.0, 35.0, 1.0, 17.0)
             self.gaze = gui.add_dropdown("gaze", GAZES, initial_value="free")
             self.right = gui.add_slider("there: right, °", -25.0, 25.0, 1.0, 0.0)
             self.up = gui.add_slider("there: up, °", -25.0, 25.0, 1.0, 0.0)
