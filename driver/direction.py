@@ -13,7 +13,7 @@ from driver.channels import EXPR, INDEX, REGIONS
 from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
 from driver.features import FPS
 from driver.mood import liveliness
-from driver.pins import Pins, sized
+from driver.pins import Pins
 
 _BLINKS = np.array(
     ((0.0, -1.2), (4.4, -1.1), (6.1, -0.8), (8.4, -0.6), (10.0, -0.4), (13.4, -0.2), (16.3, 0.0), (20.0, 0.27), (24.5, 0.6), (29.9, 0.9))
@@ -169,25 +169,31 @@ def _octaves(factor: float) -> float:
     return float(np.clip(log2(max(factor, 1e-6)), *_LEARNED))
 
 
-def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None) -> np.ndarray:
+def amounts(direction: Direction) -> dict[str, float]:
+    """How much is asked for, by region."""
+    return {name: getattr(direction, name) for name in _AMOUNTS}
+
+
+def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None, share: np.ndarray | float = 1.0) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] scaled by what the network does not do when it is asked for it, and without blinks where there shall be none.
 
     Args:
         frames: as made.
         direction: what is asked for.
         usual: [NUM_CHANNELS] where head and brows mostly are; default what the frames show.
+        share: of the scaling, one for all or [T, NUM_CHANNELS]: less beside what is given, off which it would tear a motion.
     """
     made = frames.copy()
-    pinned = None if direction.pins is None else sized(direction.pins, len(made))
+    shares = np.broadcast_to(np.asarray(share, np.float32), made.shape)
     for name, followed in _AMOUNTS.items():
         rows, wanted = REGIONS[name], getattr(direction, name)
         left = wanted / 2 ** (followed * _octaves(wanted))
-        # Scaling would tear a motion off what is pinned in it.
-        if abs(left - 1) < 1e-6 or (pinned is not None and pinned.known[:, rows].any()):
+        if abs(left - 1) < 1e-6:
             continue
         # A mouth moves about its rest, which is zero; head and brows about where they mostly are.
         rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0) if usual is None else usual[rows]
-        made[:, rows] = rest + np.float32(left) * (made[:, rows] - rest)
+        made[:, rows] += shares[:, rows] * np.float32(left - 1) * (made[:, rows] - rest)
+        made[:, EXPR] = made[:, EXPR].clip(0, 1)
     if direction.blinks == 0:
         made = without_blinks(made)
     return made

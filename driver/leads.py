@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d
 from driver.features import FPS
 from driver.pins import Pins, sized
 
-_SINGLE = 4
+SINGLE = 4
 """Frames of a run up to which it counts as a keyframe."""
 _LEAD, _LONGEST_LEAD = 7, round(1.2 * FPS)
 """Frames over which the way to a keyframe and back is spread: at least, and where the step is large for its channel at most."""
@@ -32,10 +32,10 @@ def led_to(frames: np.ndarray, pins: Pins | None) -> np.ndarray:
         known = pins.known[:, channel]
         edges = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(int), [0]])))
         runs = list(zip(edges[::2], edges[1::2], strict=True))
-        track, values = _without(made[:, channel], [run for run in runs if run[1] - run[0] <= _SINGLE]), made[:, channel].copy()
+        track, values = _without(made[:, channel], [run for run in runs if run[1] - run[0] <= SINGLE]), made[:, channel].copy()
         usual = _usual_bend(track, known)
         for number, (first, last) in enumerate(runs):
-            if last - first <= _SINGLE:
+            if last - first <= SINGLE:
                 before = first - (runs[number - 1][1] - 1 if number else -_LONGEST_LEAD)
                 after = (runs[number + 1][0] if number + 1 < len(runs) else len(frames) + _LONGEST_LEAD) - (last - 1)
                 added = _way(track, values[first:last], first, (before - 1, after - 1), usual)
@@ -78,7 +78,7 @@ def _way(track: np.ndarray, values: np.ndarray, first: int, room: tuple[int, int
 
     Args:
         track: [T] the channel without them.
-        values: [1.._SINGLE] what is pinned.
+        values: [1..SINGLE] what is pinned.
         first: the frame of the first one.
         room: frames before and after them until the next ones that are given.
         usual: second difference that the channel has elsewhere.

@@ -98,7 +98,7 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
     fresh().push(np.zeros(RATE, np.float32))
-    return LiveStream(person, fresh, own, meant(person.head, direction.emotion, direction.gaze))
+    return LiveStream(person, fresh, own, meant(person.head, direction))
 
 
 def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Callable[[Motion], None]") -> "tuple[Motion, LiveReport]":
