@@ -121,6 +121,9 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bo
     low = {name: _widened(bound, rest[name], meant.times.get(name)) + np.minimum(meant.beyond.get(name, 0), 0) for name, bound in low.items()}
     high = {name: _widened(bound, rest[name], meant.times.get(name)) + np.maximum(meant.beyond.get(name, 0), 0) for name, bound in high.items()}
     values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"])}
+    if "expr" in meant.times:
+        # A weight of 1 is the whole of a shape.
+        values["expr"] = np.minimum(values["expr"], np.maximum(statistics.high["expr"], 1))
     for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
         deepest = max(float(statistics.high["expr"][lid]), 0.5)
         values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from driver.pins import Pins
 
 
+def _regions(words: list[str]) -> tuple[tuple[str, Path], ...]:
+    """Regions and the motions from which they are kept."""
+    from driver.channels import REGIONS
+
+    pairs = tuple((region, Path(motion)) for region, motion in zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or any(region not in REGIONS for region, _ in pairs):
+        raise ValueError(f"give a region and a motion, such as head M.npz, once or more; regions are {', '.join(REGIONS)}")
+    return pairs
+
+
 @dataclass(frozen=True)
 class Directing:
     """How it is performed."""
@@ -37,7 +47,7 @@ class Directing:
     """how much the brows move, 0 to 2 times the usual."""
     mode: Literal["speak", "listen", "idle"] = "speak"
     """speak the sound, listen to it, or do neither."""
-    keep: tuple[tuple[Literal["head", "brows", "eyes", "mouth"], Path], ...] = ()
+    keep: Annotated[tuple[tuple[str, Path], ...], at_least_one("{head,brows,eyes,mouth} PATH", _regions)] = ()
     """REGION MOTION.npz: a region's motion as it is in a motion of this avatar; the rest is made to go with it. Where the sound lasts longer, the
     region is made anew from the motion's end on."""
     head_pose: Path | None = None
@@ -258,11 +268,26 @@ def _posed(path: Path, person: "Avatar") -> "Motion":
     """A motion of which the head's poses alone are wanted: they mean the same on every head, and expressions of another one are left out."""
     from avatar3d.motion import load_motion, rest_motion
 
-    file = path / "motion.npz" if path.is_dir() else path
+    file = _motion_file(path)
     if file.suffix != ".npz" or (motion := load_motion(file)).head_fingerprint == person.head.fingerprint:
         return recorded(path, person)
     poses = {name: getattr(motion, name) for name in ("neck_pose", "rotation", "translation")}
     return replace(rest_motion(person.head, len(motion), motion.fps), **poses, valid=motion.valid)
+
+
+def _motion_file(path: Path) -> Path:
+    """The motion file of a capture folder, or the path itself.
+
+    Raises:
+        UserError: a folder holds no motion.
+    """
+    from avatar3d.errors import UserError
+
+    if not path.is_dir():
+        return path
+    if not (path / "motion.npz").is_file():
+        raise UserError(f"{path}: is a folder without motion.npz; give the folder that `avatar3d track` wrote, a motion (.npz) or a video")
+    return path / "motion.npz"
 
 
 def _short(option: str, path: Path, frames: "np.ndarray", length: int) -> list[str]:
@@ -279,10 +304,8 @@ def recorded(path: Path, person: "Avatar") -> "Motion":
     from avatar3d.cli.capture import motion_of_video
     from avatar3d.errors import UserError
 
-    if path.suffix == ".npz" or path.is_dir():
-        motion = motion_for(path / "motion.npz" if path.is_dir() else path, person)
-    else:
-        motion = motion_of_video(path, person.head)
+    filed = path.suffix == ".npz" or path.is_dir()
+    motion = motion_for(_motion_file(path), person) if filed else motion_of_video(path, person.head)
     if motion.valid is not None and not motion.valid.any():
         raise UserError(f"{path}: shows no face; give a video of a speaking person, face and shoulders")
     return motion
@@ -331,6 +354,7 @@ def _emotions(given: tuple[str, ...]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in given:
         name, colon, level = each.partition(":")
+        name = name.lower()
         if not name or (colon and not level):
             raise UserError(f"--emotion {each or '(nothing)'}: write NAME:LEVEL, for instance happy:0.7")
         if name in found:

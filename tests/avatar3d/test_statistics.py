@@ -85,3 +85,13 @@ def test_twice_the_motion_is_twice_as_far_from_the_rest_whatever_was_seen():
     made = admit(twice, statistics, head, meant=asked)
     np.testing.assert_allclose(made.neck_pose - rest, 2 * (once.neck_pose - rest), atol=1e-5)
     np.testing.assert_array_equal(made.expr, once.expr)
+
+
+def test_however_much_is_asked_no_expression_is_more_than_whole():
+    head = tiny_head()
+    statistics = motion_statistics(tiny_motion(head, frames=200), head)
+    wild = tiny_motion(head, frames=50, seed=1)
+    wild.expr[:] *= 100
+    asked = Meant(times={"expr": np.full(wild.expr.shape[1], 10, np.float32)})
+    made = admit(wild, statistics, head, meant=asked).expr
+    np.testing.assert_allclose(made.max(axis=0), np.maximum(statistics.high["expr"], 1), rtol=1e-6)
