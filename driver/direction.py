@@ -10,7 +10,7 @@ from scipy.signal import find_peaks
 
 from driver.blinks import without_blinks
 from driver.channels import EXPR, INDEX, REGIONS
-from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
+from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, STYLE, Asked
 from driver.features import FPS
 from driver.mood import liveliness
 from driver.pins import Pins
@@ -19,6 +19,8 @@ _BLINKS = np.array(
     ((0.0, -1.2), (4.4, -1.1), (6.1, -0.8), (8.4, -0.6), (10.0, -0.4), (13.4, -0.2), (16.3, 0.0), (20.0, 0.27), (24.5, 0.6), (29.9, 0.9))
 )
 """Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
+MOST_BLINKS = 35.0
+"""A minute, on real speech (a fifth more than on generated one)."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
 MOST = 2.0
@@ -48,7 +50,7 @@ class Direction:
     """What is asked for; the defaults ask for nothing."""
 
     style: np.ndarray | None = None
-    """[STYLE] code of somebody's way (`DriverNet.style_of`)."""
+    """[STYLE] code of somebody's way (`driver.style.style_code`)."""
     emotion: Mapping[str, float] = field(default_factory=dict)
     """Intensity 0..1 by name; several mix."""
     mouth: float = 1.0
@@ -76,6 +78,10 @@ class Direction:
             if isinstance(self.gaze, str) or np.shape(self.gaze) != (2,):
                 raise ValueError(f"gaze is {self.gaze!r}, expected two angles, degrees right and up, or None")
             numbers |= {"gaze to the right": self.gaze[0], "gaze up": self.gaze[1]}
+        if self.style is not None and np.shape(self.style) != (STYLE,):
+            raise ValueError(f"style is no code of {STYLE} numbers; read one off a clip (driver.style.style_code), or leave it out")
+        if self.pins is not None and not isinstance(self.pins, Pins):
+            raise ValueError(f"pins are {type(self.pins).__name__}, expected what driver.pins makes of keyframes, regions and stretches")
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise ValueError(f"{name} is {value!r}, expected a number")

@@ -73,12 +73,16 @@ def drive(
 
     Raises:
         UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
-        ValueError: seed or steps are out of range, the sound has another shape, or what is asked for does not fit.
+        ValueError: seed, steps, rate or guidance are out of range, the sound has another shape, or what is asked for does not fit.
     """
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}, expected a whole number, 0 or more")
     if not isinstance(steps, int | np.integer) or not 1 <= steps <= 64:
         raise ValueError(f"steps is {steps!r}, expected 1 to 64")
+    if not 0 <= guidance < np.inf:
+        raise ValueError(f"guidance is {guidance!r}, expected 0 or more; 1 is none")
+    if rate <= 0:
+        raise ValueError(f"rate is {rate!r}, expected the sound's samples a second")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
     carrier = head if head.expr_names == EXPR_NAMES else load_head()
@@ -194,7 +198,7 @@ def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
     if not given.any():
         return np.ones_like(frames)
     # Channels lie so far apart that each frame's nearest given one is its own channel's.
-    far = np.asarray(distance_transform_edt(~given, sampling=(1, len(frames))), np.float32)
+    far = np.asarray(distance_transform_edt(np.logical_not(given), sampling=(1, len(frames))), np.float32)
     share = np.clip(far / np.float32(_FADES_IN), 0, 1)
     return share * share * (3 - 2 * share)
 

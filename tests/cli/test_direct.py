@@ -274,3 +274,9 @@ def test_a_style_from_a_folder_that_is_no_capture_is_refused(refused, small_avat
     words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT)
     for option in ("--style", "--head-pose"):
         refused(*words, option, tmp_path, match=(str(tmp_path), "without motion.npz", "avatar3d track"))
+
+
+def test_more_blinks_than_the_driver_makes_are_remarked_on(run, small_avatar, tmp_path):
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--blink-rate")
+    assert "--blink-rate 50: comes to about 35" in run(*words, 50).err
+    assert "--blink-rate" not in run(*words, 30).err

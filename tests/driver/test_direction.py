@@ -77,6 +77,9 @@ def test_two_ways_to_ask_for_a_mood_contradict_each_other(tiny_net, lips, babble
         ({"head": "much"}, "head is 'much', expected a number"),
         ({"emotion": ("happy",)}, "emotion is .* by name"),
         ({"mode": "sing"}, "no mode"),
+        ({"style": "calm"}, "no code of 16 numbers"),
+        ({"style": np.zeros(5)}, "no code of 16 numbers"),
+        ({"pins": "k.json"}, "pins are str"),
     ],
 )
 def test_what_nobody_can_do_is_refused(options, match):
