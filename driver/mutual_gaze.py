@@ -26,7 +26,7 @@ def meant_towards(right: float) -> Meant:
         right: degrees, as the viewer sees it, at which the other is.
     """
     head, eyes = np.radians(_HEAD_SHARE * right), np.radians((1 - _HEAD_SHARE) * right)
-    return Meant({"neck_pose": np.float32([0, head, 0]), "eyes_pose": np.float32([0, eyes, 0, 0, eyes, 0])})
+    return Meant({"neck_pose": np.array([0, head, 0], np.float32), "eyes_pose": np.array([0, eyes, 0, 0, eyes, 0], np.float32)})
 
 
 def turned_to(motion: Motion, rows: np.ndarray, right: float, seed: int, *, lids: bool = True) -> Motion:
