@@ -1,8 +1,7 @@
 """What an avatar has seen: the statistics of the motion it was trained on, and bringing a foreign motion inside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,9 +18,17 @@ _ENERGY = 0.995
 """Share of the variance that the kept principal components explain."""
 
 
-Meant = Mapping[str, np.ndarray]
-"""By a motion's channel, `expr` or a pose, how far it is meant to go beyond the usual: [E] or [3] or [6], with its sign."""
-NOTHING_MEANT: Meant = MappingProxyType({})
+@dataclass(frozen=True, eq=False)
+class Meant:
+    """How far a motion is meant to go beyond what was seen, by its channels, `expr` and the poses: [E] or [3] or [6] each."""
+
+    beyond: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By how much on one side, with its sign."""
+    times: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """How many times the seen range about the rest, 1 or more."""
+
+
+NOTHING_MEANT = Meant()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +114,16 @@ def admit(motion: Motion, statistics: MotionStatistics, head: HeadModel, own: bo
         own: whether the motion is this person's own, made by a driver that learned of them: face and jaw are then as tracked,
             and only neck, gaze and place are relative to the person's usual ones.
         meant: by how much the channels may go beyond what was seen of each, since somebody asked for it: a person who was filmed without a
-            smile, or without a look to the side, can be told to smile and to look there.
+            smile, or without a look to the side, can be told to smile and to look there, and to move twice as much.
     """
     rest, low, high = statistics.rest, statistics.low, statistics.high
     base = {name: np.zeros_like(value) if own and name in ("expr", "jaw_pose") else value for name, value in rest.items()}
-    low = {name: bound + np.minimum(meant.get(name, 0), 0) for name, bound in low.items()}
-    high = {name: bound + np.maximum(meant.get(name, 0), 0) for name, bound in high.items()}
+    low = {name: _widened(bound, rest[name], meant.times.get(name)) + np.minimum(meant.beyond.get(name, 0), 0) for name, bound in low.items()}
+    high = {name: _widened(bound, rest[name], meant.times.get(name)) + np.maximum(meant.beyond.get(name, 0), 0) for name, bound in high.items()}
     values = {"expr": _softly_within(motion.expr + base["expr"], low["expr"], high["expr"])}
+    if "expr" in meant.times:
+        # A weight of 1 is the whole of a shape.
+        values["expr"] = np.minimum(values["expr"], np.maximum(statistics.high["expr"], 1))
     for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
         deepest = max(float(statistics.high["expr"][lid]), 0.5)
         values["expr"][:, lid] = rest["expr"][lid] + np.clip(motion.expr[:, lid], 0, 1) * (deepest - rest["expr"][lid])
@@ -146,6 +156,11 @@ def relative(motion: Motion, statistics: MotionStatistics, head: HeadModel, own:
     for lid in (i for i, name in enumerate(head.expr_names) if name.startswith("eyeBlink") and not own):
         values["expr"][:, lid] /= max(float(high["expr"][lid]), 0.5) - rest["expr"][lid]
     return replace(motion, **{name: np.ascontiguousarray(value, np.float32) for name, value in values.items()})
+
+
+def _widened(bound: np.ndarray, rest: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+    """A bound [C] so many times as far from the rest [C]; exactly itself where nothing is asked."""
+    return bound if times is None else np.where(times == 1, bound, rest + times * (bound - rest)).astype(np.float32)
 
 
 def _softly_within(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -1,10 +1,14 @@
 """The driver's channels: which numbers of a motion the network makes, in which order, and how they group."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from avatar3d.arkit import EXPR_NAMES, LID_NAMES
 from avatar3d.errors import UserError
 from avatar3d.head.model import HeadModel
+from avatar3d.motion import Motion, resampled
+from driver.features import FPS
 
 POSES: dict[str, int] = {"jaw_pose": 3, "neck_pose": 3, "eyes_pose": 6, "rotation": 3, "translation": 3}
 """Poses that the network makes, and their widths."""
@@ -50,6 +54,12 @@ def check_driven_head(head: HeadModel) -> None:
     else:
         detail = f"has its {len(head.expr_names)} expressions in another order or more than the {len(EXPR_NAMES)} of the embedded head"
     raise UserError(f"head {head.name}: {detail}, and this is done in their terms alone; track and fit on the embedded head, without --head")
+
+
+def frames_of(motion: Motion, head: HeadModel) -> np.ndarray:
+    """Frames [T, NUM_CHANNELS] of a motion of a head, at the driver's rate."""
+    steady = resampled(motion, Fraction(FPS))
+    return pack({name: getattr(steady, name) for name in ("expr", *POSES)}, head.jaw_open_angle)
 
 
 def pack(arrays: dict[str, np.ndarray], jaw_open_angle: float) -> np.ndarray:

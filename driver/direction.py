@@ -10,15 +10,17 @@ from scipy.signal import find_peaks
 
 from driver.blinks import lid_closure, without_blinks
 from driver.channels import EXPR, INDEX, NECK, REGIONS
-from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, Asked
+from driver.conditions import EMOTIONS, GAZE_UNIT, MODES, STYLE, Asked
 from driver.features import FPS
 from driver.mood import liveliness
-from driver.pins import Pins, sized
+from driver.pins import Pins
 
 _BLINKS = np.array(
     ((0.0, -1.2), (4.4, -1.1), (6.1, -0.8), (8.4, -0.6), (10.0, -0.4), (13.4, -0.2), (16.3, 0.0), (20.0, 0.27), (24.5, 0.6), (29.9, 0.9))
 )
 """Blinks a minute, in four steps, and the octaves that were asked for to get them (measured as in `driver.controls`)."""
+MOST_BLINKS = 35.0
+"""A minute, on real speech (a fifth more than on generated one)."""
 LARGEST_GAZE = 25.0
 """Degrees, to either side or up and down."""
 MOST = 2.0
@@ -48,7 +50,7 @@ class Direction:
     """What is asked for; the defaults ask for nothing."""
 
     style: np.ndarray | None = None
-    """[STYLE] code of somebody's way (`DriverNet.style_of`)."""
+    """[STYLE] code of somebody's way (`driver.style.style_code`)."""
     emotion: Mapping[str, float] = field(default_factory=dict)
     """Intensity 0..1 by name; several mix."""
     mouth: float = 1.0
@@ -76,6 +78,10 @@ class Direction:
             if isinstance(self.gaze, str) or np.shape(self.gaze) != (2,):
                 raise ValueError(f"gaze is {self.gaze!r}, expected two angles, degrees right and up, or None")
             numbers |= {"gaze to the right": self.gaze[0], "gaze up": self.gaze[1]}
+        if self.style is not None and np.shape(self.style) != (STYLE,):
+            raise ValueError(f"style is no code of {STYLE} numbers; read one off a clip (driver.style.style_code), or leave it out")
+        if self.pins is not None and not isinstance(self.pins, Pins):
+            raise ValueError(f"pins are {type(self.pins).__name__}, expected what driver.pins makes of keyframes, regions and stretches")
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise ValueError(f"{name} is {value!r}, expected a number")
@@ -169,25 +175,31 @@ def _octaves(factor: float) -> float:
     return float(np.clip(log2(max(factor, 1e-6)), *_LEARNED))
 
 
-def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None) -> np.ndarray:
+def amounts(direction: Direction) -> dict[str, float]:
+    """How much is asked for, by region."""
+    return {name: getattr(direction, name) for name in _AMOUNTS}
+
+
+def exaggerated(frames: np.ndarray, direction: Direction, usual: np.ndarray | None = None, share: np.ndarray | float = 1.0) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] scaled by what the network does not do when it is asked for it, and without blinks where there shall be none.
 
     Args:
         frames: as made.
         direction: what is asked for.
         usual: [NUM_CHANNELS] where head and brows mostly are; default what the frames show.
+        share: of the scaling, one for all or [T, NUM_CHANNELS]: less beside what is given, off which it would tear a motion.
     """
     made = frames.copy()
-    pinned = None if direction.pins is None else sized(direction.pins, len(made))
+    shares = np.broadcast_to(np.asarray(share, np.float32), made.shape)
     for name, followed in _AMOUNTS.items():
         rows, wanted = REGIONS[name], getattr(direction, name)
         left = wanted / 2 ** (followed * _octaves(wanted))
-        # Scaling would tear a motion off what is pinned in it.
-        if abs(left - 1) < 1e-6 or (pinned is not None and pinned.known[:, rows].any()):
+        if abs(left - 1) < 1e-6:
             continue
         # A mouth moves about its rest, which is zero; head and brows about where they mostly are.
         rest = np.zeros(len(rows), np.float32) if name == "mouth" else np.median(made[:, rows], axis=0) if usual is None else usual[rows]
-        made[:, rows] = rest + np.float32(left) * (made[:, rows] - rest)
+        made[:, rows] += shares[:, rows] * np.float32(left - 1) * (made[:, rows] - rest)
+        made[:, EXPR] = made[:, EXPR].clip(0, 1)
     if direction.blinks == 0:
         made = without_blinks(made)
     return made

@@ -9,7 +9,7 @@ from avatar3d.runs import runs
 from driver.features import FPS
 from driver.pins import Pins, sized
 
-_SINGLE = 4
+SINGLE = 4
 """Frames of a run up to which it counts as a keyframe."""
 _LEAD, _LONGEST_LEAD = 7, round(1.2 * FPS)
 """Frames over which the way to a keyframe and back is spread: at least, and where the step is large for its channel at most."""
@@ -32,10 +32,10 @@ def led_to(frames: np.ndarray, pins: Pins | None) -> np.ndarray:
     for channel in np.flatnonzero(pins.known.any(axis=0)):
         known = pins.known[:, channel]
         pinned = runs(known)
-        track, values = _without(made[:, channel], [run for run in pinned if run[1] - run[0] <= _SINGLE]), made[:, channel].copy()
+        track, values = _without(made[:, channel], [run for run in pinned if run[1] - run[0] <= SINGLE]), made[:, channel].copy()
         usual = _usual_bend(track, known)
         for number, (first, last) in enumerate(pinned):
-            if last - first <= _SINGLE:
+            if last - first <= SINGLE:
                 before = first - (pinned[number - 1][1] - 1 if number else -_LONGEST_LEAD)
                 after = (pinned[number + 1][0] if number + 1 < len(pinned) else len(frames) + _LONGEST_LEAD) - (last - 1)
                 added = _way(track, values[first:last], first, (before - 1, after - 1), usual)
@@ -78,7 +78,7 @@ def _way(track: np.ndarray, values: np.ndarray, first: int, room: tuple[int, int
 
     Args:
         track: [T] the channel without them.
-        values: [1.._SINGLE] what is pinned.
+        values: [1..SINGLE] what is pinned.
         first: the frame of the first one.
         room: frames before and after them until the next ones that are given.
         usual: second difference that the channel has elsewhere.

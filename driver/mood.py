@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import nnls
 
-from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS
+from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS
 from driver.conditions import EMOTIONS
 from driver.features import FPS
 from driver.lips import Lips
@@ -114,15 +114,18 @@ def moods_of(frames: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(np.arange(len(frames)), middles, level) for level in found.T], axis=1).astype(np.float32)
 
 
-def bare(pins: Pins, emotion: np.ndarray) -> tuple[Pins, float]:
-    """Pins without the mood that they wear, and the share, 0..1, that they wear of it.
+def bare(pins: Pins, emotion: np.ndarray) -> tuple[Pins, np.ndarray]:
+    """Pins without the mood that they wear, and the share [NUM_CHANNELS], 0..1, that they wear of it, one for each region.
 
-    A motion that is made around them then fits when the mood is put on: so much of it beside what is given, all of it farther away.
+    A motion that is made around them then fits when the mood is put on: so much of it beside what is given, all of it farther away. By region,
+    since what is given of one says nothing about the others: brows of another motion, and a smile in a keyframe.
     """
     added = emotion[np.minimum(np.arange(len(pins)), len(emotion) - 1)] @ _FACES
     # Where something is given, that is, and the mood says something too.
     given = added * pins.known
-    share = float(np.clip((pins.values * given).sum() / max((given**2).sum(), 1e-6), 0, 1))
+    share = np.zeros(NUM_CHANNELS, np.float32)
+    for rows in REGIONS.values():
+        share[rows] = np.clip((pins.values * given)[:, rows].sum() / max((given[:, rows] ** 2).sum(), 1e-6), 0, 1)
     return Pins((pins.values - share * added).astype(np.float32), pins.known), share
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from avatar3d.arkit import EXPR_INDEX
 from avatar3d.motion import Motion
+from avatar3d.statistics import Meant
 from driver.behaviour import EYE_LIMIT, Prosody, gaze_angles
 from driver.conditions import MODES
 
@@ -14,6 +15,17 @@ _HEAD_SHARE = 0.4
 _LOOKS = (("Down", "Up", "Down", "Up", 30.0), ("Out", "In", "In", "Out", 35.0))
 """By axis: what the left lids do when the eyes look down (or to their left) and when they do not, the same of the right ones, and the degrees of
 a whole look."""
+
+
+def meant_towards(right: float) -> Meant:
+    """How far beyond what was filmed of a person they turn to somebody who sits beside them: who looked straight ahead on film would else stare
+    at the end of what their eyes and head did.
+
+    Args:
+        right: degrees, as the viewer sees it, at which the other is.
+    """
+    head, eyes = np.radians(_HEAD_SHARE * right), np.radians((1 - _HEAD_SHARE) * right)
+    return Meant({"neck_pose": np.array([0, head, 0], np.float32), "eyes_pose": np.array([0, eyes, 0, 0, eyes, 0], np.float32)})
 
 
 def turned_to(motion: Motion, rows: np.ndarray, right: float, seed: int, *, lids: bool = True) -> Motion:

@@ -12,7 +12,7 @@ from torch import Tensor
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.errors import UserError
 from avatar3d.files import check_input
-from driver.channels import CHANNELS, INDEX, NUM_CHANNELS, POSES, REGIONS
+from driver.channels import CHANNELS, INDEX, JAW, NUM_CHANNELS, POSES, REGIONS
 from driver.features import FPS
 
 _LARGEST_FILE = 16 << 20
@@ -93,15 +93,16 @@ def joined_pins(one: Pins, other: Pins, names: str) -> Pins:
     return Pins(np.where(other.known, other.values, one.values), one.known | other.known)
 
 
-def keyframe_pins(path: Path, frames: int) -> Pins:
+def keyframe_pins(path: Path, frames: int, jaw_open_angle: float) -> Pins:
     """Pins of a keyframe file: `{"keyframes": [{"time": 1.2, "expr": {"mouthSmileLeft": 0.6}, "neck_pose": [0.1, 0, 0]}, ...]}`.
 
     Each keyframe has a `time` in seconds or a `frame`, and any of: `expr`, by name; `jaw_pose`, `neck_pose`, `eyes_pose`, `rotation`, radians,
-    and `translation`, metres, as in a motion file. A jaw is given in radians and comes back so.
+    and `translation`, metres, as in a motion file; the driver's channel of the jaw is a fraction of the head's opening.
 
     Args:
         path: of the file.
         frames: of the motion that is to be made.
+        jaw_open_angle: of the head, radians.
 
     Raises:
         UserError: unreadable, malformed, outside of the motion; names the keyframe.
@@ -126,6 +127,7 @@ def keyframe_pins(path: Path, frames: int) -> Pins:
             raise UserError(f"{where}: pins nothing; give it expr or a pose")
         for channel, value in given.items():
             pins.values[frame, channel], pins.known[frame, channel] = value, True
+    pins.values[:, JAW] /= jaw_open_angle
     return pins
 
 

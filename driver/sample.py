@@ -5,21 +5,22 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_opening, distance_transform_edt
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
+from avatar3d.statistics import NOTHING_MEANT, Meant
 from driver.backchannel import answers
 from driver.blinks import whole_blinks
-from driver.channels import EXPR, unpack
+from driver.channels import EXPR, NUM_CHANNELS, REGIONS, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
-from driver.direction import GAZE, Direction, exaggerated, levels, looking, slots, usual_blinks
+from driver.direction import GAZE, Direction, amounts, exaggerated, levels, looking, slots, usual_blinks
 from driver.encoders import load_encoder
 from driver.features import FPS, SAMPLES, as_mono, as_mono16k, framed, num_frames
-from driver.leads import led_to
+from driver.leads import SINGLE, led_to
 from driver.lips import Lips, lips_of
 from driver.model import DriverNet
 from driver.mood import bare, mood_face, worn
@@ -72,12 +73,16 @@ def drive(
 
     Raises:
         UserError: the head has neither ARKit expressions nor landmarks, the sound is empty, or the weights cannot be used.
-        ValueError: seed or steps are out of range, the sound has another shape, or what is asked for does not fit.
+        ValueError: seed, steps, rate or guidance are out of range, the sound has another shape, or what is asked for does not fit.
     """
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed is {seed!r}, expected a whole number, 0 or more")
     if not isinstance(steps, int | np.integer) or not 1 <= steps <= 64:
         raise ValueError(f"steps is {steps!r}, expected 1 to 64")
+    if not 0 <= guidance < np.inf:
+        raise ValueError(f"guidance is {guidance!r}, expected 0 or more; 1 is none")
+    if rate <= 0:
+        raise ValueError(f"rate is {rate!r}, expected the sound's samples a second")
     net = weights if isinstance(weights, DriverNet) else load_weights(weights)
     clean = as_mono16k(sound, rate)
     carrier = head if head.expr_names == EXPR_NAMES else load_head()
@@ -87,20 +92,26 @@ def drive(
     return retarget(motion_of(frames, carrier, None, sound, rate), fit_retarget(carrier, head), shape)
 
 
-def meant(head: HeadModel, emotion: Mapping[str, float] | np.ndarray, gaze: tuple[float, float] | None) -> dict[str, np.ndarray]:
+def meant(head: HeadModel, direction: Direction, emotion: Mapping[str, float] | np.ndarray | None = None) -> Meant:
     """How far a motion may go beyond what was filmed of a person, since it was asked for (`avatar3d.avatar.Avatar.admit`).
 
     Args:
         head: the person's; on one without ARKit's expressions nothing is known.
-        emotion: at its strongest, by name or in the order of `EMOTIONS`.
-        gaze: as in `Direction`.
+        direction: what is asked for.
+        emotion: at its strongest, by name or in the order of `EMOTIONS`; default the direction's.
     """
     if head.expr_names != EXPR_NAMES:
-        return {}
-    row = mood_face(emotion)
-    if gaze is not None:
-        row[GAZE] = row[[index + 3 for index in GAZE]] = np.radians([-gaze[1], gaze[0]])
-    return {name: value[0] for name, value in unpack(row[None], head.jaw_open_angle).items()}
+        return NOTHING_MEANT
+    row, times = mood_face(direction.emotion if emotion is None else emotion), np.ones(NUM_CHANNELS, np.float32)
+    if direction.gaze is not None:
+        row[GAZE] = row[[index + 3 for index in GAZE]] = np.radians([-direction.gaze[1], direction.gaze[0]])
+    for region, amount in amounts(direction).items():
+        times[REGIONS[region]] = max(1.0, amount)
+    # Of the jaw, as of the rest, a share: no angle.
+    return Meant(
+        {name: value[0] for name, value in unpack(row[None], head.jaw_open_angle).items()},
+        {name: value[0] for name, value in unpack(times[None], 1.0).items()},
+    )
 
 
 def motion_of(frames: np.ndarray, head: HeadModel, shape: np.ndarray | None, sound: np.ndarray, rate: int) -> Motion:
@@ -134,7 +145,7 @@ def perform(
         wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
     emotion = _moods(direction, asked or {}, num_frames(len(sound)))
     wanted["emotion"] = [0.0] * len(EMOTIONS)
-    share = 1.0
+    share = np.ones(NUM_CHANNELS, np.float32)
     if pins is not None:
         pins, share = bare(pins, emotion)
     if direction.mode == "idle":
@@ -156,7 +167,7 @@ def perform(
     if own and direction.gaze is not None:
         made = made + away * (looking(made, direction.gaze, _ahead(pins, made)) - made)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
-    made = worn(exaggerated(made, direction), moods, lips, share + (1 - share) * away)
+    made = worn(exaggerated(made, direction, share=away), moods, lips, share + (1 - share) * away)
     return led_to(made, direction.pins) if led else held(made, direction.pins)
 
 
@@ -179,11 +190,15 @@ def _moods(direction: Direction, asked: Asked, frames: int) -> np.ndarray:
 
 
 def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
-    """What is added by rule to frames [T, NUM_CHANNELS], as a share of each: beside what is given it begins gradually, and does not jump."""
-    if pins is None or not pins.known.any():
+    """What is added by rule to frames [T, NUM_CHANNELS], as a share of each: beside what is given it begins gradually, and does not jump.
+
+    Single frames have ways that lead to them from wherever the rest is (`driver.leads`); beside them nothing has to give way.
+    """
+    given = np.zeros(frames.shape, bool) if pins is None else binary_opening(sized(pins, len(frames)).known, np.ones((SINGLE + 1, 1)))
+    if not given.any():
         return np.ones_like(frames)
     # Channels lie so far apart that each frame's nearest given one is its own channel's.
-    far = np.asarray(distance_transform_edt(~sized(pins, len(frames)).known, sampling=(1, len(frames))), np.float32)
+    far = np.asarray(distance_transform_edt(np.logical_not(given), sampling=(1, len(frames))), np.float32)
     share = np.clip(far / np.float32(_FADES_IN), 0, 1)
     return share * share * (3 - 2 * share)
 

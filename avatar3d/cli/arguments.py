@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import itertools
 import re
 import sys
 import textwrap
@@ -37,7 +38,7 @@ def chosen(verbs: Mapping[str, Callable[..., None]], prog: str, description: str
         description: what its help says.
 
     Raises:
-        UserError: the arguments are none that the command takes; one line says which, and where they are explained.
+        UserError: the arguments are none that the command takes, or are given twice; one line says which, and where they are explained.
         SystemExit: help was asked for, and is printed.
     """
     import tyro
@@ -48,6 +49,7 @@ def chosen(verbs: Mapping[str, Callable[..., None]], prog: str, description: str
     for name, function in verbs.items():
         app.command(name=name)(_later(function))
     said = io.StringIO()
+    _check_once(sys.argv[1:])
     try:
         with contextlib.redirect_stderr(said):
             return app.cli(prog=prog, description=description, use_underscores=False)
@@ -60,21 +62,36 @@ def chosen(verbs: Mapping[str, Callable[..., None]], prog: str, description: str
         raise UserError(f"{line}; see {prog}{verb} --help") from None
 
 
-def at_least_one(form: str) -> "PrimitiveConstructorSpec[tuple[str, ...]]":
-    """How an option of words is read that means nothing without any.
+def at_least_one(form: str, read: "Callable[[list[str]], tuple]" = tuple) -> "PrimitiveConstructorSpec[tuple]":
+    """How an option of several words is read that means nothing without any.
 
     Args:
-        form: of a word, as the help shows it.
+        form: of what is given once or more, as the help shows it.
+        read: what the words mean; raises a ValueError that says what to give.
     """
     from tyro.constructors import PrimitiveConstructorSpec
 
-    def words(given: list[str]) -> tuple[str, ...]:
+    def words(given: list[str]) -> tuple:
         if not given:
             raise ValueError(f"give {form}, once or more")
-        return tuple(given)
+        return read(given)
 
     several = f"[{form} [{form} ...]]"
     return PrimitiveConstructorSpec("*", several, words, lambda value: isinstance(value, tuple), str_from_instance=list)
+
+
+def _check_once(words: list[str]) -> None:
+    """Refuse an option that is given twice: the library would take the last one and say nothing.
+
+    Raises:
+        UserError: names the option.
+    """
+    from avatar3d.errors import UserError
+
+    options = [word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", words) if word.startswith("--")]
+    twice = next((option for number, option in enumerate(options) if option in options[:number]), None)
+    if twice is not None:
+        raise UserError(f"{twice}: is given twice; give it once, with all that it shall say")
 
 
 def _later(function: Callable[..., None]) -> Callable[..., Callable[[], None]]:

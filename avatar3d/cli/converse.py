@@ -95,7 +95,7 @@ def _turns(person: "Avatar", source: Path | None, own: "np.ndarray", other: "np.
 
     from avatar3d.arkit import EXPR_NAMES
     from driver.features import RATE, as_mono16k
-    from driver.mutual_gaze import turned_to
+    from driver.mutual_gaze import meant_towards, turned_to
     from driver.sample import drive
     from driver.turns import take_turns
 
@@ -103,4 +103,4 @@ def _turns(person: "Avatar", source: Path | None, own: "np.ndarray", other: "np.
     sound, rows = take_turns(as_mono16k(own, RATE), as_mono16k(other, RATE))
     motion = drive(sound, RATE, head=person.head, seed=seed, steps=steps, shape=person.shape.numpy(), weights=net, asked={"mode": rows}, own=learned)
     motion = turned_to(motion, rows, right, seed, lids=person.head.expr_names == EXPR_NAMES)
-    return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), learned)
+    return person.admit(replace(motion, sound=0.5 * (own + other), sound_rate=RATE), learned, meant_towards(right))

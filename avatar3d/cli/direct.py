@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from driver.pins import Pins
 
 
+def _regions(words: list[str]) -> tuple[tuple[str, Path], ...]:
+    """Regions and the motions from which they are kept."""
+    from driver.channels import REGIONS
+
+    pairs = tuple((region, Path(motion)) for region, motion in zip(words[::2], words[1::2], strict=False))
+    if len(words) % 2 or any(region not in REGIONS for region, _ in pairs):
+        raise ValueError(f"give a region and a motion, such as head M.npz, once or more; regions are {', '.join(REGIONS)}")
+    return pairs
+
+
 @dataclass(frozen=True)
 class Directing:
     """How it is performed."""
@@ -37,7 +47,7 @@ class Directing:
     """how much the brows move, 0 to 2 times the usual."""
     mode: Literal["speak", "listen", "idle"] = "speak"
     """speak the sound, listen to it, or do neither."""
-    keep: tuple[tuple[Literal["head", "brows", "eyes", "mouth"], Path], ...] = ()
+    keep: Annotated[tuple[tuple[str, Path], ...], at_least_one("{head,brows,eyes,mouth} PATH", _regions)] = ()
     """REGION MOTION.npz: a region's motion as it is in a motion of this avatar; the rest is made to go with it. Where the sound lasts longer, the
     region is made anew from the motion's end on."""
     head_pose: Path | None = None
@@ -91,7 +101,7 @@ def direction_of(
         UserError: a file cannot be used, or options contradict each other or are out of range.
     """
     from avatar3d.errors import UserError
-    from driver.direction import Direction
+    from driver.direction import MOST_BLINKS, Direction
     from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins
 
     given: list[tuple[str, Pins]] = []
@@ -104,8 +114,7 @@ def direction_of(
         notes += _short(f"--keep {region}", path, kept, frames)
         given.append((f"--keep {region}", region_pins(kept, region, frames)))
     if options.keyframes is not None:
-        # A file says the jaw in radians, as motions do; the driver's channel is a fraction of the head's opening.
-        given.append((f"--keyframes {options.keyframes}", _in_channels(keyframe_pins(options.keyframes, frames), person)))
+        given.append((f"--keyframes {options.keyframes}", keyframe_pins(options.keyframes, frames, person.head.jaw_open_angle)))
     exact = no_pins(frames)
     for number, (name, each) in enumerate(given):
         for other, pins in given[:number]:
@@ -129,6 +138,8 @@ def direction_of(
         )  # fmt: skip
     except ValueError as error:
         raise UserError(str(error)) from error
+    if options.blink_rate is not None and options.blink_rate > MOST_BLINKS:
+        notes.append(f"--blink-rate {options.blink_rate:g}: comes to about {MOST_BLINKS:g}, which is as often as the driver blinks")
     return direction, exact, notes
 
 
@@ -136,40 +147,13 @@ def pinned_exactly(motion: "Motion", pins: "Pins", person: "Avatar") -> "Motion"
     """A motion of an avatar in which what is pinned has its very values, whatever `admit` made of it."""
     import numpy as np
 
-    from driver.channels import unpack
+    from driver.channels import frames_of, unpack
     from driver.leads import led_to
 
     if not pins.known.any():
         return motion
-    angle = person.head.jaw_open_angle
-    frames = led_to(_packed(motion, angle), pins)
-    return replace(motion, **unpack(frames.astype(np.float32), angle))
-
-
-def _packed(motion: "Motion", angle: float) -> "np.ndarray":
-    """A motion in the driver's channels, on a head whose jaw opens by `angle` (radians)."""
-    from driver.channels import POSES, pack
-
-    return pack({name: getattr(motion, name) for name in ("expr", *POSES)}, angle)
-
-
-def _channels(motion: "Motion", person: "Avatar") -> "np.ndarray":
-    """A motion at the driver's rate, in its channels."""
-    from fractions import Fraction
-
-    from avatar3d.motion import resampled
-    from driver.features import FPS
-
-    return _packed(resampled(motion, Fraction(FPS)), person.head.jaw_open_angle)
-
-
-def _in_channels(pins: "Pins", person: "Avatar") -> "Pins":
-    from driver.channels import JAW
-    from driver.pins import Pins
-
-    values = pins.values.copy()
-    values[:, JAW] /= person.head.jaw_open_angle
-    return Pins(values, pins.known)
+    frames = led_to(frames_of(motion, person.head), pins)
+    return replace(motion, **unpack(frames.astype(np.float32), person.head.jaw_open_angle))
 
 
 def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
@@ -177,14 +161,14 @@ def _for_the_driver(pins: "Pins", person: "Avatar", own: bool) -> "Pins":
     import numpy as np
 
     from avatar3d.statistics import relative
+    from driver.channels import frames_of
     from driver.pins import Pins
     from driver.sample import motion_of
 
     if not pins.known.any():
         return pins
-    angle = person.head.jaw_open_angle
     motion = motion_of(pins.values, person.head, person.shape.numpy(), np.zeros(0, np.float32), 0)
-    return Pins(_packed(relative(motion, person.statistics, person.head, own), angle), pins.known)
+    return Pins(frames_of(relative(motion, person.statistics, person.head, own), person.head), pins.known)
 
 
 def remade(former: "Motion", made: "Motion", begin: float, end: float) -> "Motion":
@@ -210,6 +194,7 @@ def remade(former: "Motion", made: "Motion", begin: float, end: float) -> "Motio
 
 def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Avatar") -> "Pins":
     from avatar3d.errors import UserError
+    from driver.channels import frames_of
     from driver.features import FPS
     from driver.pins import sized, stretch_pins
 
@@ -218,7 +203,7 @@ def _around(motion: "Motion", begin: float, end: float, frames: int, person: "Av
         raise UserError(f"--stretch {begin:g} {end:g}: holds no frame to make anew; give {1 / FPS:g} s or more")
     if not 0 <= first < last <= frames:
         raise UserError(f"--stretch {begin:g} {end:g}: give two times, in order, within the {frames / FPS:.2f} s of the motion")
-    return sized(stretch_pins(_channels(motion, person), first, last), frames)
+    return sized(stretch_pins(frames_of(motion, person.head), first, last), frames)
 
 
 def worn_already(motion: "Motion", person: "Avatar", frames: int) -> "np.ndarray":
@@ -226,9 +211,10 @@ def worn_already(motion: "Motion", person: "Avatar", frames: int) -> "np.ndarray
     import numpy as np
 
     from avatar3d.statistics import relative
+    from driver.channels import frames_of
     from driver.mood import moods_of
 
-    moods = moods_of(_channels(relative(motion, person.statistics, person.head), person))
+    moods = moods_of(frames_of(relative(motion, person.statistics, person.head), person.head))
     return moods[np.minimum(np.arange(frames), len(moods) - 1)]
 
 
@@ -250,18 +236,35 @@ def motion_for(path: Path, person: "Avatar") -> "Motion":
 
 
 def _kept(path: Path, person: "Avatar") -> "np.ndarray":
-    return _channels(motion_for(path, person), person)
+    from driver.channels import frames_of
+
+    return frames_of(motion_for(path, person), person.head)
 
 
 def _posed(path: Path, person: "Avatar") -> "Motion":
     """A motion of which the head's poses alone are wanted: they mean the same on every head, and expressions of another one are left out."""
     from avatar3d.motion import load_motion, rest_motion
 
-    file = path / "motion.npz" if path.is_dir() else path
+    file = _motion_file(path)
     if file.suffix != ".npz" or (motion := load_motion(file)).head_fingerprint == person.head.fingerprint:
         return recorded(path, person)
     poses = {name: getattr(motion, name) for name in ("neck_pose", "rotation", "translation")}
     return replace(rest_motion(person.head, len(motion), motion.fps), **poses, valid=motion.valid)
+
+
+def _motion_file(path: Path) -> Path:
+    """The motion file of a capture folder, or the path itself.
+
+    Raises:
+        UserError: a folder holds no motion.
+    """
+    from avatar3d.errors import UserError
+
+    if not path.is_dir():
+        return path
+    if not (path / "motion.npz").is_file():
+        raise UserError(f"{path}: is a folder without motion.npz; give the folder that `avatar3d track` wrote, a motion (.npz) or a video")
+    return path / "motion.npz"
 
 
 def _short(option: str, path: Path, frames: "np.ndarray", length: int) -> list[str]:
@@ -278,10 +281,8 @@ def recorded(path: Path, person: "Avatar") -> "Motion":
     from avatar3d.cli.capture import motion_of_video
     from avatar3d.errors import UserError
 
-    if path.suffix == ".npz" or path.is_dir():
-        motion = motion_for(path / "motion.npz" if path.is_dir() else path, person)
-    else:
-        motion = motion_of_video(path, person.head)
+    filed = path.suffix == ".npz" or path.is_dir()
+    motion = motion_for(_motion_file(path), person) if filed else motion_of_video(path, person.head)
     if motion.valid is not None and not motion.valid.any():
         raise UserError(f"{path}: shows no face; give a video of a speaking person, face and shoulders")
     return motion
@@ -290,31 +291,27 @@ def recorded(path: Path, person: "Avatar") -> "Motion":
 def _relative_to_itself(motion: "Motion", person: "Avatar") -> "np.ndarray":
     """Channels of somebody's motion, zero being their own calm face and usual place."""
     from avatar3d.statistics import motion_statistics, relative
+    from driver.channels import frames_of
 
-    return _channels(relative(motion, motion_statistics(motion, person.head), person.head), person)
+    return frames_of(relative(motion, motion_statistics(motion, person.head), person.head), person.head)
 
 
 def _style(path: Path, person: "Avatar", net: "DriverNet", own: bool) -> "tuple[np.ndarray, dict[str, float]]":
     """Style code of a clip, the mean over its stretches of four seconds, and how much it moves and blinks (`driver.direction.manner_of`)."""
-    import numpy as np
-    import torch
-
     from avatar3d.errors import UserError
     from avatar3d.statistics import motion_statistics, relative
+    from driver.channels import frames_of
     from driver.direction import manner_of
     from driver.features import FPS
     from driver.model import STYLE_CLIP
+    from driver.style import style_code
 
     motion = recorded(path, person)
     motion = relative(motion, motion_statistics(motion, person.head), person.head)
-    frames = _channels(person.admit(motion) if own else motion, person)
+    frames = frames_of(person.admit(motion) if own else motion, person.head)
     if len(frames) < STYLE_CLIP // 2:
         raise UserError(f"{path}: lasts {len(frames) / FPS:.1f} s; a manner shows in {STYLE_CLIP / FPS:.0f} s and more of somebody who speaks")
-    starts = range(0, max(1, len(frames) - STYLE_CLIP + 1), STYLE_CLIP // 2)
-    clips = [torch.from_numpy(np.ascontiguousarray(frames[start : start + STYLE_CLIP])) for start in starts]
-    with torch.no_grad():
-        code = net.style_of(torch.stack(clips)).mean(0).numpy()
-    return code, manner_of(_channels(motion, person))
+    return style_code(frames, net), manner_of(frames_of(motion, person.head))
 
 
 def _amount(asked: float, manner: float | None) -> float:
@@ -330,6 +327,7 @@ def _emotions(given: tuple[str, ...]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in given:
         name, colon, level = each.partition(":")
+        name = name.lower()
         if not name or (colon and not level):
             raise UserError(f"--emotion {each or '(nothing)'}: write NAME:LEVEL, for instance happy:0.7")
         if name in found:

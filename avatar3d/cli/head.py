@@ -166,6 +166,8 @@ def _open_motion(file: Path, source: Path | None) -> "tuple[Motion, HeadModel]":
     motion = load_motion(file)
     if source is not None:
         ours = open_head(source)
+        if motion.head_fingerprint != ours.fingerprint:
+            raise UserError(f"{file}: was made for another head than {source}; give that one with --from, or leave --from out for a known head")
     else:
         try:
             ours = find_head(motion.head_fingerprint, _detect, console)

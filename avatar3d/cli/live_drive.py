@@ -86,7 +86,9 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
     except UserError as error:
         raise UserError(f"{error}; or drive {avatar} by a sound file: avatar3d drive {avatar} --audio FILE -o M.npz") from error
     net, own = open_driver(avatar if options.own_driver else None)
-    direction, _, _ = direction_of(directing, person, net, 1, own)
+    direction, _, notes = direction_of(directing, person, net, 1, own)
+    for line in notes:
+        note(line)
     row = conditions(1, {**USUAL, "style": net.usual_style, **slots(direction, own)})
     lips = lips_of(person.head)
 
@@ -98,7 +100,7 @@ def live_stream(person: "Avatar", avatar: Path, options: "Talking", directing: "
         return Stream(net, lips, seed=options.seed, steps=options.steps, asking=asking, finishing=finish, guidance=options.guidance)
 
     fresh().push(np.zeros(RATE, np.float32))
-    return LiveStream(person, fresh, own, meant(person.head, direction.emotion, direction.gaze))
+    return LiveStream(person, fresh, own, meant(person.head, direction))
 
 
 def live_motion(live: LiveStream, source: "Iterator[np.ndarray]", deliver: "Callable[[Motion], None]") -> "tuple[Motion, LiveReport]":

@@ -196,7 +196,7 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         motion = replace(motion, sound=conversation(said.sound, said.rate, options.listen_to), sound_rate=said.rate)
     if options.idle is not None:
         motion = replace(motion, sound=None, sound_rate=0)
-    motion = pinned_exactly(person.admit(motion, own, meant(person.head, moods, direction.gaze)), exact, person)
+    motion = pinned_exactly(person.admit(motion, own, meant(person.head, direction, moods)), exact, person)
     return motion if redo is None else remade(redo[0], motion, *redo[1:])
 
 

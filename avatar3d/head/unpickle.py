@@ -151,17 +151,28 @@ def load_pickle(path: Path) -> Any:
     """
     content = read_bounded(path, MAX_BYTES, "give the path of a head model")
     try:
-        _check_memo(content)
-        # Pickles of Python 2 hold arrays as 8-bit text.
-        records = _DataUnpickler(io.BytesIO(content), encoding="latin1").load()
-        return _Resolver().resolve(records, 0)
+        return _Resolver().resolve(_records(content, path), 0)
+    except UserError:
+        raise
     except _Refused as error:
         raise UserError(f"{path}: refused: the pickle asks for {error}, which is not data; get the file from its publisher") from error
     except (MemoryError, RecursionError) as error:
         raise UserError(f"{path}: refused: the pickle asks for more memory than its data take; get the file from its publisher") from error
     except Exception as error:  # A damaged pickle can raise anything at all, and none of it is our defect.
         reason = str(error).split("\n")[0] or type(error).__name__
-        raise UserError(f"{path}: is damaged or not a pickle ({reason}); get the file again") from error
+        raise UserError(f"{path}: is damaged ({reason}); get the file again") from error
+
+
+def _records(content: bytes, path: Path) -> Any:
+    """What a pickle says, not yet made."""
+    try:
+        _check_memo(content)
+        # Pickles of Python 2 hold arrays as 8-bit text.
+        return _DataUnpickler(io.BytesIO(content), encoding="latin1").load()
+    except (_Refused, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: is no head model, or is damaged; give FLAME's file, or get it again") from error
 
 
 def _check_memo(content: bytes) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from avatar3d.statistics import admit, motion_statistics
+from avatar3d.statistics import Meant, admit, motion_statistics
 from tests.avatar3d.tiny import tiny_head, tiny_motion
 
 
@@ -67,8 +67,31 @@ def test_what_is_meant_may_go_beyond_what_was_seen_and_the_rest_may_not():
     aside = tiny_motion(head, frames=1)
     width = statistics.high["eyes_pose"][1] - statistics.low["eyes_pose"][1]
     aside.eyes_pose[:] = (0, 10 * width, 0, 0, -10 * width, 0)
-    asked = {"eyes_pose": 10 * width * np.float32([0, 1, 0, 0, 0, 0])}
+    asked = Meant({"eyes_pose": 10 * width * np.float32([0, 1, 0, 0, 0, 0])})
     plain, meant = admit(aside, statistics, head).eyes_pose[0], admit(aside, statistics, head, meant=asked).eyes_pose[0]
     assert plain[1] < 2 * width + statistics.high["eyes_pose"][1]
     np.testing.assert_allclose(meant[1], 10 * width + statistics.rest["eyes_pose"][1], rtol=1e-5)
     np.testing.assert_array_equal(np.delete(meant, 1), np.delete(plain, 1))
+
+
+def test_twice_the_motion_is_twice_as_far_from_the_rest_whatever_was_seen():
+    head = tiny_head()
+    statistics = motion_statistics(tiny_motion(head, frames=200), head)
+    wild = tiny_motion(head, frames=50, seed=1)
+    twice = tiny_motion(head, frames=50, seed=1)
+    twice.neck_pose[:] *= 2
+    asked = Meant(times={"neck_pose": np.float32([2, 2, 2])})
+    rest, once = statistics.rest["neck_pose"], admit(wild, statistics, head)
+    made = admit(twice, statistics, head, meant=asked)
+    np.testing.assert_allclose(made.neck_pose - rest, 2 * (once.neck_pose - rest), atol=1e-5)
+    np.testing.assert_array_equal(made.expr, once.expr)
+
+
+def test_however_much_is_asked_no_expression_is_more_than_whole():
+    head = tiny_head()
+    statistics = motion_statistics(tiny_motion(head, frames=200), head)
+    wild = tiny_motion(head, frames=50, seed=1)
+    wild.expr[:] *= 100
+    asked = Meant(times={"expr": np.full(wild.expr.shape[1], 10, np.float32)})
+    made = admit(wild, statistics, head, meant=asked).expr
+    np.testing.assert_allclose(made.max(axis=0), np.maximum(statistics.high["expr"], 1), rtol=1e-6)

@@ -269,3 +269,15 @@ def test_a_voice_without_words_and_another_persons_motion_are_refused(refused, d
     save_motion(replace(mine, shape=mine.shape + 0.5), tmp_path / "other.npz")
     words = ("--redo", tmp_path / "other.npz", "--stretch", 0.1, 0.3)
     refused("drive", small_avatar, "-o", tmp_path / "m.npz", *words, match=("other.npz", "another person"))
+
+
+def test_a_style_from_a_folder_that_is_no_capture_is_refused(refused, small_avatar, tmp_path):
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT)
+    for option in ("--style", "--head-pose"):
+        refused(*words, option, tmp_path, match=(str(tmp_path), "without motion.npz", "avatar3d track"))
+
+
+def test_more_blinks_than_the_driver_makes_are_remarked_on(run, small_avatar, tmp_path):
+    words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--blink-rate")
+    assert "--blink-rate 50: comes to about 35" in run(*words, 50).err
+    assert "--blink-rate" not in run(*words, 30).err

@@ -1,6 +1,7 @@
 """ICT-FaceKit's folder and a scan as heads, the whole way on the command line. Both are made from the embedded head."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from avatar3d.avatar_file import save_avatar
 from avatar3d.head.retarget import fit_retarget
-from avatar3d.head.store import load_head
+from avatar3d.head.store import load_head, save_head
 from avatar3d.motion import load_motion, save_motion
 from recon.bench import bench_avatar
 from tests.avatar3d.head.ict_fixture import write_ict
@@ -48,6 +49,13 @@ def there_and_back(run, motion: Path, head: Path, folder: Path) -> tuple[Path, s
 def motion_file(tmp_path) -> Path:
     save_motion(speaking(), tmp_path / "motion.npz")
     return tmp_path / "motion.npz"
+
+
+def test_a_motion_that_another_head_made_is_refused_by_the_option_that_names_it(refused, motion_file, tmp_path):
+    other = tmp_path / "other.npz"
+    save_head(replace(load_head(), template=load_head().template * 1.01, fingerprint=""), other)
+    words = ("head", "retarget", motion_file, "--from", other, "-o", tmp_path / "m.npz")
+    refused(*words, match=(str(motion_file), "another head", str(other), "--from"))
 
 
 def assert_kept(motion: Path, back: Path) -> None:

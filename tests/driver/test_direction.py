@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from driver.channels import INDEX, NUM_CHANNELS, REGIONS
+from driver.channels import EXPR, INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
 from driver.direction import Direction, exaggerated, levels, looking, manner_of, slots, usual_blinks
 from driver.features import RATE
-from driver.pins import no_pins, stretch_pins
+from driver.pins import no_pins, region_pins, stretch_pins
 from driver.sample import perform
 
 
@@ -77,6 +77,9 @@ def test_two_ways_to_ask_for_a_mood_contradict_each_other(tiny_net, lips, babble
         ({"head": "much"}, "head is 'much', expected a number"),
         ({"emotion": ("happy",)}, "emotion is .* by name"),
         ({"mode": "sing"}, "no mode"),
+        ({"style": "calm"}, "no code of 16 numbers"),
+        ({"style": np.zeros(5)}, "no code of 16 numbers"),
+        ({"pins": "k.json"}, "pins are str"),
     ],
 )
 def test_what_nobody_can_do_is_refused(options, match):
@@ -95,12 +98,32 @@ def test_no_amount_is_no_motion_and_no_blinks_are_open_eyes():
     np.testing.assert_array_equal(exaggerated(frames, Direction()), frames)
 
 
-def test_a_region_with_pins_is_not_exaggerated():
-    frames = np.full((40, NUM_CHANNELS), 0.2, np.float32)
-    pins = no_pins(30)
-    pins.known[5, REGIONS["head"]], pins.values[5, REGIONS["head"]] = True, 0.3
-    made = exaggerated(frames, Direction(head=0.1, pins=pins))
-    np.testing.assert_array_equal(made, frames)
+def test_what_is_exaggerated_is_an_expression_still():
+    frames = np.full((40, NUM_CHANNELS), 0.8, np.float32)
+    made = exaggerated(frames, Direction(mouth=2.0))
+    assert made[:, EXPR].max() == 1.0 and made[0, INDEX["jaw_pose_0"]] > 0.9
+
+
+def test_an_amount_holds_beside_a_keyframe_and_comes_in_gradually_beside_a_stretch(tiny_net, lips, babble):
+    sound, nod = babble[: 6 * RATE], INDEX["neck_pose_0"]
+    usual = perform(sound, tiny_net, lips, Direction(), seed=1, steps=1)
+    key = no_pins(len(usual))
+    key.known[70, nod], key.values[70, nod] = True, 0.2
+    still = perform(sound, tiny_net, lips, Direction(head=0.0, pins=key), seed=1, steps=1)[:, nod]
+    assert still[70] == key.values[70, nod] and np.ptp(still[:35]) < 1e-6 and np.ptp(usual[:35, nod]) > 1e-3
+    pins = stretch_pins(usual, 30, 110)
+    made, plain = (perform(sound, tiny_net, lips, Direction(head=amount, pins=pins), seed=2, steps=1)[30:110, nod] for amount in (0.0, 1.0))
+    assert np.ptp(made[20:60]) < 0.1 * np.ptp(plain[20:60])
+    np.testing.assert_allclose(made[[0, -1]], plain[[0, -1]], atol=0.2 * np.ptp(plain))
+
+
+def test_a_keyframe_of_a_smile_takes_nothing_off_a_smiling_mood_around_it(tiny_net, lips, babble):
+    sound, smile = babble[: 4 * RATE], INDEX["mouthSmileLeft"]
+    plain = perform(sound, tiny_net, lips, Direction(), seed=1, steps=1)
+    pins = region_pins(plain, "brows", len(plain))
+    pins.known[50, smile], pins.values[50, smile] = True, 0.9
+    made = perform(sound, tiny_net, lips, Direction(emotion={"happy": 1.0}, pins=pins), seed=1, steps=1)[:, smile]
+    assert made[50] == np.float32(0.9) and made[35:66].min() > made[[20, 80]].min() - 0.05
 
 
 def test_a_single_frame_that_is_given_is_led_to(tiny_net, lips, babble):

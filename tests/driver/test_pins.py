@@ -12,7 +12,7 @@ from driver.pins import Pins, joined_pins, keyframe_pins, no_pins, region_pins, 
 def written(tmp_path):
     def write(content) -> "Pins":
         (tmp_path / "k.json").write_text(content if isinstance(content, str) else json.dumps(content))
-        return keyframe_pins(tmp_path / "k.json", 50)
+        return keyframe_pins(tmp_path / "k.json", 50, 0.25)
 
     return write
 
@@ -22,6 +22,11 @@ def test_keyframes_pin_what_they_name_and_nothing_else(written):
     assert pins.values[25, INDEX["mouthSmileLeft"]] == np.float32(0.6)
     np.testing.assert_allclose(pins.values[3, [INDEX[f"neck_pose_{axis}"] for axis in range(3)]], [0.1, 0, -0.2])
     assert pins.known.sum() == 4
+
+
+def test_a_jaw_in_radians_is_pinned_as_a_share_of_its_opening(written):
+    pins = written({"keyframes": [{"frame": 3, "jaw_pose": [0.1, 0.02, 0]}]})
+    np.testing.assert_allclose(pins.values[3, [INDEX[f"jaw_pose_{axis}"] for axis in range(3)]], [0.4, 0.02, 0])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_keyframes_that_cannot_be_met_are_one_clear_line(written, content, match
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"none\.json"):
-        keyframe_pins(tmp_path / "none.json", 5)
+        keyframe_pins(tmp_path / "none.json", 5, 0.25)
 
 
 def test_a_region_is_pinned_as_long_as_its_motion_lasts():

@@ -154,6 +154,13 @@ def test_damaged_pickle_is_refused_by_name(tmp_path, content):
         load_head(path)
 
 
+def test_a_sound_is_no_head_model(tmp_path):
+    path = tmp_path / "voice.wav"
+    path.write_bytes(b"RIFF\xc4O\x01\x00WAVEfmt \x10\x00" + bytes(100))
+    with pytest.raises(UserError, match=r"voice\.wav: is no head model, or is damaged; give FLAME's file, or get it again$"):
+        load_pickle(path)
+
+
 def test_array_larger_than_its_data_is_refused(tmp_path):
     made = pickle.dumps(np.zeros(3), protocol=2).replace(b"K\x03\x85", b"J\xff\xff\xff\x7f\x85")
     path = tmp_path / "huge.pkl"
