@@ -41,6 +41,10 @@ _STYLE = """<style>
 }</style>"""
 """Over the head viser says that a browser draws without a GPU, which pictures do not need. Six tabs and a scroll bar are to have room in one row.
 On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth; and there a finger is to hit a tab."""
+_KEYS = """<img src="data:," alt="" style="display:none" onerror="if(!window.panelKeys){window.panelKeys=true;
+document.body.addEventListener('keydown',event=>{if(event.target.closest('button,[role],.mantine-Paper-root'))event.stopPropagation()})}">"""
+"""viser flies its camera by letters and arrows wherever the focus is, but for text fields: an arrow that moves a slider, or goes from tab to tab,
+would turn the head away. What is pressed on a control stays with it."""
 
 
 def open_server(host: str, port: int, label: str, token: str | None = None) -> "viser.ViserServer":
@@ -68,7 +72,7 @@ def open_server(host: str, port: int, label: str, token: str | None = None) -> "
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     # Between a browser's leaving and the news of it, pictures go nowhere.
     warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
-    server.gui.add_html(_STYLE, order=-9.0)
+    server.gui.add_html(_STYLE + _KEYS, order=-9.0)
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
