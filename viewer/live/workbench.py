@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.errors import UserError
-from viewer.visitors import LOOPBACK, inside, stranger
+from viewer.visitors import LOOPBACK, NOTHING_HERE, inside, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -96,7 +96,7 @@ def _guarded(alone: bool, token: str | None) -> Iterator[None]:
                 return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
             name = inside(request.path.partition("?")[0], token)
             if name is None:
-                return connection.respond(HTTPStatus.NOT_FOUND, "there is nothing here\n")
+                return connection.respond(HTTPStatus.NOT_FOUND, f"{NOTHING_HERE}\n")
             request.path = f"/{name}"
             return process_request(connection, request)
 
