@@ -105,14 +105,15 @@ def reachable(host: str) -> str:
     return own
 
 
-def check_listening(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on, before there is anything to serve at it.
+def check_listening(host: str, port: int) -> int:
+    """Refuse an address that cannot be listened on, before there is anything to serve at it; returns its port, any free one for 0.
 
     Raises:
         UserError: says why, and what to do.
     """
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+            return server.getsockname()[1]
     except (OSError, UnicodeError) as error:
         raise not_listening(host, port, error) from error
 
@@ -127,4 +128,4 @@ def not_listening(host: str, port: int, error: OSError | UnicodeError) -> UserEr
     else:
         reason = os.strerror(number).lower() if number in errno.errorcode else "no such host"
         advice = "give an address of this machine, or 0.0.0.0 for all of them"
-    return UserError(f"{endpoint(host, port)}: cannot be listened on ({reason}); {advice}")
+    return UserError(f"{endpoint(host, port) if port else host}: cannot be listened on ({reason}); {advice}")

@@ -87,3 +87,20 @@ def test_an_address_that_cannot_be_listened_on_is_refused_with_the_reason():
     for elsewhere in ("192.0.2.1", "no.such.invalid", "a" * 70):
         with pytest.raises(UserError, match=rf"{elsewhere}:{port}: cannot be listened on .* an address of this machine"):
             check_listening(elsewhere, port)
+
+
+def test_addresses_of_either_kind_are_listened_on():
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    port = check_listening("::1", 0)
+    with socket.create_server(("::1", port), family=socket.AF_INET6), pytest.raises(UserError, match=rf"\[::1\]:{port}: .*in use"):
+        check_listening("::1", port)
+
+
+def test_an_address_without_a_port_is_named_alone():
+    with pytest.raises(UserError, match=r"^192\.0\.2\.1: cannot be listened on"):
+        check_listening("192.0.2.1", 0)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import socket
 import tempfile
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.errors import UserError
-from viewer.visitors import LOOPBACK, NOTHING_HERE, inside, stranger
+from viewer.visitors import LOOPBACK, NOTHING_HERE, check_listening, inside, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -121,19 +120,15 @@ def free_port(host: str, wanted: int) -> int:
         for port in range(wanted, min(wanted + 100, 65536)):
             if _is_free(host, port):
                 return port
-    try:
-        with socket.create_server((host, 0)) as server:
-            return server.getsockname()[1]
-    except OSError as error:
-        raise UserError(f"{host}: cannot be listened on ({error.strerror}); leave --host out, or give an address of this machine") from error
+    return check_listening(host, 0)
 
 
 def _is_free(host: str, port: int) -> bool:
     try:
-        with socket.create_server((host, port)):
-            return True
-    except OSError:
+        check_listening(host, port)
+    except UserError:
         return False
+    return True
 
 
 class Workbench:
