@@ -120,7 +120,7 @@ def check_listening(host: str, port: int) -> int:
 
 def not_listening(host: str, port: int, error: OSError | UnicodeError) -> UserError:
     """What is said of an address that could not be bound."""
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None) or 0
     if number == errno.EADDRINUSE:
         reason, advice = "in use", "another program may listen there, choose another port"
     elif number == errno.EACCES:
