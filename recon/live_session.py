@@ -154,6 +154,7 @@ class LiveSession:
                     fitting = self._start(lambda: self._fit(capture), "fit")
                     self._film(capture, early)
                     # Who has waited for the first picture should not wait for everything else as well.
+                    self.doing = "making the first head"
                     while "fit" in self.times and self.avatar is None and not self._errors:
                         time.sleep(0.05)
                     self.doing = "looking at what was passed over"

@@ -2,7 +2,9 @@
 from other machines nobody who does not know a token."""
 
 import contextlib
+import errno
 import hmac
+import os
 import secrets
 import socket
 from typing import Protocol
@@ -13,6 +15,9 @@ from avatar3d.errors import UserError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = {"0.0.0.0": (socket.AF_INET, "192.0.2.1", "127.0.0.1"), "::": (socket.AF_INET6, "2001:db8::1", "::1")}
 """Addresses that stand for all of this machine's, with an address of the world outside and this machine's own one of the same kind."""
+
+NOTHING_HERE = "there is nothing here: the page's whole address was printed where avatar3d runs"
+"""What a wrong address is answered; it does not tell whether its token or something else was wrong."""
 
 
 class RequestHeaders(Protocol):
@@ -98,3 +103,29 @@ def reachable(host: str) -> str:
         chosen.connect((outside, 9))
         return chosen.getsockname()[0]
     return own
+
+
+def check_listening(host: str, port: int) -> int:
+    """Refuse an address that cannot be listened on, before there is anything to serve at it; returns its port, any free one for 0.
+
+    Raises:
+        UserError: says why, and what to do.
+    """
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+            return server.getsockname()[1]
+    except (OSError, UnicodeError) as error:
+        raise not_listening(host, port, error) from error
+
+
+def not_listening(host: str, port: int, error: OSError | UnicodeError) -> UserError:
+    """What is said of an address that could not be bound."""
+    number = getattr(error, "errno", None) or 0
+    if number == errno.EADDRINUSE:
+        reason, advice = "in use", "another program may listen there, choose another port"
+    elif number == errno.EACCES:
+        reason, advice = "permission denied", "choose a port above 1023"
+    else:
+        reason = os.strerror(number).lower() if number in errno.errorcode else "no such host"
+        advice = "give an address of this machine, or 0.0.0.0 for all of them"
+    return UserError(f"{endpoint(host, port) if port else host}: cannot be listened on ({reason}); {advice}")

@@ -97,6 +97,8 @@ def live(
         warm_up(rig)
         warm_eyes()
         tracking, split = _follow(session, shown)
+        if shown is not None:
+            shown.wind_up(f"writing the report card and {out.name}")
         _report(session, tracking)
         if preset == "live":
             metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": RIGHTS, "preset": "live"}
@@ -110,6 +112,10 @@ def live(
                 give_own_driver(out, session.out, head, holdout, seed)
         if shown is not None:
             shown.end(f"{out.name} is written")
+    except (UserError, KeyboardInterrupt) as error:
+        if shown is not None:
+            shown.end(str(error) or "ended here; no avatar was written")
+        raise
     finally:
         opened.close()
         if shown is not None:
@@ -168,6 +174,9 @@ def _follow(session: "LiveSession", page: "FilmingPage | None"):
             session.stop()
     if failed:
         raise failed[0]
+    if page is not None:
+        # After a short film the head is there only now.
+        _show(session, page, coach)
     return found[0]
 
 
@@ -179,7 +188,7 @@ def _show(session: "LiveSession", page: "FilmingPage", coach: "Coach") -> None:
     else:
         page.say(f"{session.doing} …{quality}", "", "Enough, write the avatar")
     if session.avatar is None:
-        page.expect(session.head_in, session.making)
+        page.expect(*((session.head_in, session.making) if session.filming else (None, session.doing)))
     page.tick_off([(goal.name, goal.progress) for goal in session.goals])
     moment = session.moment()
     if moment is not None:

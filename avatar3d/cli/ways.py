@@ -121,11 +121,12 @@ def way_out(to: str, token: str | None, fps: int | None, recorder: "Recorder | N
 
 def _web(to: str, rest: str, token: str | None) -> Opened:
     """ws: a page and its WebSocket."""
-    from viewer.visitors import check_token
+    from viewer.visitors import check_listening, check_token
 
     host, port = address_of(to, rest, 8765)
     check_token(token)
     check_websockets("--to", to)
+    check_listening(host, port)
 
     @contextlib.contextmanager
     def opened(show: Show) -> "Iterator[tuple[StreamServer, Callable[[bool], None]]]":

@@ -53,6 +53,8 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     window.until(lambda: window.placard() == 'The head appears here in about 9 s.\nfinding "out" …')
     page.expect(0.0, "placing")
     window.until(lambda: "any moment" in window.placard())
+    page.expect(None, "tracking everything")
+    window.until(lambda: window.placard() == "The head appears here once the whole film has been tracked.\ntracking everything …")
     page.say("filming", "blink twice")
     page.tick_off([("left", 1.0), ("blink", 0.5), ("talk", 0.0)])
     window.page.get_by_text("blink twice").wait_for()
@@ -68,6 +70,9 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     assert pressed.wait(60)
     page.say("settling", "", "Enough, write the avatar")
     window.page.get_by_role("button", name="Enough, write the avatar").wait_for()
+    page.wind_up("writing me.avatar")
+    window.page.get_by_text("writing me.avatar …").wait_for()
+    window.page.get_by_role("button", name="Enough, write the avatar").wait_for(state="hidden")
     page.end("me.avatar is written")
     page.close()
     close_server(page.server)
@@ -75,4 +80,18 @@ def test_the_head_appears_beside_the_picture_and_the_button_ends_the_film(shown,
     assert window.page.get_by_text("me.avatar is written").is_visible()
     assert window.page.get_by_text("connection lost").count() == 0
     assert window.errors == []
+    window.page.close()
+
+
+def test_a_film_that_ends_before_there_is_a_head_leaves_no_promise(shown, browser):
+    from viewer.live.workbench import close_server
+
+    page, _, url = shown
+    window = Filming(browser, url, SIZE)
+    assert "The head will appear here" in window.placard()
+    page.end("no face was seen")
+    page.close()
+    close_server(page.server)
+    window.page.wait_for_function("[...document.querySelectorAll('*')].some(each => each.style.pointerEvents === 'none')")
+    assert window.page.get_by_text("no face was seen").is_visible() and not window.placard()
     window.page.close()

@@ -164,14 +164,16 @@ def test_addresses():
         address_of("ws://a:b", "a:b", 8765)
 
 
-def test_a_port_in_use(refused, small_avatar, nodding):
+def test_a_port_in_use_is_told_before_any_work(refused, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused("stream", small_avatar, "--motion", nodding, "--to", f"ws://:{port}", match=(str(port), "in use", "choose another port"))
+        words = ("stream", tmp_path / "not_read.avatar", "--text", "Hello.", "--to", f"ws://:{port}")
+        refused(*words, match=(str(port), "in use", "choose another port"))
 
 
 def test_an_address_that_is_not_of_this_machine(refused, small_avatar, nodding):
-    refused("stream", small_avatar, "--motion", nodding, "--to", "ws://192.0.2.1:8765", match=("192.0.2.1:8765", "cannot be listened on"))
+    told = ("192.0.2.1:8765", "cannot be listened on", "an address of this machine")
+    refused("stream", small_avatar, "--motion", nodding, "--to", "ws://192.0.2.1:8765", match=told)
 
 
 def test_nothing_to_perform(refused, small_avatar):

@@ -61,7 +61,7 @@ def test_a_port_in_use_is_named_and_another_suggested(refused, small_avatar, bus
 
 
 def test_an_address_of_another_machine(refused, small_avatar):
-    refused("view", small_avatar, "--host", "203.0.113.7", "--port", 0, match=("203.0.113.7", "--host"))
+    refused("view", small_avatar, "--host", "203.0.113.7", "--port", 0, match=("203.0.113.7", "an address of this machine"))
 
 
 def test_a_motion_of_another_head(refused, small_avatar, tmp_path):

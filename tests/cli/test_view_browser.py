@@ -102,6 +102,20 @@ def test_a_slider_moves_the_face(page, bench):
     page.shows(before, opened)
 
 
+def test_a_key_on_a_control_moves_no_camera(page, bench):
+    page.tab("Face")
+    (browser,) = bench.stage.browsers.values()
+    before = browser.camera().T_cam_world
+    for key in ("ArrowRight", "ArrowUp", "w"):
+        page.slide("jaw open", key)
+    page.until(lambda: bench.stage.adjustments.jaw[0] > 0)
+    assert np.array_equal(browser.camera().T_cam_world, before)
+    # With no control under the keys they do.
+    page.page.evaluate("document.activeElement.blur()")
+    page.page.keyboard.press("ArrowRight", delay=300)
+    page.until(lambda: not np.allclose(browser.camera().T_cam_world, before, atol=1e-3))
+
+
 def test_left_and_right_move_together(page, bench):
     page.tab("Face")
     page.unfold("Mouth")

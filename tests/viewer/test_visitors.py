@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from avatar3d.errors import UserError
-from viewer.visitors import check_token, inside, page_address, stranger, token_for
+from viewer.visitors import check_listening, check_token, inside, page_address, stranger, token_for
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,31 @@ def test_all_addresses_are_said_as_one_that_others_reach(monkeypatch):
 
 def _no_way(*_):
     raise OSError("network is unreachable")
+
+
+def test_an_address_that_cannot_be_listened_on_is_refused_with_the_reason():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"127.0.0.1:{port}: cannot be listened on \(in use\).* another port"):
+            check_listening("127.0.0.1", port)
+    check_listening("127.0.0.1", port)
+    for elsewhere in ("192.0.2.1", "no.such.invalid", "a" * 70):
+        with pytest.raises(UserError, match=rf"{elsewhere}:{port}: cannot be listened on .* an address of this machine"):
+            check_listening(elsewhere, port)
+
+
+def test_addresses_of_either_kind_are_listened_on():
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    port = check_listening("::1", 0)
+    with socket.create_server(("::1", port), family=socket.AF_INET6), pytest.raises(UserError, match=rf"\[::1\]:{port}: .*in use"):
+        check_listening("::1", port)
+
+
+def test_an_address_without_a_port_is_named_alone():
+    with pytest.raises(UserError, match=r"^192\.0\.2\.1: cannot be listened on"):
+        check_listening("192.0.2.1", 0)

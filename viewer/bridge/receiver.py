@@ -1,6 +1,5 @@
 """Faces out of datagrams that arrive: from a phone, from another program, or from ourselves."""
 
-import errno
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -9,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from avatar3d.arkit import ARKIT_INDEX, ARKIT_NAMES
-from avatar3d.errors import UserError
 from viewer.bridge.frame import MAX_SUBJECT, DatagramError, Heard
 from viewer.bridge.jitter_buffer import SenderClock
 from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
-from viewer.visitors import endpoint
+from viewer.visitors import not_listening
 
 MAX_SUBJECTS = 32
 """At once; what further ones say is passed over."""
@@ -102,7 +100,7 @@ class Listener:
             recorder: keeps what arrives.
 
         Raises:
-            UserError: it cannot be listened on.
+            avatar3d.errors.UserError: it cannot be listened on.
         """
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
@@ -110,11 +108,7 @@ class Listener:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             self._socket.bind(address)
         except (OSError, UnicodeError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            foreign = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
-            advice = "another program may listen there, choose another port"
-            advice = "give an address of this machine, or 0.0.0.0 for all of them" if foreign else advice
-            raise UserError(f"{endpoint(host, port)}: cannot be listened on ({reason}); {advice}") from error
+            raise not_listening(host, port, error) from error
         self._socket.settimeout(_PATIENCE)
         self._recorder, self.port = recorder, self._socket.getsockname()[1]
 

@@ -16,6 +16,7 @@ from viewer.live.eyes import Eye, camera_of
 from viewer.live.resolution import Resolution
 from viewer.live.scene import Painter, Scene
 from viewer.live.splats import SCALE
+from viewer.live.tracked_frame import skin_faces
 
 SETTLED = 0.25
 """Seconds without change after which a picture is drawn as large as it is shown."""
@@ -122,13 +123,16 @@ class Browser:
         if view.splats and view.painter is None:
             self._send_splats(scene)
             return False
-        if self._splats is not None and self._splats.visible:
-            self._splats.visible = False
+        splats = self._splats if self._splats is not None and self._splats.visible else None
+        if splats is not None:
             self.forget()
         if view.painter is not None:
             self._paint(scene, view.painter, workspace, threads)
         else:
             more = self._draw(scene, threads)
+        if splats is not None and self._seen is not None:
+            # Not before the picture is there to be seen instead.
+            splats.visible = False
         return more
 
     def _draw(self, scene: Scene, threads: int) -> bool:
@@ -195,7 +199,7 @@ class Browser:
                 self._wire.visible = False
             return
         if self._wire is None:
-            faces = scene.avatar.head.faces.numpy()
+            faces = skin_faces(scene.avatar.head)
             self._wire = self.client.scene.add_mesh_simple("/wireframe", scene.vertices, faces, color=(20, 90, 160), wireframe=True, opacity=0.4)
         elif self._wired != scene.number:
             self._wire.vertices = scene.vertices

@@ -47,17 +47,29 @@ class FilmingPage:
         if button and self.button.label != button:
             self.button.label = button
 
-    def expect(self, seconds: float, doing: str) -> None:
-        """Say where the head will be that is not there yet: in how many seconds (0: that is over), and what is being done for it."""
-        if self.placard is not None:
+    def expect(self, seconds: float | None, doing: str) -> None:
+        """Say where the head will be that is not there yet: in how many seconds (0: that is over; None: once the whole film has been tracked), and
+        what is being done for it."""
+        if self.placard is None:
+            return
+        if seconds is None:
+            when = "once the whole film has been tracked"
+        else:
             when = f"in about {seconds:.0f} s" if seconds >= 1 else "any moment; this machine takes longer than usual"
-            self.placard.say(f"The head appears here {when}.\n{doing} …")
+        self.placard.say(f"The head appears here {when}.\n{doing} …")
+
+    def wind_up(self, doing: str) -> None:
+        """Say what is done last of all, which no button shortens."""
+        self.status.say(f"{doing} …", busy=True)
+        _put(self.advice, "")
+        self.button.visible = False
 
     def end(self, text: str) -> None:
         """The last thing that is said; the page keeps it when its server has ended."""
         self.status.end(text)
         _put(self.advice, "")
         self.button.visible = False
+        self._unveil()
         # What is on its way when the server closes does not arrive.
         self.server.flush()
         time.sleep(_ON_ITS_WAY)
@@ -92,11 +104,14 @@ class FilmingPage:
         if self.stage is not None:
             self.stage.stop()
 
-    def _begin(self, avatar: Avatar) -> None:
-        # One thread: the fit needs the others more.
+    def _unveil(self) -> None:
         if self.placard is not None:
             self.placard.remove()
             self.placard = None
+
+    def _begin(self, avatar: Avatar) -> None:
+        self._unveil()
+        # One thread: the fit needs the others more.
         stage = Stage(self.server, avatar, Player(rest_motion(avatar.head, 1, shape=avatar.shape.numpy())), threads=1)
         self.stage, self._avatar = stage, avatar
         eye = turned_eye(avatar, 0.0, 0.0, SEEN)

@@ -27,7 +27,7 @@ class CapturePanel:
         """What browsers see that come from now on."""
         gui = desk.gui
         size = f"{len(self.motion)} frames at {float(self.motion.fps):g} a second"
-        gui.add_markdown(f"**{footage.name}**, {size}, through its own camera.", order=-9.0)
+        gui.add_markdown(f"**{footage.name}**, {size}, through its own camera. To look from elsewhere, show “{SHOWN[-1]}”.", order=-9.0)
         self.frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
         self.load = gui.add_button("Play the tracked motion")

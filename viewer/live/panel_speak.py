@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 
 import viser
 
@@ -96,7 +97,7 @@ class SpeakPanel:
         text = self.text.value.strip()
         if not text:
             raise UserError("words: there are none; type some")
-        self._perform(self.wish(text=text), f"“{text[:40]}”")
+        self._perform(self.wish(text=text), f"“{shorten(text, 40, placeholder=' …')}”")
 
     def _speak_sound(self, _) -> None:
         upload = self.sound.value

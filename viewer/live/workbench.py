@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import socket
 import tempfile
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.errors import UserError
-from viewer.visitors import LOOPBACK, inside, stranger
+from viewer.visitors import LOOPBACK, NOTHING_HERE, check_listening, inside, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -41,6 +40,10 @@ _STYLE = """<style>
 }</style>"""
 """Over the head viser says that a browser draws without a GPU, which pictures do not need. Six tabs and a scroll bar are to have room in one row.
 On a telephone viser has the panel at the foot of the page, over more than half of it, and so over the mouth; and there a finger is to hit a tab."""
+_KEYS = """<img src="data:," alt="" style="display:none" onerror="if(!window.panelKeys){window.panelKeys=true;
+document.body.addEventListener('keydown',event=>{if(event.target.closest('button,[role],.mantine-Paper-root'))event.stopPropagation()})}">"""
+"""viser flies its camera by letters and arrows wherever the focus is, but for text fields: an arrow that moves a slider, or goes from tab to tab,
+would turn the head away. What is pressed on a control stays with it."""
 
 
 def open_server(host: str, port: int, label: str, token: str | None = None) -> "viser.ViserServer":
@@ -68,7 +71,7 @@ def open_server(host: str, port: int, label: str, token: str | None = None) -> "
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     # Between a browser's leaving and the news of it, pictures go nowhere.
     warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
-    server.gui.add_html(_STYLE, order=-9.0)
+    server.gui.add_html(_STYLE + _KEYS, order=-9.0)
     server.scene.set_up_direction("+y")
     server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
     server.gui.main_panel.dock_right()
@@ -92,7 +95,7 @@ def _guarded(alone: bool, token: str | None) -> Iterator[None]:
                 return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
             name = inside(request.path.partition("?")[0], token)
             if name is None:
-                return connection.respond(HTTPStatus.NOT_FOUND, "there is nothing here\n")
+                return connection.respond(HTTPStatus.NOT_FOUND, f"{NOTHING_HERE}\n")
             request.path = f"/{name}"
             return process_request(connection, request)
 
@@ -117,19 +120,15 @@ def free_port(host: str, wanted: int) -> int:
         for port in range(wanted, min(wanted + 100, 65536)):
             if _is_free(host, port):
                 return port
-    try:
-        with socket.create_server((host, 0)) as server:
-            return server.getsockname()[1]
-    except OSError as error:
-        raise UserError(f"{host}: cannot be listened on ({error.strerror}); leave --host out, or give an address of this machine") from error
+    return check_listening(host, 0)
 
 
 def _is_free(host: str, port: int) -> bool:
     try:
-        with socket.create_server((host, port)):
-            return True
-    except OSError:
+        check_listening(host, port)
+    except UserError:
         return False
+    return True
 
 
 class Workbench:

@@ -19,12 +19,11 @@ from websockets.exceptions import ConnectionClosed, NegotiationError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from avatar3d.errors import UserError
 from viewer.stream.packets import CODECS, OPUS, PCM16, Description, End, Frame, Sound, joined, pack
 from viewer.stream.site import Part
 from viewer.stream.sound_pieces import OPUS_DELAY, SoundPieces
 from viewer.stream.viewers import Mailbox, Viewers
-from viewer.visitors import LOOPBACK, endpoint, inside, page_address, stranger, token_for
+from viewer.visitors import LOOPBACK, NOTHING_HERE, inside, not_listening, page_address, stranger, token_for
 
 PROTOCOL = Subprotocol("avatar3d.stream.1")
 SOCKET = "stream"
@@ -114,14 +113,13 @@ class StreamServer:
         """Listen.
 
         Raises:
-            UserError: the address cannot be bound.
+            avatar3d.errors.UserError: the address cannot be bound.
         """
         self._thread.start()
         self._ready.wait()
         if self._trouble is not None:
             self._thread.join()
-            reason = self._trouble.strerror or str(self._trouble)
-            raise UserError(f"ws://{endpoint(self.host, self.port)}: cannot be listened on ({reason}); choose another port") from self._trouble
+            raise not_listening(self.host, self.port, self._trouble) from self._trouble
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -212,7 +210,7 @@ class StreamServer:
             # The page names its files beside itself, so its address has to end in a slash.
             return _response(HTTPStatus.PERMANENT_REDIRECT, "text/plain; charset=utf-8", b"", False, Location=f"{self.token}/")
         if name is None or name not in self._site:
-            return _refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+            return _refused(HTTPStatus.NOT_FOUND, NOTHING_HERE)
         part = self._site[name]
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         return _response(HTTPStatus.OK, part.kind, part.packed if packed and part.packed else part.content, packed and bool(part.packed))

@@ -11,6 +11,7 @@ from avatar3d.motion import rest_motion
 from tests.avatar3d.tiny import tiny_avatar, tiny_motion
 from viewer.live.browser import Browser, framed
 from viewer.live.player import Player
+from viewer.live.tracked_frame import skin_faces
 
 
 class Client:
@@ -123,6 +124,41 @@ def test_a_live_frame_goes_before_what_plays(stage):
     stage.show_live(None)
     stage.tick()
     assert np.abs(shown).max() > 0.1 and np.abs(stage.frame.expr).max() == 0
+
+
+class Splats(SimpleNamespace):
+    """A handle of splats that notes how many pictures its browser had been sent when they were hidden."""
+
+    def __setattr__(self, name, value) -> None:
+        if name == "visible" and value is False:
+            super().__setattr__("pictures_before", len(self.pictures))
+        super().__setattr__(name, value)
+
+
+def test_splats_stay_until_the_picture_is_there(stage):
+    client = Client(0)
+    splats = Splats(visible=True, pictures=client.pictures, set_gaussians=lambda *_: None)
+    client.scene.add_gaussian_splats = lambda *_, **__: splats
+    browser = stage.welcome(client)
+    stage.choose(browser, splats=True)
+    settle(stage)
+    behind = len(client.pictures)
+    stage.choose(browser, splats=False)
+    settle(stage)
+    assert not splats.visible and splats.pictures_before == behind + 1
+    stage.choose(browser, splats=True)
+    settle(stage)
+    assert splats.visible
+
+
+def test_the_wireframe_is_of_the_skin(stage):
+    client, meshes = Client(0), []
+    client.scene.add_mesh_simple = lambda _, vertices, faces, **__: meshes.append((vertices, faces)) or SimpleNamespace(visible=True)
+    stage.choose(stage.welcome(client), wireframe=True)
+    settle(stage)
+    ((vertices, faces),) = meshes
+    assert vertices.shape == stage.scene.vertices.shape
+    assert np.array_equal(faces, skin_faces(stage.avatar.head))
 
 
 @dataclass(frozen=True)

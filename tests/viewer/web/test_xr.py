@@ -21,7 +21,7 @@ def test_both_eyes_see_the_head(mode, page_folder, packages, serve, show):
     eyes = shown.evaluate("player.view.renderer.xr.getCamera().cameras.map((eye) => eye.matrixWorld.elements[12])")
     assert len(eyes) == 2 and 0.05 < eyes[1] - eyes[0] < 0.08
     assert shown.evaluate("player.view.spark.maxStdDev") == pytest.approx(5**0.5)
-    shown.page.evaluate("for (const id of ['bar', 'label']) document.getElementById(id).hidden = true")
+    shown.page.evaluate("for (const id of ['bar', 'label']) document.getElementById(id).style.visibility = 'hidden'")
     picture = np.asarray(Image.open(io.BytesIO(shown.page.screenshot())).convert("RGB")).astype(int)
     for half in (picture[:, :200], picture[:, 200:]):
         assert (np.abs(half - picture[0, 0]).max(axis=2) > 40).sum() > 50
@@ -30,3 +30,7 @@ def test_both_eyes_see_the_head(mode, page_folder, packages, serve, show):
     frames = shown.evaluate("player.frames")
     shown.wait(f"player.frames > {frames + 2}")
     np.testing.assert_allclose(shown.evaluate("player.view.camera.position.toArray()"), before, atol=1e-3)
+    # The buttons can be pressed again.
+    shown.page.evaluate("document.getElementById('bar').style.visibility = 'visible'")
+    at = "(({ x, y, height }) => [x + 20, y + height / 2])(document.getElementById('bar').getBoundingClientRect())"
+    assert shown.evaluate(f"document.elementFromPoint(...{at}).closest('#bar') !== null")
