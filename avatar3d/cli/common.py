@@ -112,10 +112,10 @@ def interrupted() -> Callable[[], bool]:
 
 
 def say(line: str) -> None:
-    """A line of the result on standard output."""
-    print(line, flush=True)
+    """A line of the result on standard output, in one piece where several threads speak."""
+    print(f"{line}\n", end="", flush=True)
 
 
 def note(line: str) -> None:
-    """A remark on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """A remark on standard error, in one piece."""
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)

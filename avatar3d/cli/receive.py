@@ -101,10 +101,10 @@ def _heard(source: str, subject: str | None, seconds: float | None, record: Path
                     note(f"{face.subject or 'a face'}: {len(frames)} frames")
     if not heard:
         others = f"; heard were {', '.join(assembly.subjects)}" if assembly.subjects else ""
-        strange = f"; {assembly.refused} datagrams were none of this protocol ({assembly.trouble})" if assembly.refused else ""
+        strange = f"; {assembly.refused} datagrams were passed over ({assembly.trouble})" if assembly.refused else ""
         raise UserError(f"--from {source}: no face was heard{f' of {subject}' if subject else ''}{others}{strange}; nothing is written")
     if assembly.refused:
-        note(f"{assembly.refused} of {assembly.datagrams} datagrams were none of this protocol ({assembly.trouble})")
+        note(f"{assembly.refused} of {assembly.datagrams} datagrams were passed over ({assembly.trouble})")
     return heard
 
 
@@ -140,16 +140,18 @@ def _takes(heard: "dict[str, list[Face]]", fps: Fraction | None) -> "dict[str, t
 
 
 def _paths(out: Path, names: list[str]) -> list[Path]:
-    """A file for each subject; names that would share one get a number."""
+    """A file for each subject; names that would share one get a number, also where capitals are no difference to the file system."""
     if len(names) == 1:
         return [out]
     paths: list[Path] = []
+    taken: set[str] = set()
     for name in names:
         stem, count = f"{out.stem}.{_in_file_names(name)}", 1
         path = out.with_name(stem + out.suffix)
-        while path in paths:
+        while path.name.casefold() in taken:
             count += 1
             path = out.with_name(f"{stem}-{count}{out.suffix}")
+        taken.add(path.name.casefold())
         paths.append(path)
     return paths
 

@@ -58,6 +58,7 @@ def stream(
     """
     from avatar3d.errors import UserError
     from avatar3d.files import check_output
+    from viewer.bridge.frame import caseless
     from viewer.bridge.recording import recording
 
     if sending.record is not None:
@@ -76,8 +77,8 @@ def stream(
         _check(motion, source, talking, directing, sending, way, to)
         person = open_avatar(avatar, head)
         names = sending.subject or tuple(path.stem for path in motion) if len(motion) > 1 else (sending.subject or (avatar.stem,))
-        if len(set(names)) < len(names):
-            raise UserError(f"--subject: {names[0]} and the others need a name each; give one for each motion")
+        if len({caseless(name) for name in names}) < len(names):
+            raise UserError(f"--subject: {', '.join(names)}: need a name each, and engines do not tell capitals; give other names")
         if source is not None:
             from avatar3d.cli.follow import follow
 

@@ -14,6 +14,7 @@ import torch
 
 from avatar3d.arkit import ARKIT_NAMES, LID_NAMES
 from avatar3d.errors import UserError
+from avatar3d.head.bounded import bounded_least_squares
 from avatar3d.head.correspondence import Compared, SurfacePoints, correspondence
 from avatar3d.head.model import JAW, HeadModel, axis_angle_to_matrix, head_vertices
 from avatar3d.head.similarity import fit_similarity
@@ -164,43 +165,6 @@ def retarget(motion: Motion, mapping: Retarget, shape: np.ndarray | None = None)
         shape=np.zeros(mapping.num_shape, np.float32) if shape is None else np.asarray(shape, np.float32),
         head_fingerprint=mapping.target,
     )
-
-
-def bounded_least_squares(gram: np.ndarray, right: np.ndarray, lower: np.ndarray, upper: np.ndarray, sweeps: int = 400) -> np.ndarray:
-    """x [T, C] that minimise x' gram x / 2 - right' x within bounds, for many right-hand sides [T, C] at once.
-
-    What has no bounds is eliminated; the rest goes by coordinate descent from the clipped unbounded solution, and only in the rows
-    that break a bound.
-
-    Args:
-        gram: [C, C] positive definite.
-        right: [T, C].
-        lower: [C], -inf where there is no bound.
-        upper: [C].
-        sweeps: at most, over all coordinates.
-    """
-    x = np.linalg.solve(gram, right.T).T
-    held = np.isfinite(lower) | np.isfinite(upper)
-    broken = np.flatnonzero(((x < lower - 1e-9) | (x > upper + 1e-9)).any(axis=1))
-    if not len(broken):
-        return x
-    eliminated = np.linalg.solve(gram[np.ix_(~held, ~held)], np.c_[gram[np.ix_(~held, held)], right[broken][:, ~held].T])
-    across, alone = eliminated[:, : held.sum()], eliminated[:, held.sum() :]
-    reduced = gram[np.ix_(held, held)] - gram[np.ix_(held, ~held)] @ across
-    goal = right[broken][:, held].T - gram[np.ix_(held, ~held)] @ alone
-    low, high = lower[held], upper[held]
-    y = np.clip(x[broken][:, held], low, high).T.copy()
-    for _ in range(sweeps):
-        change = 0.0
-        for index in range(len(reduced)):
-            new = np.clip(y[index] + (goal[index] - reduced[index] @ y) / reduced[index, index], low[index], high[index])
-            change = max(change, float(abs(new - y[index]).max()))
-            y[index] = new
-        if change < 1e-5:
-            break
-    x[np.ix_(broken, held)] = y.T
-    x[np.ix_(broken, ~held)] = (alone - across @ y).T
-    return x
 
 
 def _solve(mapping: Retarget, channels: np.ndarray) -> np.ndarray:

@@ -21,10 +21,20 @@ from avatar3d.arkit import ARKIT_NAMES
 
 MAX_SUBJECT = 64
 """Characters of a subject's name."""
+FORGOTTEN = 10.0
+"""Seconds without a word of a subject after which another one may have its name in other letters."""
 
 
 class DatagramError(ValueError):
     """These bytes are no datagram of the protocol."""
+
+
+_LOWER = str.maketrans({chr(upper): chr(upper + 32) for upper in range(ord("A"), ord("Z") + 1)})
+
+
+def caseless(subject: str) -> str:
+    """What is the same of names that engines, and many file systems, take for one: they differ by the case of ASCII's letters alone."""
+    return subject.translate(_LOWER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +61,7 @@ class BridgeFrame:
     head_fingerprint: str = ""
     """The head that `rig` is of."""
     seconds_of_day: float = 0.0
-    """Local time of day at which the frame is due, for protocols that send a time code; grows with `time`."""
+    """Local time of day at which the frame is due, for protocols that send a time code; grows with `time`, past midnight too."""
 
     def __post_init__(self) -> None:
         for name, width in (("arkit", len(ARKIT_NAMES)), ("head", 3), ("eyes", 6)):

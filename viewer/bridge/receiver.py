@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avatar3d.arkit import ARKIT_INDEX, ARKIT_NAMES
-from viewer.bridge.frame import MAX_SUBJECT, DatagramError, Heard
+from viewer.bridge.frame import FORGOTTEN, MAX_SUBJECT, DatagramError, Heard, caseless
 from viewer.bridge.jitter_buffer import SenderClock
 from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
@@ -40,13 +40,17 @@ class Face:
 
 
 class Assembly:
-    """Puts together what datagrams say. Values that were lost stay as they were."""
+    """Puts together what datagrams say. Values that were lost stay as they were.
+
+    Of names that differ by the case of ASCII's letters alone the first one counts while it is heard, as in the C++ runtime (`docs/stream.md`).
+    """
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
         self._subjects: dict[str, _Subject] = {}
+        self._last: dict[str, tuple[str, float]] = {}
         self.datagrams = self.refused = 0
-        """How many there were, and how many of them were none of the protocol's."""
+        """How many there were, and how many of them were none of the protocol's, or of a name that is another's."""
         self.trouble = ""
         """What was wrong with the last one that was refused."""
 
@@ -68,6 +72,11 @@ class Assembly:
         name = "".join(letter for letter in heard.subject if letter.isprintable())[:MAX_SUBJECT]
         if name not in self._subjects and len(self._subjects) >= MAX_SUBJECTS:
             return None
+        first, when = self._last.get(caseless(name), (name, arrived))
+        if first != name and arrived - when <= FORGOTTEN:
+            self.refused, self.trouble = self.refused + 1, f"{name} is {first} but for capitals; give them names of their own"
+            return None
+        self._last[caseless(name)] = name, arrived
         return self._subjects.setdefault(name, _Subject(name)).add(heard, arrived)
 
 

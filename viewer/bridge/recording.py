@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from avatar3d.errors import UserError
-from avatar3d.files import atomic_path, read_bounded
+from avatar3d.files import atomic_path, check_input, read_bounded
 
 _MAGIC = 0xA1B2C3D4
 _NANOSECONDS = 0xA1B23C4D
@@ -99,6 +99,7 @@ def recorded(path: Path) -> Iterator[Passed]:
     Raises:
         UserError: not such a file, or it cannot be read. One that breaks off is read as far as it goes.
     """
+    check_input(path, "a recording of --record's")
     data = read_bounded(path, MAX_BYTES, "give a recording of --record's, cut where it is long")
     order = next((order for order in "<>" if len(data) >= 24 and struct.unpack_from(f"{order}I", data)[0] in (_MAGIC, _NANOSECONDS)), None)
     if order is None:

@@ -64,6 +64,8 @@ Packet = Introduction | Frame | End
 def encode(frame: BridgeFrame, stream: int | None = None) -> list[bytes]:
     """The datagrams of a frame: twice a second an introduction, and the frame.
 
+    Their time is that of the day, so that engines which keep the time of day have a time code.
+
     Args:
         frame: what is sent.
         stream: uint32, another one for every performance; by default of the subject and this process.
@@ -77,11 +79,11 @@ def encode(frame: BridgeFrame, stream: int | None = None) -> list[bytes]:
     if len(values) > MAX_VALUES:
         raise UserError(f"ue://: the head has {len(values)} numbers in a frame, and a datagram holds {MAX_VALUES}; stream it with --to ws")
     subject = frame.subject[:MAX_SUBJECT].encode()
-    made = [pack(Frame(stream, frame.time, frame.number, values)) + _SUBJECT.pack(len(subject)) + subject]
+    made = [pack(Frame(stream, frame.seconds_of_day, frame.number, values)) + _SUBJECT.pack(len(subject)) + subject]
     if frame.number % max(1, math.ceil(frame.fps / 2)) == 0:
         channels = (*FACE, *((name, len(part)) for name, part in rig.items()))
         head = frame.head_fingerprint if rig else ""
-        made.insert(0, introduce(Introduction(stream, frame.time, frame.subject, head, frame.fps, channels)))
+        made.insert(0, introduce(Introduction(stream, frame.seconds_of_day, frame.subject, head, frame.fps, channels)))
     return made
 
 

@@ -8,14 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import lsq_linear
 
 from avatar3d.arkit import ARKIT_NAMES, EXPR_INDEX
 from avatar3d.arkit_weights import arkit_of, head_turns, motion_of_arkit
 from avatar3d.camera import look_at
 from avatar3d.errors import UserError
 from avatar3d.head.model import LEFT_EYE, HeadModel, head_vertices
-from avatar3d.head.retarget import bounded_least_squares, fit_retarget, retarget
+from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.shape_table import shape_table
 from avatar3d.head.similarity import fit_similarity
 from avatar3d.head.store import load_head
@@ -201,16 +200,6 @@ def test_residual_is_what_a_shape_leaves_over(flame):
     poor = replace(flame, expr_basis=torch.zeros_like(flame.expr_basis), fingerprint="poor")
     assert fit_retarget(load_head(), poor).relative[smile] > 0.8
     assert mapping.size[tongue] < mapping.size[smile]
-
-
-def test_bounded_solver_agrees_with_scipy():
-    random = np.random.default_rng(0)
-    A, b = random.normal(size=(40, 12)), random.normal(size=(30, 40))
-    lower, upper = np.r_[np.zeros(8), np.full(4, -np.inf)], np.r_[np.full(8, 0.1), np.full(4, np.inf)]
-    found = bounded_least_squares(A.T @ A, b @ A, lower, upper)
-    expected = np.stack([lsq_linear(A, row, (lower, upper), tol=1e-12).x for row in b])
-    assert np.allclose(found, expected, atol=1e-4)
-    assert ((found == 0) | (found == 0.1))[:, :8].any(axis=1).all()
 
 
 def test_errors_are_one_clear_line(flame):

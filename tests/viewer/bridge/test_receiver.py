@@ -23,6 +23,16 @@ def test_faces_of_several_subjects_are_kept_apart():
     assert assembly.subjects == ["Ana", "Ben"]
 
 
+def test_of_names_that_differ_by_capitals_the_first_counts_while_it_is_heard():
+    def say(name: str, arrived: float) -> bool:
+        return assembly.add(livelink.encode(replace(a_frame(), subject=name, seconds_of_day=arrived))[0], arrived) is not None
+
+    assembly = Assembly(livelink)
+    assert say("Ana", 0.0) and not say("ANA", 0.1) and not say("ana", 9.0) and say("Ana", 9.5) and say("Änä", 9.5) and say("äNä", 9.6)
+    assert assembly.refused == 2 and "ana is Ana but for capitals" in assembly.trouble and assembly.subjects == ["Ana", "Änä", "äNä"]
+    assert say("ana", 19.6) and not say("Ana", 20.0)
+
+
 def test_a_flood_of_names_is_no_flood_of_memory():
     assembly = Assembly(livelink)
     for number in range(500):
@@ -63,7 +73,7 @@ def test_a_listener_hears_and_ends_after_so_many_seconds():
 def test_no_sender_stretches_a_take_beyond_the_time_that_passed():
     assembly, heard = Assembly(ue), []
     for number in range(180):
-        for data in ue.encode(replace(a_frame(), number=number, time=10.0 + 0.9 * number)):
+        for data in ue.encode(replace(a_frame(), number=number, seconds_of_day=10.0 + 0.9 * number)):
             heard.append(assembly.add(data, 5 + number / 60))
     take, _ = take_of([face for face in heard if face is not None])
     assert len(take.weights) / float(take.fps) < 3 + 2 * ANEW + 0.1

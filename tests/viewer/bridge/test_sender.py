@@ -8,9 +8,10 @@ from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
 from avatar3d.motion import rest_motion
 from tests.viewer.bridge.faces import read_livelink
-from viewer.bridge import livelink
+from viewer.bridge import livelink, ue
 from viewer.bridge.receiver import Listener
 from viewer.bridge.sender import ARKIT, EYES, HEAD, DatagramOutlet, Socket, face_track
+from viewer.stream.packets import Frame
 from viewer.stream.playback import play
 
 
@@ -35,6 +36,16 @@ def test_frames_arrive_with_growing_time_codes_over_rounds_and_performances():
     codes = [each["frame"] for each in read]
     assert codes[:40] == list(range(86_399 * 30, 86_399 * 30 + 40)) and all(np.diff(codes) >= 1)
     assert {each["subject"] for each in read} == {"Ana"} and line.sent == 45
+
+
+def test_parameters_carry_the_time_of_the_day_and_go_on_past_midnight():
+    with Listener("127.0.0.1", 0) as listener, Socket("127.0.0.1", listener.port) as line:
+        outlet = DatagramOutlet(ue, line, "Ana", Fraction(30), day=lambda: 86_399.5)
+        for number in range(30):
+            outlet.frame(number / 30, _values())
+        heard = [ue.unpack(_next(listener)) for _ in range(line.sent)]
+    times = [packet.time for packet in heard if isinstance(packet, Frame)]
+    np.testing.assert_allclose(times, 86_399.5 + np.arange(30) / 30, atol=1e-9)
 
 
 def test_a_receiver_that_goes_and_comes_back_is_sent_to_all_the_while():

@@ -32,7 +32,7 @@ def made(number: int = 0, subject: str = "Zoë", expressions: int = 51, fps: Fra
     rig = {"expr": rng.random(expressions), "jaw_pose": rng.random(3), "eyes_pose": rng.random(6)}
     return BridgeFrame(
         subject, number, float(number / fps), fps, rng.random(52).astype(np.float32), rng.random(3).astype(np.float32),
-        rng.random(6).astype(np.float32), {name: value.astype(np.float32) for name, value in rig.items()}, HEAD,
+        rng.random(6).astype(np.float32), {name: value.astype(np.float32) for name, value in rig.items()}, HEAD, 3600 + float(number / fps),
     )  # fmt: skip
 
 
@@ -45,7 +45,8 @@ def test_the_bytes_are_as_documented():
         "3400 05 61726b6974"  # 52 arkit
         "0300 08 6a61775f706f7365"  # 3 jaw_pose
     )
-    still = BridgeFrame("Zoë", 7, 1.25, Fraction(60), np.zeros(52, np.float32), np.array([1, -2, 0.125], np.float32), np.zeros(6, np.float32))
+    turns = {"head": np.array([1, -2, 0.125], np.float32), "eyes": np.zeros(6, np.float32)}
+    still = BridgeFrame("Zoë", 7, 0.5, Fraction(60), np.zeros(52, np.float32), **turns, seconds_of_day=1.25)
     (frame,) = encode(still, 0x12345678)
     assert frame == bytes.fromhex("4133 01 02 78563412 000000000000f43f 07000000 3d00 0000") + bytes(208) + bytes.fromhex(
         "0000803f 000000c0 0000003e"
@@ -94,7 +95,7 @@ def test_an_introduction_comes_twice_a_second():
 def test_a_frame_is_heard_without_its_introduction():
     frame = made(3)
     heard = decode(encode(frame)[-1])
-    assert heard is not None and heard.subject == "Zoë" and heard.number == 3 and heard.time == frame.time
+    assert heard is not None and heard.subject == "Zoë" and heard.number == 3 and heard.time == frame.seconds_of_day
     np.testing.assert_array_equal([heard.weights[name] for name in ARKIT_NAMES], frame.arkit)
     np.testing.assert_array_equal(heard.head, frame.head)
     np.testing.assert_array_equal(heard.eyes, frame.eyes)
@@ -170,9 +171,9 @@ def test_cpp_shows_what_python_sends():
     script = Script()
     frames = [made(number, fps=Fraction(25)) for number in range(30)]
     for frame in frames:
-        script.arrive(frame.time, *encode(frame))
+        script.arrive(frame.seconds_of_day, *encode(frame))
     delay = 2 / 25 + 0.02
-    script.ask(*(frame.time + delay + 1e-7 for frame in frames[:20]))
+    script.ask(*(frame.seconds_of_day + delay + 1e-7 for frame in frames[:20]))
     _, answers = script.follow()
     for frame, (seen,) in zip(frames, answers, strict=False):
         expected = np.concatenate([frame.arkit, frame.head, frame.eyes, *frame.rig.values()])

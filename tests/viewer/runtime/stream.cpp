@@ -1,7 +1,7 @@
 // Follows a parameter stream that is given as a script, so that tests need no clock of their own.
 //   stream FILE      events, little-endian: uint8 kind, float64 now, uint32 n, n bytes. Kind 0 is a datagram, which lies in memory of exactly its
 //                    size; kind 1 asks where everybody is. Written to stdout, for each datagram an int32 status; for each question uint32 streams, and
-//                    for each uint32 id, flow, revision, ended, width, then five uint64 counts, float64 delay, float32 [width].
+//                    for each uint32 id, flow, revision, ended, width, then five uint64 counts, float64 delay and time, float32 [width].
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -32,6 +32,7 @@ void tell(a3d::StreamReceiver& receiver, double now) {
         for (std::uint32_t value : {stream->id, flow, stream->revision, std::uint32_t(stream->ended), std::uint32_t(values.size())}) write(value);
         for (std::uint64_t value : {counts.taken, counts.duplicates, counts.late, counts.lost, counts.restarts}) write(value);
         write(stream->buffer.delay());
+        write(stream->buffer.time());
         std::fwrite(values.data(), sizeof(float), values.size(), stdout);
     }
 }

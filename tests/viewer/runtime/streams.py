@@ -28,6 +28,8 @@ class Seen:
     lost: int
     restarts: int
     delay: float
+    time: float
+    """On the sender's clock."""
     values: np.ndarray
 
 
@@ -60,8 +62,8 @@ class Script:
                 continue
             streams = []
             for _ in range(first):
-                head = struct.unpack_from("<5I5Qd", done.stdout, at)
-                at += struct.calcsize("<5I5Qd")
+                head = struct.unpack_from("<5I5Q2d", done.stdout, at)
+                at += struct.calcsize("<5I5Q2d")
                 values = np.frombuffer(done.stdout, "<f4", head[4], at)
                 at += values.nbytes
                 streams.append(Seen(head[0], FLOWS[head[1]], head[2], bool(head[3]), *head[5:], values))

@@ -63,6 +63,24 @@ def test_a_clean_stream_is_shown_a_fixed_time_later(flags):
     assert (seen[-1].duplicates, seen[-1].late, seen[-1].lost, seen[-1].restarts) == (0, 0, 0, 0)
 
 
+def test_it_tells_the_senders_time_of_what_it_shows():
+    start = 50_000.25
+    script = Script()
+    script.arrive(0, introduce(INTRODUCTION))
+    for number in range(30):
+        script.arrive(number / RATE, frame(number, start=start))
+    moments = asked(script, -0.1, 1.4)
+    script.arrive(5, frame(40, start=start))
+    script.ask(5.001, 5.04, 5.9)
+    _, answers = script.follow()
+    # Nobody is there before the introduction.
+    times = [each.time for each in only(answers[-len(moments[moments > 0]) - 3 :])]
+    shown = np.clip(start + moments[moments > 0] - DELAY, start, start + 29 / RATE)
+    np.testing.assert_allclose(times[:-3], shown, atol=1e-9)
+    # It fell silent and returned: the clock is read anew.
+    np.testing.assert_allclose(times[-3:], start + 40 / RATE, atol=1e-9)
+
+
 def test_loss_reordering_and_duplicates():
     rng = np.random.default_rng(5)
     script = Script()

@@ -6,6 +6,7 @@
 //   outside playback VALUES                               5 float32 a row: whether to play, to be driven, to loop, seconds that pass and of a round; two for
 //                                                         each, the time and what the sound does (0 as it was, 1 begins, 2 ends)
 //   outside sample VALUES                                 3 float32 a row: time, rate and count; the sample for each, float32
+//   outside timecode VALUES                               3 float64 a row: seconds, numerator, denominator; 1 or 0 for each, float32
 //   outside arkit FILE.a3d VALUES                         52 + 3 numbers a row; a frame for each, or nothing where the avatar takes none
 #include <cstdio>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include "Avatar3DAxes.h"
 #include "Avatar3DCurves.h"
 #include "Avatar3DPlayback.h"
+#include "Avatar3DTimecode.h"
 #include "a3d.hpp"
 #include "../runtime/files.hpp"
 
@@ -74,6 +76,15 @@ int main(int argc, char** argv) {
         for (std::size_t row = 0; row + 3 <= rows.size(); row += 3) {
             const float sample = static_cast<float>(Avatar3D::SampleAt(rows[row], rows[row + 1], static_cast<std::size_t>(rows[row + 2])));
             write(&sample, 1);
+        }
+        return 0;
+    }
+    if (is("timecode")) {
+        const std::vector<double> rows = numbers<double>(argv[2]);
+        for (std::size_t row = 0; row + 3 <= rows.size(); row += 3) {
+            const auto part = [&rows, row](std::size_t at) { return static_cast<std::uint32_t>(rows[row + at]); };
+            const float found = Avatar3D::IsTimecode(rows[row], part(1), part(2)) ? 1.0f : 0.0f;
+            write(&found, 1);
         }
         return 0;
     }

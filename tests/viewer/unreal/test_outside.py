@@ -182,6 +182,14 @@ def test_a_sound_begins_where_the_motion_is(tmp_path):
     assert np.frombuffer(outside("sample", rows.tobytes(), folder=tmp_path), "<f4").tolist() == [0, 25, 0, 0, 50, 50]
 
 
+def test_moments_that_the_engine_can_count_are_time_codes(tmp_path):
+    day, most = 86_399.98, 2**31 - 1
+    rows = [[day, 60, 1], [0, 24, 1], [day, 240_000, 1001], [most / 60 - 1, 60, 1], [1, most, most]]
+    strange = [[-0.1, 60, 1], [most / 60, 60, 1], [1e12, 60, 1], [np.nan, 60, 1], [np.inf, 60, 1], [1, 0, 1], [1, 60, 0], [0, 2**31, 2**31]]
+    found = np.frombuffer(outside("timecode", np.array(rows + strange, "<f8").tobytes(), folder=tmp_path), "<f4")
+    assert found.tolist() == [1] * len(rows) + [0] * len(strange)
+
+
 def test_the_asset_finds_its_heads_fingerprint_in_what_a_file_says_of_itself():
     # UAvatar3DAsset reads about.head.fingerprint.
     avatar = bench_avatar(load_head(), 20)

@@ -13,6 +13,23 @@
 #define A3D_RESTRICT __restrict__
 #endif
 
+// Ask for memory that is soon read.
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+#include <xmmintrin.h>
+#define A3D_PREFETCH(address) _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0)
+#elif defined(__GNUC__) || defined(__clang__)
+#define A3D_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define A3D_PREFETCH(address) static_cast<void>(address)
+#endif
+
+// Before a loop over the lanes of a block: GCC leaves it a loop at -O2, and its sums in memory; other compilers unroll it by themselves.
+#if defined(__GNUC__) && !defined(__clang__)
+#define A3D_UNROLL _Pragma("GCC unroll 16")
+#else
+#define A3D_UNROLL
+#endif
+
 namespace a3d {
 
 // Bytes that every array begins at a multiple of: a cache line, and the widest vector of any processor.

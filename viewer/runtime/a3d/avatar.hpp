@@ -61,6 +61,7 @@ struct Avatar {
     Array<std::uint32_t> face_vertex;  // [faces, 3]
     Array<float> rest_area;            // [faces]
     Array<float> rest;                 // [vertices, 4] neutral vertices, or the mean of the tracks: x y z 0
+    std::size_t offset_size = 0;       // numbers of what posing adds to these: x y z 0 of a rig's vertices, x y z of tracks' in whole blocks of kLanes
     // A rig's.
     Array<float> joints;  // [5, 3]
     Columns expr, pose, eyelids;
@@ -72,7 +73,7 @@ struct Avatar {
     Layer layer[kMaxLayers];
     std::size_t widest = 1;  // inputs or outputs of a layer
     // Of tracks.
-    Array<float> components;  // [components, vertices, 4]
+    Array<float> components;  // [offset_size / kLanes, components, kLanes]: x y z of one vertex after the other
     float root[3] = {};
 
     // The Gaussians, filled up to whole blocks of kLanes with ones that lie on the first triangle.

@@ -35,6 +35,7 @@ public:
         counts_ = FlowCounts();
         count_ = 0;
         shown_time_ = kLongAgo;
+        time_ = 0;
         has_shown_ = started_ = false;
         if (!values_.allocate(kSlots * width_) || !shown_.allocate(width_) || !turning_.allocate(width_)) return false;
         for (std::size_t c = 0; c < introduction.channel_count; ++c) {
@@ -48,6 +49,8 @@ public:
     void set_delay(double seconds) { delay_ = seconds < 0 ? 0 : seconds > kMostDelay ? kMostDelay : seconds; }
     std::size_t width() const { return width_; }
     const FlowCounts& counts() const { return counts_; }
+    // Seconds on the sender's clock at which the head was as `sample` gave it last; 0 while nothing has come.
+    double time() const { return time_; }
 
     // Take a frame [width] of little-endian float32 that has passed read_packet. False where it is of no use any more.
     bool push(std::uint32_t number, double time, const std::uint8_t* values, double now) {
@@ -120,10 +123,11 @@ public:
         if (after == count_ || after == 0) {
             // Past the newest, or before the first.
             for (std::size_t i = 0; i < width_; ++i) shown_[i] = first[i];
-            if (after != 0) at = times_[0];
+            at = times_[0];
         } else {
             mix(first, values_.data() + slots_[1] * width_, (at - times_[0]) / (times_[1] - times_[0]));
         }
+        time_ = at;
         if (after != 0) {
             shown_time_ = at;
             has_shown_ = true;
@@ -201,7 +205,7 @@ private:
     std::uint32_t numbers_[kSlots] = {};
     std::size_t slots_[kSlots] = {};
     bool started_ = false, has_shown_ = false, has_counted_ = false;
-    double arrived_ = 0, newest_ = 0, shown_time_ = kLongAgo, window_ = 0, quickest_[2] = {};
+    double arrived_ = 0, newest_ = 0, shown_time_ = kLongAgo, time_ = 0, window_ = 0, quickest_[2] = {};
     std::uint32_t counted_ = 0;
     int late_run_ = 0;
     FlowCounts counts_;

@@ -146,6 +146,7 @@ private:
 
     void rig() {
         copy_points(section("rest", Type::kFloat, 2, kVertices, 3), avatar_.rest, "rest");
+        avatar_.offset_size = avatar_.rest.size();
         triangles();
         copy(section("joints", Type::kFloat, 2, kJoints, 3), avatar_.joints, "joints");
         columns("expr_start", "expr_vertex", "expr_offset", kAny, avatar_.expr);
@@ -240,8 +241,13 @@ private:
         const Section components = section("track_components", Type::kFloat, 2, kAny, kAny);
         if (!ok()) return;
         if (components.shape[1] != mean.count) return fail(Status::kShape, "track_components");
-        copy_points(components, avatar_.components, "track_components");
-        if (!ok()) return;
+        const std::size_t count = components.shape[0], numbers = components.shape[1], blocks = (numbers + kLanes - 1) / kLanes;
+        avatar_.offset_size = blocks * kLanes;
+        if (!room(avatar_.components, avatar_.offset_size * count, "track_components")) return;
+        for (std::size_t i = 0; i < components.count; ++i) {
+            const std::size_t c = i / numbers, at = i % numbers;
+            avatar_.components[(at / kLanes * count + c) * kLanes + at % kLanes] = components.real(i);
+        }
         for (std::size_t k = 0; k < 3; ++k) avatar_.root[k] = root.real(k);
         // Without a frame its width would be bounded by nothing.
         if (section("motion.weights", Type::kFloat, 2, kFrames, kBases).shape[0] == 0) fail(Status::kShape, "motion.weights");

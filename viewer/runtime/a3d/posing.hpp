@@ -22,7 +22,7 @@ struct Pose {
     Array<float> colour[3];     // sRGB, not clamped
     const float* opacity = nullptr;  // [count] 0..1, the avatar's own: it does not change
 
-    Array<float> offsets;    // [vertices, 4] x y z and one left alone, from where the vertices are at rest
+    Array<float> offsets;    // [offset_size] from where the vertices are at rest
     Array<double> vertices;  // [vertices, 3]
     Array<float> frames;    // [faces, kFrameSize]
     Array<float> weights;   // [bases + 1], of which the first is one
@@ -31,7 +31,7 @@ struct Pose {
     // Whether there was room for an avatar.
     [[nodiscard]] bool prepare(const Avatar& avatar) {
         count = 0;
-        bool enough = offsets.allocate(avatar.rest.size()) && vertices.allocate(avatar.vertices * 3) && frames.allocate(avatar.faces * kFrameSize) &&
+        bool enough = offsets.allocate(avatar.offset_size) && vertices.allocate(avatar.vertices * 3) && frames.allocate(avatar.faces * kFrameSize) &&
                       weights.allocate(avatar.bases + 1);
         for (Array<float>& part : hidden) enough = enough && part.allocate(avatar.widest);
         for (Array<float>& plane : position) enough = enough && plane.allocate(avatar.padded);
@@ -62,6 +62,18 @@ inline void add_columns(const Columns& columns, const float* coefficients, float
             for (std::size_t k = 0; k < 4; ++k) to[k] += weight * offset[4 * std::size_t(i) + k];
         }
     }
+}
+
+// The sum of rows [rows, kLanes], each times its weight. Meanwhile the rows are fetched that lie `ahead` numbers further on: what is read once a frame
+// lies far away, and processors that look ahead by themselves stop at the end of a page.
+inline void weighted_sum(const float* A3D_RESTRICT weights, const float* A3D_RESTRICT from, std::size_t rows, std::size_t ahead, float* A3D_RESTRICT sum) {
+    float total[kLanes] = {};
+    for (std::size_t k = 0; k < rows; ++k, from += kLanes) {
+        A3D_PREFETCH(from + ahead);
+        A3D_UNROLL
+        for (std::size_t i = 0; i < kLanes; ++i) total[i] += weights[k] * from[i];
+    }
+    for (std::size_t i = 0; i < kLanes; ++i) sum[i] = total[i];
 }
 
 // The 3x4 matrix of each joint, from rest to posed, and R - I of all but the root, row by row.
@@ -161,14 +173,11 @@ inline void pose_tracks(const Avatar& avatar, const float* frame, Pose& pose) {
     float* A3D_RESTRICT offsets = pose.offsets.data();
     const float* A3D_RESTRICT mean = avatar.rest.data();
     double* A3D_RESTRICT out = pose.vertices.data();
-    const std::size_t length = avatar.rest.size();
-    std::fill_n(offsets, length, 0.0f);
     const Channel& coefficients = *avatar.find("coefficients");
-    for (std::size_t c = 0; c < coefficients.width; ++c) {
-        const float weight = frame[coefficients.offset + c];
-        const float* A3D_RESTRICT row = avatar.components.data() + c * length;
-        for (std::size_t i = 0; i < length; i += 4)
-            for (std::size_t k = 0; k < 4; ++k) offsets[i + k] += weight * row[i + k];
+    const std::size_t block = coefficients.width * kLanes;
+    for (std::size_t i = 0; i < avatar.offset_size; i += kLanes) {
+        const bool last = i + kLanes == avatar.offset_size;
+        weighted_sum(frame + coefficients.offset, avatar.components.data() + i / kLanes * block, coefficients.width, last ? 0 : block, offsets + i);
     }
     double m[9];
     to_matrix(part(avatar, frame, "rotation"), m);
@@ -176,7 +185,7 @@ inline void pose_tracks(const Avatar& avatar, const float* frame, Pose& pose) {
     const float* root = avatar.root;
     for (std::size_t v = 0; v < avatar.vertices; ++v) {
         double p[3];
-        for (std::size_t k = 0; k < 3; ++k) p[k] = static_cast<double>(mean[4 * v + k]) + offsets[4 * v + k] - root[k];
+        for (std::size_t k = 0; k < 3; ++k) p[k] = static_cast<double>(mean[4 * v + k]) + offsets[3 * v + k] - root[k];
         for (std::size_t r = 0; r < 3; ++r)
             out[3 * v + r] = m[3 * r] * p[0] + m[3 * r + 1] * p[1] + m[3 * r + 2] * p[2] + root[r] + static_cast<double>(shift[r]);
     }
@@ -237,16 +246,11 @@ inline void triangle_frames(const Avatar& avatar, Pose& pose) {
 
 // A block of kLanes Gaussians: the bases are added, then each Gaussian goes into its triangle's frame.
 inline void bind_block(const Avatar& avatar, std::size_t block, Pose& pose) {
-    const std::size_t rows = avatar.bases + 1, first = block * kLanes;
+    const std::size_t rows = avatar.bases + 1, size = 10 * rows * kLanes, first = block * kLanes;
     alignas(kAlignment) float local[10][kLanes];
-    const float* A3D_RESTRICT from = avatar.local.data() + block * 10 * rows * kLanes;
-    const float* A3D_RESTRICT weights = pose.weights.data();
-    for (float(&sum)[kLanes] : local) {
-        float total[kLanes] = {};
-        for (std::size_t k = 0; k < rows; ++k, from += kLanes)
-            for (std::size_t i = 0; i < kLanes; ++i) total[i] += weights[k] * from[i];
-        for (std::size_t i = 0; i < kLanes; ++i) sum[i] = total[i];
-    }
+    const float* from = avatar.local.data() + block * size;
+    const std::size_t ahead = first + kLanes < avatar.padded ? size : 0;
+    for (std::size_t c = 0; c < 10; ++c) weighted_sum(pose.weights.data(), from + c * rows * kLanes, rows, ahead, local[c]);
     for (std::size_t i = 0; i < kLanes; ++i) {
         const std::size_t g = first + i;
         const float* t = pose.frames.data() + Pose::kFrameSize * std::size_t(avatar.splat_face[g]);
@@ -269,7 +273,7 @@ inline void bind_block(const Avatar& avatar, std::size_t block, Pose& pose) {
 
 // Pose all Gaussians of an avatar for a frame [avatar.frame_size]. False where `pose` was not prepared for this avatar.
 inline bool pose_frame(const Avatar& avatar, const float* frame, Pose& pose) {
-    if (avatar.gaussians == 0 || pose.count != avatar.gaussians || pose.offsets.size() != avatar.rest.size() ||
+    if (avatar.gaussians == 0 || pose.count != avatar.gaussians || pose.offsets.size() != avatar.offset_size ||
         pose.vertices.size() != avatar.vertices * 3 || pose.frames.size() != avatar.faces * Pose::kFrameSize ||
         pose.weights.size() != avatar.bases + 1 || pose.hidden[0].size() != avatar.widest)
         return false;

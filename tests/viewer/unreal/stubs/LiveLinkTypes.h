@@ -1,6 +1,7 @@
 #pragma once
 
 #include "CoreMinimal.h"
+#include "Misc/QualifiedFrameTime.h"
 
 class UScriptStruct;
 
@@ -25,6 +26,7 @@ struct FLiveLinkWorldTime
 struct FLiveLinkMetaData
 {
 	TMap<FName, FString> StringMetaData;
+	FQualifiedFrameTime SceneTime;
 };
 struct FLiveLinkBaseStaticData
 {

@@ -5,7 +5,11 @@
 
 enum class ENiagaraTickBehavior : uint8 { UsePrereqs, UseComponentTickGroup, ForceTickFirst, ForceTickLast };
 
-class UFXSystemComponent : public UPrimitiveComponent {};
+class UFXSystemComponent : public UPrimitiveComponent
+{
+public:
+	virtual void DeactivateImmediate();
+};
 
 class UNiagaraComponent : public UFXSystemComponent
 {

@@ -134,6 +134,7 @@ void UAvatar3DComponent::TickComponent(float DeltaTime, ELevelTick TickType, FAc
 	}
 	if (!PreparePoser())
 	{
+		Clear();
 		return;
 	}
 	FillFrame();
@@ -268,9 +269,26 @@ void UAvatar3DComponent::FindCurves(const TArray<FName>& Names)
 	}
 }
 
+UNiagaraComponent* UAvatar3DComponent::FindNiagara() const
+{
+	return GetOwner() ? GetOwner()->FindComponentByClass<UNiagaraComponent>() : nullptr;
+}
+
+void UAvatar3DComponent::Clear()
+{
+	UNiagaraComponent* Niagara = NumPublished == INDEX_NONE ? nullptr : FindNiagara();
+	if (Niagara)
+	{
+		// Its particles stay for ever otherwise.
+		Niagara->SetVariableInt(CountName, 0);
+		Niagara->DeactivateImmediate();
+	}
+	NumPublished = INDEX_NONE;
+}
+
 void UAvatar3DComponent::Publish()
 {
-	UNiagaraComponent* Niagara = GetOwner() ? GetOwner()->FindComponentByClass<UNiagaraComponent>() : nullptr;
+	UNiagaraComponent* Niagara = FindNiagara();
 	if (!Niagara || !Poser.IsValid() || Prepared != Avatar)
 	{
 		return;

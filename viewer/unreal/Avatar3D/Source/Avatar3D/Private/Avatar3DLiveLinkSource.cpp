@@ -4,6 +4,8 @@
 #include "HAL/PlatformTime.h"
 #include "HAL/RunnableThread.h"
 #include "ILiveLinkClient.h"
+#include "Misc/FrameRate.h"
+#include "Misc/QualifiedFrameTime.h"
 #include "Roles/LiveLinkBasicRole.h"
 #include "Roles/LiveLinkTransformRole.h"
 #include "Roles/LiveLinkTransformTypes.h"
@@ -13,6 +15,7 @@
 #include "Avatar3DCurves.h"
 #include "Avatar3DLiveLinkNames.h"
 #include "Avatar3DLog.h"
+#include "Avatar3DTimecode.h"
 
 #define LOCTEXT_NAMESPACE "Avatar3DLiveLinkSource"
 
@@ -235,11 +238,19 @@ bool FAvatar3DLiveLinkSource::PushStaticData(const a3d::Stream& Stream, FPublish
 
 void FAvatar3DLiveLinkSource::PushFrame(const a3d::Stream& Stream, const FPublished& Known)
 {
+	const a3d::Introduction& Introduction = Stream.introduction;
+	FQualifiedFrameTime SceneTime;
+	if (Avatar3D::IsTimecode(Stream.buffer.time(), Introduction.fps_numerator, Introduction.fps_denominator))
+	{
+		const FFrameRate Rate(Introduction.fps_numerator, Introduction.fps_denominator);
+		SceneTime = FQualifiedFrameTime(Rate.AsFrameTime(Stream.buffer.time()), Rate);
+	}
 	FLiveLinkFrameDataStruct Face(FLiveLinkBaseFrameData::StaticStruct());
 	FLiveLinkBaseFrameData& FaceData = *Face.Cast<FLiveLinkBaseFrameData>();
 	FaceData.WorldTime = FPlatformTime::Seconds();
+	FaceData.MetaData.SceneTime = SceneTime;
 	FaceData.PropertyValues = Values;
-	Avatar3D::ToCurveValues(Stream.introduction, FaceData.PropertyValues.GetData());
+	Avatar3D::ToCurveValues(Introduction, FaceData.PropertyValues.GetData());
 	if (!Known.Fingerprint.IsEmpty())
 	{
 		FaceData.MetaData.StringMetaData.Add(Avatar3DLiveLink::HeadKey, Known.Fingerprint);
@@ -247,10 +258,11 @@ void FAvatar3DLiveLinkSource::PushFrame(const a3d::Stream& Stream, const FPublis
 	Client->PushSubjectFrameData_AnyThread({SourceGuid, Known.Subject}, MoveTemp(Face));
 
 	double Place[3], Turn[4];
-	Avatar3D::HeadTransform(Stream.introduction, Values.GetData(), Place, Turn);
+	Avatar3D::HeadTransform(Introduction, Values.GetData(), Place, Turn);
 	FLiveLinkFrameDataStruct Head(FLiveLinkTransformFrameData::StaticStruct());
 	FLiveLinkTransformFrameData& HeadData = *Head.Cast<FLiveLinkTransformFrameData>();
 	HeadData.WorldTime = FPlatformTime::Seconds();
+	HeadData.MetaData.SceneTime = SceneTime;
 	HeadData.Transform = FTransform(FQuat(Turn[0], Turn[1], Turn[2], Turn[3]), FVector(Place[0], Place[1], Place[2]));
 	Client->PushSubjectFrameData_AnyThread({SourceGuid, Known.Head}, MoveTemp(Head));
 }

@@ -87,6 +87,9 @@ private:
 	void FindCurves(const TArray<FName>& Names);
 	/** Hand the Gaussians to the actor's Niagara component. */
 	void Publish();
+	/** Take them away again, where there is no head any more. */
+	void Clear();
+	UNiagaraComponent* FindNiagara() const;
 	/** Let motion and sound go on. */
 	void StepPlayback(float DeltaTime);
 	/** Sound from Time on. */
