@@ -76,6 +76,7 @@ def stream(
             raise UserError("stream: give the avatar that performs")
         _check(motion, source, talking, directing, sending, way, to)
         person = open_avatar(avatar, head)
+        note(f"{avatar}: getting ready …")
         names = sending.subject or tuple(path.stem for path in motion) if len(motion) > 1 else (sending.subject or (avatar.stem,))
         if len({caseless(name) for name in names}) < len(names):
             raise UserError(f"--subject: {', '.join(names)}: need a name each, and engines do not tell capitals; give other names")

@@ -77,7 +77,7 @@ def test_ctrl_c_ends_it_quietly(small_avatar, nodding):
             while isinstance(viewer.receive(), bytes):
                 pass
         assert process.wait(20) == 0
-        assert process.stderr is not None and process.stderr.read() == ""
+        assert process.stderr is not None and process.stderr.read() == f"{small_avatar}: getting ready …\n"
 
 
 def test_ctrl_c_ends_the_waiting_for_a_viewer(small_avatar, nodding):
