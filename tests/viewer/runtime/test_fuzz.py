@@ -27,7 +27,9 @@ def fuzzed(program: str, seeds: dict[str, bytes], runs: int, longest: int, folde
         (corpus / name).write_bytes(data)
     command = [CLANG, "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror", SANITIZERS, "-fno-sanitize-recover=all"]
     subprocess.run([*command, f"-I{RUNTIME}", str(HERE / f"{program}.cpp"), "-o", str(folder / program)], check=True, timeout=300)
-    options = {"runs": runs, "max_len": longest, "seed": 1, "print_final_stats": 1, "artifact_prefix": f"{folder}/"}
+    # Linux counts the largest size of the process that started it as its own, so each allocation is limited instead of their sum.
+    limits = {"rss_limit_mb": 0, "malloc_limit_mb": 100}
+    options = {"runs": runs, "max_len": longest, "seed": 1, "print_final_stats": 1, "artifact_prefix": f"{folder}/"} | limits
     command = [str(folder / program), *(f"-{name}={value}" for name, value in options.items()), str(corpus)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
