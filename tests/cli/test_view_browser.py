@@ -41,10 +41,11 @@ class Filmed:
 def bench(tmp_path_factory, browser):
     """An open workbench."""
     pytest.importorskip("viser")
-    from viewer.live.workbench import Workbench, close_server, open_server
+    from viewer.live.workbench import Workbench, close_server, open_server, warm_up
 
     folder = tmp_path_factory.mktemp("view")
     avatar = bench_avatar(load_head(), 3000)
+    warm_up(avatar)
     save_avatar(avatar, folder / "me.avatar")
     rest = avatar.admit(rest_motion(avatar.head, GREYS, shape=avatar.shape.numpy()))
     turning = replace(rest, neck_pose=rest.neck_pose + np.linspace(0, 0.4, GREYS, dtype=np.float32)[:, None] * np.float32([0, 1, 0]))

@@ -7,6 +7,7 @@ from avatar3d.motion import Motion
 from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
 from viewer.live.panel_play import PlayPanel, title_of
+from viewer.live.scrubber import Scrubber
 from viewer.live.tracked_frame import SHOWN, Overlay, Tracked, frame_at
 
 
@@ -28,10 +29,10 @@ class CapturePanel:
         gui = desk.gui
         size = f"{len(self.motion)} frames at {float(self.motion.fps):g} a second"
         gui.add_markdown(f"**{footage.name}**, {size}, through its own camera. To look from elsewhere, show “{SHOWN[-1]}”.", order=-9.0)
-        self.frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
+        frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
+        self.frame = Scrubber(desk.server, frame, self._seen, self._go, desk.guarded)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
         self.load = gui.add_button("Play the tracked motion")
-        self.frame.on_update(desk.guarded(self._go))
         self.step.on_click(desk.guarded(self._step))
         self.load.on_click(desk.guarded(lambda event: self.begin(event.client_id, play=True)))
         desk.on_load.append(self._loaded)
@@ -58,24 +59,23 @@ class CapturePanel:
 
     def follow(self) -> None:
         """Show which frame is seen."""
-        if not self.plays:
-            return
-        index = frame_at(self.footage, self.desk.player.position)
-        if self.frame.value != index:
-            self.frame.value = index
+        if self.plays:
+            self.frame.follow()
 
     def _loaded(self, motion: Motion) -> None:
         # Another motion has nothing to do with these frames.
         if motion is not self.motion:
             self.free()
 
-    def _go(self, event) -> None:
-        if event.client is not None:
-            if not self.plays:
-                self.begin(event.client_id)
-            self.desk.player.pause()
-            self.desk.player.seek(self.frame.value / float(self.footage.motion.fps))
-            self.desk.moved()
+    def _seen(self) -> int:
+        return frame_at(self.footage, self.desk.player.position)
+
+    def _go(self, frame: float, event) -> None:
+        if not self.plays:
+            self.begin(event.client_id)
+        self.desk.player.pause()
+        self.desk.player.seek(frame / float(self.footage.motion.fps))
+        self.desk.moved()
 
     def _step(self, event) -> None:
         if not self.plays:

@@ -7,9 +7,7 @@ from avatar3d.motion import Motion, load_motion
 from viewer.live.desk import HEARD_IN, Desk
 from viewer.live.loudspeaker import sounddevice
 from viewer.live.player import SPEEDS
-
-STEPS = 1000
-"""Places of the scrubber."""
+from viewer.live.scrubber import Scrubber
 
 
 class PlayPanel:
@@ -26,7 +24,8 @@ class PlayPanel:
         gui, guarded = desk.gui, desk.guarded
         self.title = gui.add_markdown(title)
         self.play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
-        self.scrubber = gui.add_slider("time, s", 0.0, max(desk.player.end, 0.01), 0.01, 0.0)
+        time = gui.add_slider("time, s", 0.0, max(desk.player.end, 0.01), 0.01, 0.0)
+        self.scrubber = Scrubber(desk.server, time, self._reached, self._scrub, guarded)
         self.step = gui.add_button_group("go to", ("first", "−1", "+1", "last"))
         with gui.add_folder("Speed and sound", expand_by_default=False):
             self.speed = gui.add_dropdown("speed", tuple(f"{speed:g}" for speed in SPEEDS), initial_value="1")
@@ -36,7 +35,6 @@ class PlayPanel:
         self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
         self._enable(not nothing)
         self.play.on_click(guarded(self._toggle))
-        self.scrubber.on_update(guarded(self._scrub))
         self.step.on_click(guarded(self._step))
         self.speed.on_update(guarded(self._set_speed))
         self.loop.on_update(guarded(self._set_loop))
@@ -53,16 +51,15 @@ class PlayPanel:
         if self.play.label != label:
             self.play.label = label
             self.play.icon = viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
-        if playing or abs(self.scrubber.value - player.position) > 0.02:
-            self.scrubber.value = min(round(player.position, 2), self.scrubber.max)
+        self.scrubber.follow()
 
     def _enable(self, on: bool) -> None:
-        self.play.disabled = self.scrubber.disabled = not on
+        self.play.disabled = self.scrubber.slider.disabled = not on
 
     def _loaded(self, motion: Motion) -> None:
         self._enable(True)
-        self.scrubber.max = max(round(motion.duration, 2), 0.01)
-        self.scrubber.value = 0.0
+        self.scrubber.slider.max = max(round(motion.duration, 2), 0.01)
+        self.scrubber.follow()
 
     def _toggle(self, _) -> None:
         player = self.desk.player
@@ -70,11 +67,12 @@ class PlayPanel:
         self.desk.moved()
         self.follow()
 
-    def _scrub(self, event) -> None:
-        # What the panel itself writes into the scrubber has no client.
-        if event.client is not None:
-            self.desk.player.seek(self.scrubber.value)
-            self.desk.moved()
+    def _reached(self) -> float:
+        return min(round(self.desk.player.position, 2), self.scrubber.slider.max)
+
+    def _scrub(self, position: float, _) -> None:
+        self.desk.player.seek(position)
+        self.desk.moved()
 
     def _step(self, _) -> None:
         player = self.desk.player
