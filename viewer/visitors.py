@@ -118,6 +118,11 @@ def check_listening(host: str, port: int) -> int:
         raise not_listening(host, port, error) from error
 
 
+def in_use(refused: UserError) -> bool:
+    """Whether an address was refused (`check_listening`) because another program listens there."""
+    return isinstance(refused.__cause__, OSError) and refused.__cause__.errno == errno.EADDRINUSE
+
+
 def not_listening(host: str, port: int, error: OSError | UnicodeError) -> UserError:
     """What is said of an address that could not be bound."""
     number = getattr(error, "errno", None) or 0

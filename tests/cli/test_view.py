@@ -1,5 +1,6 @@
 """view: what it refuses, and how it begins and ends."""
 
+import errno
 import signal
 import socket
 import subprocess
@@ -58,6 +59,19 @@ def test_a_port_in_use_is_named_and_another_suggested(refused, small_avatar, bus
     assert suggested != busy_port
     with socket.create_server(("127.0.0.1", suggested)):
         pass
+
+
+def test_a_port_that_one_may_not_listen_on_is_no_port_in_use(refused, small_avatar, monkeypatch):
+    create = socket.create_server
+
+    def create_server(address, **options):
+        if 0 < address[1] < 1024:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    line = refused("view", small_avatar, "--port", 80, match=("127.0.0.1:80", "permission denied", "a port above 1023"))
+    assert "in use" not in line and "another program" not in line
 
 
 def test_an_address_of_another_machine(refused, small_avatar):

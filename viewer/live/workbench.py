@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar3d.errors import UserError
-from viewer.visitors import LOOPBACK, NOTHING_HERE, check_listening, inside, stranger
+from viewer.visitors import LOOPBACK, NOTHING_HERE, check_listening, endpoint, in_use, inside, stranger
 
 if TYPE_CHECKING:
     import viser
@@ -56,16 +56,18 @@ def open_server(host: str, port: int, label: str, token: str | None = None) -> "
         token: first part of the page's address, without which nobody is let in.
 
     Raises:
-        UserError: viser is missing, or the port is in use.
+        UserError: viser is missing, or the port is in use or may not be listened on.
     """
     try:
         import viser
     except ImportError as error:
         raise UserError(f"view: viser cannot be loaded ({error}); `pip install viser`") from error
-    if port == 0:
-        port = free_port(host, 0)
-    elif not _is_free(host, port):
-        raise UserError(f"port {port} of {host}: cannot be listened on, another program may use it; try --port {free_port(host, port + 1)}")
+    try:
+        port = check_listening(host, port)
+    except UserError as error:
+        if in_use(error):
+            raise UserError(f"{endpoint(host, port)}: cannot be listened on (in use); try --port {free_port(host, port + 1)}") from error
+        raise
     # viser prints a table with addresses; the caller says the one that counts.
     with contextlib.redirect_stdout(io.StringIO()), _guarded(host in LOOPBACK, token):
         server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
