@@ -1,6 +1,6 @@
 """What a person who is being filmed should do next: what an avatar needs to have seen, ticked off as it is seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ HELD = 0.2
 """Seconds for which something must be seen, about the length of one sound."""
 PATIENCE = 6.0
 """Seconds for which one thing is asked for; who talks on may do it later."""
+MIDDLE = 3.0
+"""Seconds of the face from which on its middle is known: before, who happens to look aside at first would be taken to look straight ahead."""
 BLINKS = 2
 TALK = 20.0
 """Seconds of the face: most sounds of a language come in as many."""
@@ -35,6 +37,8 @@ ADVICE = {
 """What to say to somebody whose avatar lacks it, by the name of the goal."""
 SHAPES = {"lips closed": "closed", "mouth open": "open", "“ooh”": "round", "“eee”": "wide"}
 """Goals that are shapes of the mouth, as `recon.face_coverage` calls them."""
+_BY_MIDDLE = ("chin up", "chin down", "eyes left", "eyes right", "“ooh”", "“eee”")
+"""Goals that are measured against the person's own middle."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,15 @@ def goals(seen: Seen) -> tuple[Goal, ...]:
     }
     shapes = mouth_shapes(seen.landmarks, mouth_opening(seen.landmarks), seen.yaw, fps, np.zeros(0), 1.0)
     found |= {name: shapes[shape] / HELD for name, shape in SHAPES.items()}
+    if T / fps < MIDDLE:
+        found |= dict.fromkeys(_BY_MIDDLE, 0.0)
     return tuple(Goal(name, advice, min(float(found[name]), 1.0)) for name, advice in ADVICE.items())
+
+
+def kept(before: tuple[Goal, ...], now: tuple[Goal, ...]) -> tuple[Goal, ...]:
+    """The goals as they are now, but for what was seen before, which stays seen: the rate of looking and the person's middle become other ones
+    with every frame, and what was done must not be asked for again."""
+    return tuple(replace(new, progress=1.0) if old.done else new for old, new in zip(before, now, strict=True))
 
 
 def next_advice(wanted: tuple[Goal, ...]) -> str:

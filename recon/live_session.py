@@ -20,7 +20,7 @@ from avatar3d.files import atomic_folder
 from avatar3d.head.model import NUM_LANDMARKS, HeadModel
 from avatar3d.motion import Motion
 from recon.capture import check_folder, load_capture
-from recon.coaching import Goal, Seen, goals
+from recon.coaching import Goal, Seen, goals, kept
 from recon.filming import single_threaded_opencv
 from recon.fit import Split, split_frames
 from recon.landmarks import LandmarkDetector
@@ -240,7 +240,7 @@ class LiveSession:
             if motion is not None:
                 self._reel.append((newest[0], cv2.resize(newest[1], (REEL_SIZE, REEL_SIZE), interpolation=cv2.INTER_AREA), motion))
             if time.monotonic() - coached > 0.5:
-                self.goals, coached = goals(capture.seen()), time.monotonic()
+                self.goals, coached = kept(self.goals, goals(capture.seen())), time.monotonic()
             if "fit" in self.times and self.filming:
                 rate = FEWER_LOOKS if self.avatar is None else LOOKS
                 self._filmed.wait(max(began + 1 / rate - time.monotonic(), 0.0))

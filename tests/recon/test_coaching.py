@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avatar3d.head.model import NUM_LANDMARKS
-from recon.coaching import ADVICE, Coach, Goal, Seen, goals, next_advice
+from recon.coaching import ADVICE, Coach, Goal, Seen, goals, kept, next_advice
 from recon.landmarks import CHIN, FOREHEAD, LOWER_LIP, UPPER_LIP
 
 FPS = 25.0
@@ -107,3 +107,21 @@ def test_a_coach_ends():
 
 def test_who_has_done_everything_is_told_so():
     assert "everything" in next_advice((Goal("a", "do a", 1.0),))
+
+
+def test_a_tick_stays_when_frames_are_looked_at_more_often():
+    yaw = np.zeros(100)
+    yaw[40:42] = 30
+    slowly, fast = goals(_seen(yaw=yaw, fps=10.0)), goals(_seen(yaw=yaw, fps=25.0))
+    assert "head left" in {goal.name for goal in slowly if goal.done} and "head left" not in {goal.name for goal in fast if goal.done}
+    assert {goal.name for goal in kept(slowly, fast) if goal.done} == {"head left"}
+    # What was not seen goes up and down with what there is to say.
+    assert kept(fast, slowly) == slowly and kept(fast, fast) == fast
+
+
+def test_who_looks_aside_at_first_is_not_taken_to_look_straight_ahead():
+    gaze = np.concatenate([np.full(30, 12.0), np.zeros(200)])
+    ticks = goals(_seen(T=40, gaze=gaze[:40]))
+    for T in range(45, 231, 5):
+        ticks = kept(ticks, goals(_seen(T=T, gaze=gaze[:T])))
+    assert {goal.name for goal in ticks if goal.done} == {"eyes left"}
