@@ -15,6 +15,11 @@ class Footage(Protocol):
     def name(self) -> str: ...
 
     @property
+    def caution(self) -> str:
+        """What is to be known before the avatar is compared with it, in one line; empty where nothing is."""
+        ...
+
+    @property
     def motion(self) -> Motion:
         """[T] as tracked, on the avatar's head, with the sound."""
         ...

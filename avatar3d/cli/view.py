@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from avatar3d.cli.common import check_range, interrupted, open_avatar, say
+from avatar3d.cli.common import check_range, interrupted, note, open_avatar, say
 
 
 def view(
@@ -53,6 +53,8 @@ def view(
         if capture is not None:
             loading.say(f"reading {capture.name} …", busy=True)
             footage = CaptureFootage(capture, person)
+            if footage.caution:
+                note(f"view: {footage.caution}")
         # What cannot be shown is refused before anybody is asked to come and look.
         say(f"view: open {page_address(host, server.get_port(), token)} in a browser; Ctrl-C ends it")
         loading.say("getting ready to draw; half a minute on a new machine …", busy=True)

@@ -29,6 +29,7 @@ class Filmed:
     motion: Motion
     camera: Camera
     name: str = "filmed"
+    caution: str = "filmed: is not what me.avatar was fitted to"
 
     def image(self, index: int) -> np.ndarray:
         return np.full((self.camera.height, self.camera.width, 3), 5 * index, np.uint8)
@@ -398,6 +399,7 @@ def test_nothing_is_kept_of_browsers_that_have_gone(page, bench, browser):
 
 def test_a_capture_is_shown_frame_by_frame(page, bench):
     page.tab("Capture")
+    page.page.get_by_text("is not what me.avatar was fitted to").wait_for()
     page.choose("show", "video")
     page.press("+10")
     seen = page.still()

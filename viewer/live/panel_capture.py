@@ -29,6 +29,8 @@ class CapturePanel:
         gui = desk.gui
         size = f"{len(self.motion)} frames at {float(self.motion.fps):g} a second"
         gui.add_markdown(f"**{footage.name}**, {size}, through its own camera. To look from elsewhere, show “{SHOWN[-1]}”.", order=-9.0)
+        if footage.caution:
+            gui.add_markdown(f"**Mind:** {footage.caution}", order=-8.5)
         frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
         self.frame = Scrubber(desk.server, frame, self._seen, self._go, desk.guarded)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
