@@ -100,7 +100,7 @@ class LiveSession:
         self.counts = {"recorded": 0, "looked": 0}
         """Pictures kept, and of those the ones that were looked at while they were new."""
         self._began = 0.0
-        self._stop, self._filmed, self._fitted = threading.Event(), threading.Event(), threading.Event()
+        self._stop, self._filmed, self._fitted, self._enough = (threading.Event() for _ in range(4))
         self._newest: tuple[int, np.ndarray] | None = None
         self._fresh = threading.Condition()
         self._reel: deque[tuple[int, np.ndarray, Motion]] = deque(maxlen=REEL)
@@ -111,7 +111,7 @@ class LiveSession:
     def stop(self) -> None:
         """The film is over; the first call ends filming, a second one settling."""
         if self._filmed.is_set():
-            self._fitted.set()
+            self._enough.set()
         self._stop.set()
 
     @property
@@ -165,7 +165,6 @@ class LiveSession:
                 track_capture(folder, self.head, focal=self.focal, holdout=self.holdout, overlay=False)
                 self._fitted.set()
                 fitting.join()
-                self._fitted.clear()
             self._check()
             return self._settle()
         finally:
@@ -290,7 +289,7 @@ class LiveSession:
         self._tracked = tracking.motion
         end, shown = time.monotonic() + self.settle, 0.0
         taken = 0
-        while not self._fitted.is_set() and time.monotonic() < end:
+        while not self._enough.is_set() and time.monotonic() < end:
             if taken % PLANNED_EVERY == 0:
                 left = max(end - time.monotonic(), 0.1)
                 self.fit.plan(left, refine=left < (1 - REFINED_FROM) * self.settle)

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import recon.live_session as module
 from avatar3d.data import data_path
 from avatar3d.errors import UserError
 from avatar3d.head.store import load_head
@@ -57,6 +58,19 @@ def test_a_film_that_is_stopped_becomes_an_avatar(tmp_path):
     assert picture.shape == (256, 256, 3) and motion is not None and len(motion) == 1
     assert session.avatar is not None and session.goals[-1].name == "talk" and session.goals[-1].progress > 0
     assert not {thread.name for thread in threading.enumerate()} & {"fit", "look"}
+
+
+def test_who_has_had_enough_before_it_settles_need_not_say_so_again(tmp_path, monkeypatch):
+    track = module.track_capture
+
+    def tracked(*given, **options):
+        session.stop()
+        return track(*given, **options)
+
+    monkeypatch.setattr(module, "track_capture", tracked)
+    session = _session(tmp_path, _endless(), settle=60.0, told=lambda *_: session.stop() if session.filming else None)
+    session.run()
+    assert session.times["done"] - session.times["tracked"] < 50 and session.avatar is not None
 
 
 def test_nobody_in_front_of_the_camera(tmp_path):

@@ -1,5 +1,6 @@
 """The page of a film that becomes an avatar: the camera's picture, the head that grows beside it, and what to do next."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,8 @@ from viewer.live.player import Player
 from viewer.live.stage import Stage
 from viewer.live.status_line import StatusLine
 
+_DOUBLE = 1.0
+"""Seconds in which a second click on the button is the first one's, and does not mean what the button has come to say meanwhile."""
 _ON_ITS_WAY = 0.5
 """Seconds that a message may take to a browser."""
 SEEN = 1.35
@@ -36,7 +39,8 @@ class FilmingPage:
         self.picture: viser.GuiImageHandle | None = None
         self.list = server.gui.add_markdown("", order=2.0)
         self.button = server.gui.add_button("Stop and make the avatar", icon=viser.Icon.PLAYER_STOP, order=3.0)
-        self.button.on_click(lambda _: stop())
+        self.button.on_click(lambda _: self._pressed(stop))
+        self._relabelled = -math.inf
         self.stage: Stage | None = None
         self._avatar: Avatar | None = None
 
@@ -45,7 +49,7 @@ class FilmingPage:
         self.status.say(status, busy=True)
         _put(self.advice, f"### {advice}" if advice else "")
         if button and self.button.label != button:
-            self.button.label = button
+            self.button.label, self._relabelled = button, time.monotonic()
 
     def expect(self, seconds: float | None, doing: str) -> None:
         """Say where the head will be that is not there yet: in how many seconds (0: that is over; None: once the whole film has been tracked), and
@@ -103,6 +107,10 @@ class FilmingPage:
         """Show no more; the server is whoever's opened it."""
         if self.stage is not None:
             self.stage.stop()
+
+    def _pressed(self, stop: Callable[[], None]) -> None:
+        if time.monotonic() - self._relabelled > _DOUBLE:
+            stop()
 
     def _unveil(self) -> None:
         if self.placard is not None:
