@@ -1,6 +1,7 @@
 """One browser that looks: its camera, how it wants to see, its picture, and how fast pictures reach it."""
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ class Browser:
         self.resolution = Resolution(1 / rate)
         self.turning: float | None = None
         """When its camera began to swing around the head, on the stage's clock."""
+        self.steering = threading.Lock()
+        """Held by whoever lets it swing, or not, and puts its camera somewhere on the strength of that."""
         self._workspace = Workspace()
         self._seen: tuple | None = None
         self._changed = 0.0

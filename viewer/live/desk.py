@@ -13,6 +13,7 @@ from avatar3d.errors import UserError
 from avatar3d.motion import Motion
 from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.browser_sound import BrowserSound
+from viewer.live.in_turn import InTurn
 from viewer.live.loudspeaker import Loudspeaker
 from viewer.live.player import Player
 from viewer.live.stage import Stage
@@ -48,13 +49,16 @@ class Desk:
         self.heard_in = HEARD_IN[0]
         self.delay = DELAY
         """Seconds by which the browsers' sound comes after the player."""
-        self.on_load: list[Callable[[Motion], None]] = []
-        """Told of another motion."""
+        self.on_load: list[Callable[[str, Motion], None]] = []
+        """Told of another motion and its name, which may be empty."""
+        self._controls = InTurn(self.guarded)
+        self.heed = self._controls.heed
+        """heed(control, work): `work(value, event)` for every value that it takes, or click on it, one after the other."""
         self._uploads: dict[Path, str] = {}
         self._sounds: dict[int, BrowserSound] = {}
         self._notes: dict[int, viser.NotificationHandle] = {}
         self.busy, self.doing = threading.Lock(), ""
-        """Held by the job that runs, and what it does."""
+        """Held by the job that runs, and what it, or the last one, does."""
         self._lock = threading.RLock()
 
     def say(self, line: str, busy: bool = False) -> None:
@@ -76,7 +80,8 @@ class Desk:
 
         def run(event: Any) -> None:
             try:
-                work(event)
+                with perhaps_gone():
+                    work(event)
             except UserError as error:
                 line = str(error)
                 for path, name in list(self._uploads.items()):
@@ -105,26 +110,27 @@ class Desk:
 
     # The sound follows the player: every change of it goes through here.
 
-    def load(self, motion: Motion, *, play: bool = False) -> None:
-        """Show another motion."""
-        self.player.load(motion)
+    def load(self, motion: Motion, name: str = "", *, play: bool = False) -> None:
+        """Show another motion. Of two that are loaded at once one comes after the other, with its name and its sound."""
         with self._lock:
+            self.player.load(motion)
             for sound in self._sounds.values():
                 with perhaps_gone():
                     sound.load(motion)
-        for told in list(self.on_load):
-            told(motion)
-        if play:
-            self.player.play()
-        self.moved()
+            for told in list(self.on_load):
+                told(name, motion)
+            if play:
+                self.player.play()
+            self.moved()
 
     def moved(self) -> None:
         """The player was played, paused, sought or slowed down: sound and pictures go along."""
-        self.conduct()
-        if self.heard_in == HEARD_IN[1]:
-            self.speaker.follow(self.player)
-        else:
-            self.speaker.stop()
+        with self._lock:
+            self.conduct()
+            if self.heard_in == HEARD_IN[1]:
+                self.speaker.follow(self.player)
+            else:
+                self.speaker.stop()
         self.stage.wake()
 
     def conduct(self) -> None:
@@ -142,8 +148,9 @@ class Desk:
         sound = BrowserSound(client)
         with self._lock:
             self._sounds[client.client_id] = sound
-        sound.load(self.player.motion)
-        self.conduct()
+            with perhaps_gone():
+                sound.load(self.player.motion)
+            self.conduct()
         return browser
 
     def dismiss(self, client: viser.ClientHandle) -> None:
@@ -152,6 +159,11 @@ class Desk:
         with self._lock:
             self._sounds.pop(client.client_id, None)
             self._notes.pop(client.client_id, None)
+
+    def close(self) -> None:
+        """Heed no more, and be silent."""
+        self._controls.close()
+        self.speaker.stop()
 
 
 class Job:
@@ -168,6 +180,6 @@ class Job:
         return lambda more: self._desk.say(f"{self._doing} … {more}", busy=True)
 
     def __exit__(self, *_: object) -> None:
-        self._desk.doing = ""
-        self._desk.busy.release()
+        # Before the next one can begin and say so.
         self._desk.say("ready")
+        self._desk.busy.release()

@@ -6,7 +6,6 @@ from avatar3d.footage import Footage
 from avatar3d.motion import Motion
 from viewer.live.browser import Browser, perhaps_gone
 from viewer.live.desk import Desk
-from viewer.live.panel_play import PlayPanel, title_of
 from viewer.live.scrubber import Scrubber
 from viewer.live.tracked_frame import SHOWN, Overlay, Tracked, frame_at
 
@@ -17,11 +16,10 @@ class CapturePanel:
     Args:
         desk: of the workbench.
         footage: the capture.
-        play: the panel whose title says what plays.
     """
 
-    def __init__(self, desk: Desk, footage: Footage, play: PlayPanel) -> None:
-        self.desk, self.footage, self._play = desk, footage, play
+    def __init__(self, desk: Desk, footage: Footage) -> None:
+        self.desk, self.footage = desk, footage
         self.motion = footage.motion
         self.own: dict[int, OwnOverlay] = {}
         self.first = SHOWN[-1]
@@ -35,8 +33,8 @@ class CapturePanel:
         self.frame = Scrubber(desk.server, frame, self._seen, self._go, desk.guarded)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
         self.load = gui.add_button("Play the tracked motion")
-        self.step.on_click(desk.guarded(self._step))
-        self.load.on_click(desk.guarded(lambda event: self.begin(event.client_id, play=True)))
+        desk.heed(self.step, self._step)
+        desk.heed(self.load, lambda _, event: self.begin(event.client_id, play=True))
         desk.on_load.append(self._loaded)
 
     @property
@@ -46,8 +44,7 @@ class CapturePanel:
 
     def begin(self, client_id: int | None = None, *, play: bool = False) -> None:
         """Load the tracked motion; the browser that asked for it sees it over its frames."""
-        self._play.title.content = title_of(self.footage.name, self.motion)
-        self.desk.load(self.motion, play=play)
+        self.desk.load(self.motion, self.footage.name, play=play)
         self.first = SHOWN[0]
         asked = self.own.get(-1 if client_id is None else client_id)
         if asked is not None and asked.shown.value == SHOWN[-1]:
@@ -64,7 +61,7 @@ class CapturePanel:
         if self.plays:
             self.frame.follow()
 
-    def _loaded(self, motion: Motion) -> None:
+    def _loaded(self, _: str, motion: Motion) -> None:
         # Another motion has nothing to do with these frames.
         if motion is not self.motion:
             self.free()
@@ -79,10 +76,10 @@ class CapturePanel:
         self.desk.player.seek(frame / float(self.footage.motion.fps))
         self.desk.moved()
 
-    def _step(self, event) -> None:
+    def _step(self, frames: str, event) -> None:
         if not self.plays:
             self.begin(event.client_id)
-        self.desk.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[self.step.value])
+        self.desk.player.step({"−10": -10, "−1": -1, "+1": 1, "+10": 10}[frames])
         self.desk.moved()
 
 
@@ -103,10 +100,8 @@ class OwnOverlay:
         self.wireframe = gui.add_checkbox("wireframe", False, order=-6.0)
         hint = "Green: as detected. Pink, larger: the same points of the head as it was tracked."
         self.landmarks = gui.add_checkbox("landmarks", False, hint=hint, order=-5.0)
-        self.shown.on_update(lambda _: self._show(shown=self.shown.value))
-        self.opacity.on_update(lambda _: self._show(opacity=float(self.opacity.value)))
-        self.wireframe.on_update(lambda _: self._show(wireframe=self.wireframe.value))
-        self.landmarks.on_update(lambda _: self._show(landmarks=self.landmarks.value))
+        for name in ("shown", "opacity", "wireframe", "landmarks"):
+            panel.desk.heed(getattr(self, name), lambda value, _, name=name: self._show(**{name: value}))
         self._show()
 
     def choose(self, shown: str) -> None:

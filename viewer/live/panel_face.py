@@ -37,31 +37,31 @@ class FacePanel:
                     if slider.moves[0][0] == "eyes_pose" and not hasattr(self, "follow"):
                         self.follow = self.gui.add_checkbox("eyes follow the camera", False)
                     self._add(slider)
-        self.follow.on_update(lambda _: self.stage.adjust(follow=self.follow.value))
+        desk.heed(self.follow, lambda follow, _: self.stage.adjust(follow=follow))
         with self.gui.add_folder("Identity", expand_by_default=False):
             self.gui.add_markdown(_ABOUT_MODES)
             self.modes = [self._mode(mode) for mode in range(min(MODES, head.num_shape))]
-        self.reset.on_click(desk.guarded(self._rest))
-        self.within.on_update(lambda _: self.stage.adjust(within=self.within.value))
+        desk.heed(self.reset, self._rest)
+        desk.heed(self.within, lambda within, _: self.stage.adjust(within=within))
 
     def _add(self, slider: Slider) -> None:
         hint = slider.name if slider.name != slider.label else None
         handle = self.gui.add_slider(slider.label, slider.low, slider.high, slider.step, 0.0, hint=hint)
         self._handles[slider.name] = handle
         self._all.append(handle)
-
-        @handle.on_update
-        def _(event: viser.GuiEvent) -> None:
-            partner = self._handles.get(slider.partner or "")
-            if self.linked.value and event.client is not None and partner is not None:
-                partner.value = handle.value
-            self._set_face()
+        self.desk.heed(handle, lambda value, event: self._move(slider, value, event))
 
     def _mode(self, mode: int) -> viser.GuiSliderHandle:
         handle = self.gui.add_slider(f"mode {mode + 1}", -3.0, 3.0, 0.01, 0.0)
-        handle.on_update(lambda _: self._set_shape())
+        self.desk.heed(handle, self._set_shape)
         self._all.append(handle)
         return handle
+
+    def _move(self, slider: Slider, value: float, event: viser.GuiEvent) -> None:
+        partner = self._handles.get(slider.partner or "")
+        if self.linked.value and event.client is not None and partner is not None:
+            partner.value = value
+        self._set_face()
 
     def _set_face(self) -> None:
         added = moved(self._sliders, [float(self._handles[slider.name].value) for slider in self._sliders])
@@ -78,10 +78,10 @@ class FacePanel:
             lids=numbers("eyelids", 2),
         )
 
-    def _set_shape(self) -> None:
+    def _set_shape(self, *_) -> None:
         self.stage.adjust(shape={mode: float(slider.value) for mode, slider in enumerate(self.modes) if slider.value})
 
-    def _rest(self, _) -> None:
+    def _rest(self, *_) -> None:
         for slider in self._all:
             slider.value = 0.0
         self.follow.value = False

@@ -34,12 +34,12 @@ class PlayPanel:
             self.delay = gui.add_slider("sound later, s", 0.0, 0.5, 0.01, desk.delay, hint="Until lips and sound go together in this browser.")
         self.upload = gui.add_upload_button("Open a motion (.npz)", mime_type=".npz", icon=viser.Icon.FOLDER_OPEN)
         self._enable(not nothing)
-        self.play.on_click(guarded(self._toggle))
-        self.step.on_click(guarded(self._step))
-        self.speed.on_update(guarded(self._set_speed))
-        self.loop.on_update(guarded(self._set_loop))
-        self.heard.on_update(guarded(self._hear))
-        self.delay.on_update(guarded(self._set_delay))
+        desk.heed(self.play, self._toggle)
+        desk.heed(self.step, self._step)
+        desk.heed(self.speed, self._set_speed)
+        desk.heed(self.loop, self._set_loop)
+        desk.heed(self.heard, self._hear)
+        desk.heed(self.delay, self._set_delay)
         self.upload.on_upload(guarded(self._open))
         desk.on_load.append(self._loaded)
 
@@ -56,12 +56,14 @@ class PlayPanel:
     def _enable(self, on: bool) -> None:
         self.play.disabled = self.scrubber.slider.disabled = not on
 
-    def _loaded(self, motion: Motion) -> None:
+    def _loaded(self, name: str, motion: Motion) -> None:
+        if name:
+            self.title.content = title_of(name, motion)
         self._enable(True)
         self.scrubber.slider.max = max(round(motion.duration, 2), 0.01)
         self.scrubber.follow()
 
-    def _toggle(self, _) -> None:
+    def _toggle(self, *_) -> None:
         player = self.desk.player
         (player.pause if player.playing else player.play)()
         self.desk.moved()
@@ -74,35 +76,35 @@ class PlayPanel:
         self.desk.player.seek(position)
         self.desk.moved()
 
-    def _step(self, _) -> None:
+    def _step(self, where: str, _) -> None:
         player = self.desk.player
-        if self.step.value in ("first", "last"):
-            player.seek(0.0 if self.step.value == "first" else player.end)
+        if where in ("first", "last"):
+            player.seek(0.0 if where == "first" else player.end)
         else:
-            player.step(-1 if self.step.value == "−1" else 1)
+            player.step(-1 if where == "−1" else 1)
         self.desk.moved()
         self.follow()
 
-    def _set_speed(self, _) -> None:
-        self.desk.player.set_speed(float(self.speed.value))
+    def _set_speed(self, speed: str, _) -> None:
+        self.desk.player.set_speed(float(speed))
         self.desk.moved()
 
-    def _set_loop(self, _) -> None:
-        self.desk.player.set_loop(self.loop.value)
+    def _set_loop(self, loop: bool, _) -> None:
+        self.desk.player.set_loop(loop)
         self.desk.moved()
 
-    def _hear(self, event) -> None:
-        if self.heard.value == HEARD_IN[1]:
+    def _hear(self, heard: str, _) -> None:
+        if heard == HEARD_IN[1]:
             try:
                 sounddevice()
             except UserError:
                 self.heard.value = self.desk.heard_in
                 raise
-        self.desk.heard_in = self.heard.value
+        self.desk.heard_in = heard
         self.desk.moved()
 
-    def _set_delay(self, _) -> None:
-        self.desk.delay = float(self.delay.value)
+    def _set_delay(self, delay: float, _) -> None:
+        self.desk.delay = float(delay)
         self.desk.moved()
 
     def _open(self, _) -> None:
@@ -111,8 +113,7 @@ class PlayPanel:
             motion = load_motion(path, self.desk.avatar.head)
         finally:
             self.desk.drop(path)
-        self.title.content = title_of(name, motion)
-        self.desk.load(motion, play=True)
+        self.desk.load(motion, name, play=True)
 
 
 def title_of(name: str, motion: Motion) -> str:

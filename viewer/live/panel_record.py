@@ -36,8 +36,8 @@ class RecordPanel:
         self.film = gui.add_button("Save as film (MP4)", icon=viser.Icon.MOVIE, disabled=not left)
         self.motion = gui.add_button("Save as motion (.npz)", icon=viser.Icon.DOWNLOAD, disabled=not left)
         self.moments, self._left = list(left), bool(left)
-        self._lock = threading.Lock()
-        self.record.on_click(desk.guarded(self._toggle))
+        self._lock, self._saving, self._gone = threading.Lock(), threading.Lock(), False
+        desk.heed(self.record, self._toggle)
         self.film.on_click(desk.guarded(self._save_film))
         self.motion.on_click(desk.guarded(self._save_motion))
 
@@ -60,24 +60,33 @@ class RecordPanel:
 
     def leave(self) -> list[Moment]:
         """The browser has gone: the take ends, and is returned."""
-        with contextlib.suppress(ValueError):
-            self.desk.stage.onlookers.remove(self._keep)
+        with self._lock:
+            self._gone = True
+            self._end()
         return self.moments
 
-    def _toggle(self, _) -> None:
+    def _end(self) -> None:
+        # The longest take, a click and the browser's going may end it at the same time.
+        with contextlib.suppress(ValueError):
+            self.desk.stage.onlookers.remove(self._keep)
+
+    def _toggle(self, *_) -> None:
         if self.recording:
             self._stop()
             return
         with self._lock:
+            # A click may come about after the browser has gone; nobody would end that take.
+            if self._gone:
+                return
             self.moments, self._left = [], False
-        self.record.label, self.record.icon = "Stop", viser.Icon.PLAYER_STOP
-        self.film.disabled = self.motion.disabled = True
-        self.desk.stage.onlookers.append(self._keep)
+            self.desk.stage.onlookers.append(self._keep)
+        with perhaps_gone():
+            self.record.label, self.record.icon = "Stop", viser.Icon.PLAYER_STOP
+            self.film.disabled = self.motion.disabled = True
         self.desk.stage.wake()
 
     def _stop(self) -> None:
-        # The longest take and a click may end it at the same time.
-        self.leave()
+        self._end()
         with perhaps_gone():
             self.record.label, self.record.icon = "Record", viser.Icon.PLAYER_RECORD
             self.film.disabled = self.motion.disabled = False
@@ -107,14 +116,16 @@ class RecordPanel:
 
             fallback, threads = front_camera(self.desk.avatar, height), self.desk.stage.threads
             film_take(moments, motion, path, height=height, fallback=fallback, threads=threads, progress=progress)
-        self._hand_out(event, path)
+            self._hand_out(event, path)
 
     def _save_motion(self, event) -> None:
         moments = list(self.moments)
         motion = motion_of_take(moments)
         path = self.desk.scratch / f"{take_name(self.desk.name, moments)}.npz"
-        save_motion(motion, path)
-        self._hand_out(event, path)
+        # Of two quick clicks the second one's file has the name of the first one's.
+        with self._saving:
+            save_motion(motion, path)
+            self._hand_out(event, path)
 
     def _hand_out(self, event, path) -> None:
         if event.client is None:

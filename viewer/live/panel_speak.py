@@ -11,7 +11,6 @@ import viser
 from avatar3d.errors import UserError
 from avatar3d.performer import Performer, Wish
 from viewer.live.desk import Desk
-from viewer.live.panel_play import PlayPanel, title_of
 
 SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".webm", ".mp4", ".mov", ".mkv")
 MANNERS = (".npz", ".mp4", ".mov", ".mkv", ".webm")
@@ -25,11 +24,10 @@ class SpeakPanel:
     Args:
         desk: of the workbench.
         performer: who makes them.
-        play: the panel whose title says what plays.
     """
 
-    def __init__(self, desk: Desk, performer: Performer, play: PlayPanel) -> None:
-        self.desk, self.performer, self._play = desk, performer, play
+    def __init__(self, desk: Desk, performer: Performer) -> None:
+        self.desk, self.performer = desk, performer
         self._style: Path | None = None
         self._last: Wish | None = None
         self._stop = threading.Event()
@@ -63,8 +61,8 @@ class SpeakPanel:
         self.sound.on_upload(guarded(self._speak_sound))
         self.listen.on_click(guarded(self._listen))
         self.again.on_click(guarded(self._once_more))
-        self.manner.on_upload(guarded(self._take_manner))
-        self.plain.on_click(guarded(self._drop_manner))
+        desk.heed(self.manner, self._take_manner)
+        desk.heed(self.plain, self._drop_manner)
 
     def warm(self) -> None:
         """Load the voice in the background: the first words would have to wait for it."""
@@ -123,8 +121,7 @@ class SpeakPanel:
         if wish.audio != before:
             self.desk.drop(before)
         self._last = wish
-        self._play.title.content = title_of(title, motion)
-        self.desk.load(motion, play=True)
+        self.desk.load(motion, title, play=True)
 
     def _listen(self, _) -> None:
         if self._listening:
@@ -144,16 +141,14 @@ class SpeakPanel:
                 self._listening = False
                 self.listen.label = "Follow the microphone of this machine"
                 self.desk.stage.show_live(None)
-        self._play.title.content = title_of("what the microphone heard", motion)
-        self.desk.load(motion)
+        self.desk.load(motion, "what the microphone heard")
 
-    def _take_manner(self, _) -> None:
-        upload = self.manner.value
-        self.desk.drop(self._style)
-        self._style = self.desk.keep(upload, MANNERS)
+    def _take_manner(self, upload, _) -> None:
+        before, self._style = self._style, self.desk.keep(upload, MANNERS)
+        self.desk.drop(before)
         self.manner_of.content = f"manner of {upload.name}"
 
-    def _drop_manner(self, _) -> None:
+    def _drop_manner(self, *_) -> None:
         self.desk.drop(self._style)
         self._style = None
         self.manner_of.content = "own manner"

@@ -30,9 +30,8 @@ class ViewPanel:
             self.elevation = gui.add_slider("lamp up, °", -90.0, 90.0, 5.0, self.stage.look.elevation)
             self.background = gui.add_rgb("background", self.stage.look.background)
         for name in ("exposure", "azimuth", "elevation", "light"):
-            slider = getattr(self, name)
-            slider.on_update(lambda _, name=name, slider=slider: self.stage.relight(**{name: float(slider.value)}))
-        self.background.on_update(lambda _: self.stage.relight(background=tuple(self.background.value)))
+            desk.heed(getattr(self, name), lambda value, _, name=name: self.stage.relight(**{name: float(value)}))
+        desk.heed(self.background, lambda colour, _: self.stage.relight(background=tuple(colour)))
 
     def follow(self) -> None:
         """Say how fast pictures come; called about once a second."""
@@ -51,7 +50,7 @@ class OwnView:
 
     def __init__(self, desk: Desk, browser: Browser, free: Callable[[], None] = lambda: None) -> None:
         self.desk, self.stage, self.browser, self._free = desk, desk.stage, browser, free
-        gui, guarded = browser.client.gui, desk.guarded
+        gui = browser.client.gui
         self.drawn = gui.add_dropdown(
             "drawn as", DRAWN, initial_value=DRAWN[browser.view.splats], order=-5.0,
             hint="Pictures are drawn by the workbench, exactly, and sent; splats are drawn by the browser, more smoothly on a machine with a GPU.",
@@ -65,12 +64,12 @@ class OwnView:
             names = tuple(PRESETS)
             self.presets = [gui.add_button_group(label, part) for label, part in (("look from", names[:4]), ("or from", names[4:]))]
             self.orbit = gui.add_button("Swing around the head", icon=viser.Icon.ROTATE_360)
-        self.drawn.on_update(guarded(self._draw))
-        self.height.on_update(guarded(lambda _: self.stage.choose(browser, highest=int(self.height.value))))
-        self.wireframe.on_update(guarded(lambda _: self.stage.choose(browser, wireframe=self.wireframe.value)))
+        desk.heed(self.drawn, self._draw)
+        desk.heed(self.height, lambda height, _: self.stage.choose(browser, highest=int(height)))
+        desk.heed(self.wireframe, lambda shown, _: self.stage.choose(browser, wireframe=shown))
         for preset in self.presets:
-            preset.on_click(guarded(self._go))
-        self.orbit.on_click(guarded(self._orbit))
+            desk.heed(preset, self._go)
+        desk.heed(self.orbit, self._orbit)
 
     def follow(self) -> None:
         """Say how fast pictures come."""
@@ -81,17 +80,19 @@ class OwnView:
             if self.rates.content != text:
                 self.rates.content = text
 
-    def _draw(self, event) -> None:
+    def _draw(self, drawn: str, event) -> None:
         if event.client is not None:
             self._free()
-        self.stage.choose(self.browser, splats=self.drawn.value == DRAWN[1])
+        self.stage.choose(self.browser, splats=drawn == DRAWN[1])
 
-    def _go(self, event) -> None:
+    def _go(self, preset: str, _) -> None:
         self._free()
-        self.browser.turning = None
-        self.browser.look_from(preset_eye(self.desk.avatar, event.target.value, self.browser.aspect))
+        with self.browser.steering:
+            self.browser.turning = None
+            self.browser.look_from(preset_eye(self.desk.avatar, preset, self.browser.aspect))
 
-    def _orbit(self, _) -> None:
+    def _orbit(self, *_) -> None:
         self._free()
-        self.browser.turning = time.monotonic() if self.browser.turning is None else None
+        with self.browser.steering:
+            self.browser.turning = time.monotonic() if self.browser.turning is None else None
         self.stage.wake()

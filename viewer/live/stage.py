@@ -102,11 +102,12 @@ class Stage:
 
     def choose(self, browser: Browser | None, **changes) -> None:
         """Replace fields of a browser's view; with None of everybody's, those who come later included."""
-        if browser is None:
-            self.usual = replace(self.usual, **changes)
-        for each in list(self.browsers.values()) if browser is None else [browser]:
-            each.view = replace(each.view, **changes)
-            each.forget()
+        with self._lock:
+            if browser is None:
+                self.usual = replace(self.usual, **changes)
+            for each in list(self.browsers.values()) if browser is None else [browser]:
+                each.view = replace(each.view, **changes)
+                each.forget()
         self.wake()
 
     def show_live(self, frame: Motion | None) -> None:
@@ -116,8 +117,8 @@ class Stage:
 
     def welcome(self, client: viser.ClientHandle) -> Browser:
         """A browser has come."""
-        browser = Browser(client, RATE, self.usual)
         with self._lock:
+            browser = Browser(client, RATE, self.usual)
             self.browsers[client.client_id] = browser
             self._last_browser = client.client_id
 
@@ -167,7 +168,12 @@ class Stage:
     def tick(self) -> bool:
         """Show one moment to everybody; returns whether the next one follows without anything being changed."""
         playing = self.player.playing or self.live is not None
-        browsers = list(self.browsers.values())
+        # What is sent to one that has gone is kept for nobody; its going is told only later.
+        here = self.server.get_clients()
+        with self._lock:
+            for number in self.browsers.keys() - here.keys():
+                del self.browsers[number]
+            browsers = list(self.browsers.values())
         for browser in browsers:
             self._swing(browser)
         turning = any(browser.turning is not None for browser in browsers)
@@ -191,7 +197,9 @@ class Stage:
         return playing or more or turning or bool(self.onlookers)
 
     def _swing(self, browser: Browser) -> None:
-        if browser.turning is None:
-            return
-        phase = 2 * np.pi * (time.monotonic() - browser.turning) / ORBIT_PERIOD
-        browser.look_from(turned_eye(self._original, ORBIT_YAW * np.sin(phase), ORBIT_PITCH * np.sin(2 * phase), aspect=browser.aspect))
+        # Otherwise a camera that was just put somewhere would be swung on from where it was.
+        with browser.steering, perhaps_gone():
+            if browser.turning is None:
+                return
+            phase = 2 * np.pi * (time.monotonic() - browser.turning) / ORBIT_PERIOD
+            browser.look_from(turned_eye(self._original, ORBIT_YAW * np.sin(phase), ORBIT_PITCH * np.sin(2 * phase), aspect=browser.aspect))

@@ -179,7 +179,7 @@ class Workbench:
         self.speak = self.capture = None
         if performer is not None:
             with tabs.add_tab("Speak"):
-                self.speak = SpeakPanel(self.desk, performer, self.play)
+                self.speak = SpeakPanel(self.desk, performer)
         self._tabs = {name: tabs.add_tab(name) for name in ("View", "Record", *(("Capture",) if footage is not None else ()))}
         with self._tabs["View"]:
             self.view = ViewPanel(self.desk)
@@ -187,7 +187,7 @@ class Workbench:
         self._left: list[Moment] = []
         if footage is not None:
             with self._tabs["Capture"]:
-                self.capture = CapturePanel(self.desk, footage, self.play)
+                self.capture = CapturePanel(self.desk, footage)
             if motion is None:
                 self.capture.begin()
         self._seating = threading.Lock()
@@ -280,7 +280,7 @@ class Workbench:
         if self.speak is not None:
             self.speak.close()
         self.stage.stop()
-        self.desk.speaker.stop()
+        self.desk.close()
 
 
 def warm_up(avatar: "Avatar") -> None:

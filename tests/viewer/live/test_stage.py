@@ -33,7 +33,9 @@ def stage():
     from viewer.live.stage import Stage
 
     avatar = tiny_avatar(count=300)
-    made = Stage(SimpleNamespace(scene=None), avatar, Player(rest_motion(avatar.head, 10)), threads=1)  # type: ignore[arg-type]
+    # Who was welcomed is there, unless a test says otherwise.
+    server = SimpleNamespace(scene=None, gone=set(), get_clients=lambda: {number: None for number in made.browsers if number not in server.gone})
+    made = Stage(server, avatar, Player(rest_motion(avatar.head, 10)), threads=1)  # type: ignore[arg-type]
     yield made
     assert "stage" not in {thread.name for thread in threading.enumerate()}
 
@@ -60,6 +62,55 @@ def test_a_browser_gets_a_whole_picture_and_then_rest(stage):
     count = len(client.pictures)
     settle(stage)
     assert len(client.pictures) == count
+
+
+def test_nothing_is_sent_to_who_has_gone_before_that_is_told(stage):
+    here, gone = Client(0), Client(1)
+    for client in (here, gone):
+        stage.welcome(client)
+    settle(stage)
+    counts = len(here.pictures), len(gone.pictures)
+    stage.server.gone.add(1)
+    stage.adjust(head=(0.0, 0.5, 0.0))
+    settle(stage)
+    assert len(here.pictures) > counts[0] and len(gone.pictures) == counts[1] and set(stage.browsers) == {0}
+    # The news of it changes nothing more.
+    stage.dismiss(gone)
+    assert set(stage.browsers) == {0}
+
+
+def test_a_camera_that_was_put_somewhere_is_swung_no_further(stage, monkeypatch):
+    from viewer.live import stage as module
+
+    browser = stage.welcome(Client(0))
+    browser.turning = 0.0
+    put: list[str] = []
+    browser.look_from = put.append
+    working, go_on = threading.Event(), threading.Event()
+
+    def slow_eye(*_, **__):
+        working.set()
+        go_on.wait(60)
+        return "swung"
+
+    monkeypatch.setattr(module, "turned_eye", slow_eye)
+    swinging = threading.Thread(target=stage._swing, args=(browser,))
+    swinging.start()
+    assert working.wait(60)
+
+    def go() -> None:
+        with browser.steering:
+            browser.turning = None
+            browser.look_from("left")
+
+    going = threading.Thread(target=go)
+    going.start()
+    going.join(0.2)
+    go_on.set()
+    swinging.join()
+    going.join()
+    stage._swing(browser)
+    assert put == ["swung", "left"]
 
 
 def test_a_slider_changes_the_picture(stage):
