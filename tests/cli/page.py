@@ -66,6 +66,15 @@ class Page:
         shot = self.page.screenshot(clip=box, style="[class*=Notifications-root] {visibility: hidden}")
         return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
+    def comes_to(self, holds: Callable[[np.ndarray], bool]) -> np.ndarray:
+        """Wait until something holds of the pixels."""
+        for _ in range(200):
+            now = self.pixels()
+            if holds(now):
+                return now
+            time.sleep(0.3)
+        raise AssertionError("the picture does not come to it")
+
     def still(self) -> np.ndarray:
         """The pixels, once four looks at them agree: a picture that comes to rest is sharpened a little later."""
         before, agreed = self.pixels(), 0

@@ -22,7 +22,7 @@ def test_a_page_outlives_its_server(browser, tmp_path):
         bench = Workbench(server, avatar, "me", scratch=tmp_path)
         loading.remove()
         window.get_by_text("ready", exact=True).wait_for(timeout=PATIENCE)
-        for _ in range(100):
+        for _ in range(PATIENCE // 100):
             if len(bench.stage.browsers) == 1:
                 break
             window.wait_for_timeout(100)

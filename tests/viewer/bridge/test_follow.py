@@ -1,3 +1,4 @@
+import threading
 import time
 from dataclasses import replace
 
@@ -52,17 +53,30 @@ def test_a_recording_is_replayed_in_its_time(tmp_path):
 
 
 def test_what_is_followed_is_shown_until_it_ends():
+    began = threading.Event()
+
     def source(push) -> None:
+        sent = 0
         for number in range(10):
-            push(number / 50, time.monotonic(), {"x": np.array([number], np.float32)})
-            time.sleep(0.02)
+            # The first one until it was looked at, however long that takes.
+            while True:
+                push(sent / 50, time.monotonic(), {"x": np.array([number], np.float32)})
+                sent += 1
+                time.sleep(0.02)
+                if began.is_set():
+                    break
 
     seen = []
     with Followed(source) as followed:
         while not followed.over:
             shown = followed.at(time.monotonic())
-            seen += [] if shown is None else [float(shown["x"][0])]
+            if shown is not None:
+                seen.append(float(shown["x"][0]))
+                began.set()
             time.sleep(0.005)
+        last = followed.at(time.monotonic())
+        assert last is not None
+        seen.append(float(last["x"][0]))
     assert seen[0] == 0 and seen[-1] == 9 and (np.diff(seen) >= 0).all()
 
 

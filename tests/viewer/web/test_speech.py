@@ -175,7 +175,9 @@ def test_a_seed_is_a_motion(address, show, recording):
 
 
 def _give_file(shown, content: bytes, name: str = "talk.wav") -> None:
-    _speaking(shown).page.set_input_files("#sound-file", {"name": name, "mimeType": "audio/wav", "buffer": content})
+    # Again and again: seconds of sound may be over before a busy machine is asked about them.
+    _speaking(shown).evaluate("(player.clock.loop = true)")
+    shown.page.set_input_files("#sound-file", {"name": name, "mimeType": "audio/wav", "buffer": content})
 
 
 def _check_it_speaks(shown, seconds: float) -> None:
@@ -183,10 +185,11 @@ def _check_it_speaks(shown, seconds: float) -> None:
     shown.wait("player.clock.playing && player.clock.time > 0.5")
     playing, time, sound = shown.evaluate("[player.clock.playing, player.clock.time, player.clock.sound.currentTime]")
     assert not playing or abs(time - sound) < 0.05
-    shown.wait("player.clock.playing && player.performance.motion.made * 0.04 >= player.clock.duration - 0.041")
+    shown.wait("player.performance.motion.made * 0.04 >= player.clock.duration - 0.041")
     assert shown.evaluate("player.clock.duration") == pytest.approx(seconds, abs=0.01)
     jaw = shown.evaluate("Array.from({ length: 50 }, (_, i) => player.performance.motion.at(0.04 * i).jaw_pose[0])")
     assert max(jaw) - min(jaw) > 0.01
+    shown.evaluate("(player.clock.loop = false)")
     shown.wait("!player.clock.playing && !player.clock.started")
 
 
@@ -207,7 +210,7 @@ def test_a_single_file_speaks_from_disk(person, driver_part, show, recording, tm
 
 
 def test_a_dropped_file_is_spoken(address, show, recording):
-    shown = _speaking(show(address))
+    shown = _speaking(show(f"{address}?loop=1"))
     drop = """(text) => {
       const data = new DataTransfer();
       data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], "talk.wav", { type: "audio/wav" }));
