@@ -17,6 +17,7 @@ from avatar3d.cli.view_performer import DriverPerformer
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion, load_motion, rest_motion
 from recon.bench import bench_avatar
+from tests.cli.microphone import Microphone
 from tests.cli.page import Page, alike
 from viewer.cameras import front_camera
 
@@ -435,37 +436,6 @@ def test_who_looks_from_elsewhere_leaves_the_capture(page, bench):
     page.tab("View")
     page.press("¾ left")
     page.until(lambda: all(own.shown.value == "free camera" for own in bench.capture.own.values()))
-
-
-class Microphone:
-    """A sounddevice whose microphone hears a hum, and one that is broken."""
-
-    class PortAudioError(Exception):
-        pass
-
-    def __init__(self, works: bool) -> None:
-        self._works = works
-
-    def InputStream(self, samplerate, channels, blocksize, dtype, callback):
-        if not self._works:
-            raise self.PortAudioError("no device")
-        ended = threading.Event()
-
-        def hum() -> None:
-            phase = 0
-            while not ended.wait(blocksize / samplerate):
-                samples = 0.4 * np.sin(2 * np.pi * 140 * (phase + np.arange(blocksize)) / samplerate)
-                phase += blocksize
-                callback(samples[:, None].astype(np.float32), blocksize, None, None)
-
-        class Stream:
-            def __enter__(self):
-                threading.Thread(target=hum, daemon=True).start()
-
-            def __exit__(self, *_):
-                ended.set()
-
-        return Stream()
 
 
 def test_the_microphone_is_followed_live(page, bench, monkeypatch):
