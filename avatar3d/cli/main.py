@@ -1,5 +1,7 @@
 """`avatar3d`: one command, one verb for each job."""
 
+import atexit
+import signal
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -24,6 +26,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    finally:
+        # What is registered last is called first: who presses Ctrl-C once more while libraries clean up gets no traceback of theirs.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 _AFTERWARDS = {

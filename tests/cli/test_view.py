@@ -150,3 +150,16 @@ def test_live_driving_from_a_file_still_writes_its_motion(run, small_avatar, tmp
     assert outcome.status == 0, outcome.err
     motion = load_motion(tmp_path / "m.npz", load_head())
     assert abs(motion.duration - 1.5) < 0.1 and motion.sound is not None and "frames on time" in outcome.out
+
+
+def test_who_presses_ctrl_c_once_more_at_the_end_gets_no_traceback(small_avatar):
+    # As a library does that cleans up after itself for a while.
+    program = (
+        "import atexit, os, signal, sys, time\n"
+        "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(0.1)))\n"
+        "from avatar3d.cli.main import main\n"
+        f"sys.argv = ['avatar3d', 'info', {str(small_avatar)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0 and not done.stderr, done.stderr
