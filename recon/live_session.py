@@ -246,7 +246,7 @@ class LiveSession:
 
     def _fit(self, capture: LiveCapture) -> None:
         """Learn from the growing footage until all of it has been tracked."""
-        tracked, shown = 0, 0.0
+        tracked, shown, renewed, taken = 0, 0.0, 0.0, 0.0
         expected = self.source.expected
         before = None if expected is None or not self.holdout else first_held_out(expected, self.holdout)
         while not self._fitted.is_set():
@@ -256,9 +256,13 @@ class LiveSession:
                     self._fitted.wait(0.05)
                     continue
                 self._note("fit")
-            if tracked == 0 or (self.filming and capture.looked > GROWTH * tracked):
-                tracked = capture.looked
+            # On a busy machine the footage may have grown enough before it has been tracked; then the fit would never come to learn from it.
+            rested = time.monotonic() - renewed >= taken
+            if tracked == 0 or (self.filming and rested and capture.looked > GROWTH * tracked):
+                tracked, began = capture.looked, time.monotonic()
                 self._renew(capture, before)
+                renewed = time.monotonic()
+                taken = renewed - began
             if self.fit.step % PLANNED_EVERY == 0:
                 length = SUPPOSED if expected is None else expected / float(self.source.fps)
                 self.fit.plan(max(self.settle + max(length - self._seconds(), 0.0), 1.0))

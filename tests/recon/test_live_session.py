@@ -2,9 +2,11 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +73,40 @@ def test_who_has_had_enough_before_it_settles_need_not_say_so_again(tmp_path, mo
     session = _session(tmp_path, _endless(), settle=60.0, told=lambda *_: session.stop() if session.filming else None)
     session.run()
     assert session.times["done"] - session.times["tracked"] < 50 and session.avatar is not None
+
+
+def test_a_fit_learns_for_as_long_as_tracking_took_before_it_is_tracked_anew(tmp_path, monkeypatch):
+    class Growing:
+        """Footage that grows faster than it is tracked."""
+
+        faces, count = 100, 1
+
+        @property
+        def looked(self) -> int:
+            self.count *= 2
+            return self.count
+
+    done: list[tuple[str, float, float]] = []
+
+    def noting(name: str, seconds: float):
+        def work(*_) -> None:
+            began = time.monotonic()
+            time.sleep(seconds)
+            done.append((name, began, time.monotonic()))
+            if sum(each == "track" for each, *_ in done) == 3:
+                session._fitted.set()
+
+        return work
+
+    session = _session(tmp_path, iter(()))
+    instead = {"fit": SimpleNamespace(step=1, advance=noting("learn", 0.01)), "_show": lambda: None, "_renew": noting("track", 0.2)}
+    for name, part in instead.items():
+        monkeypatch.setattr(session, name, part)
+    session._fit(Growing())  # type: ignore[arg-type]
+    tracks = [(began, ended) for name, began, ended in done if name == "track"]
+    for (began, ended), (again, _) in itertools.pairwise(tracks):
+        assert again - ended >= ended - began
+    assert [name for name, *_ in done].count("learn") > 2
 
 
 def test_nobody_in_front_of_the_camera(tmp_path):
