@@ -154,5 +154,7 @@ class SpeakPanel:
         self.manner_of.content = "own manner"
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. A voice that is being loaded is waited for: libraries that a program's end interrupts while they load abort it."""
         self._stop.set()
+        if self._loading.is_alive():
+            self._loading.join()

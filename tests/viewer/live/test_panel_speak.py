@@ -96,3 +96,18 @@ def test_who_asks_too_early_is_told_what_is_waited_for(trouble, opened):
     said.clear()
     bench.speak._perform(Wish(text="Hello."), "hello")
     assert not any("loading" in line for line in said)
+
+
+def test_who_closes_while_the_voice_is_loaded_waits_for_it(tmp_path):
+    server = open_server("127.0.0.1", 0, "test")
+    performer = Slow(tiny_motion(AVATAR.head, 10), None)
+    bench = Workbench(server, AVATAR, "tiny", performer=performer, scratch=tmp_path)
+    assert performer.asked.wait(60)
+    closing = threading.Thread(target=bench.close)
+    closing.start()
+    closing.join(0.3)
+    assert closing.is_alive()
+    performer.there.set()
+    closing.join(60)
+    assert not closing.is_alive() and "voice" not in {thread.name for thread in threading.enumerate()}
+    close_server(server)
