@@ -40,6 +40,7 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
     show = live_show(person, "the avatar", fps, 0, name, sending.background, way, "send it elsewhere, or record it with `avatar3d receive`")
     # Frames are handed on when they are due, so nothing has to be made steady once more.
     show = replace(show, live=False)
+    made = channels_of(person, way)
     with contextlib.ExitStack() as stack:
         whose = sending.subject[0] if sending.subject else None
         if source.startswith(("ws://", "wss://")):
@@ -47,7 +48,6 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
             pushing = follow_stream(source, person.head)
         else:
             pushing = _faces(source, whose, sending.calm, stack)
-        made = _channels(person, way)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         outlet, _ = stack.enter_context(way.opened(show))
         followed = stack.enter_context(Followed(pushing))
@@ -107,8 +107,10 @@ def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = 
     return Assembly(PROTOCOLS[scheme]), listener
 
 
-def _channels(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]":
-    """What makes channels to send of those that were followed; all [width]."""
+def channels_of(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]":
+    """What makes channels to send of those that were followed; all [width]. Whatever it needs for that it has beforehand."""
+    import numpy as np
+
     from avatar3d.arkit_file import ArkitTake
     from avatar3d.motion import rest_motion
     from viewer.bridge.sender import ARKIT, EYES, HEAD, face_track
@@ -128,4 +130,6 @@ def _channels(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], 
         # Other programs get the face as it came.
         return rig if way.page else {**rig, **{name: channels[name] for name in (ARKIT, HEAD, EYES)}}
 
+    # The map between heads is made now, because there is no time for that between two frames.
+    made({name: np.zeros(width, np.float32) for name, width in ((ARKIT, 52), (HEAD, 3), (EYES, 6))})
     return made

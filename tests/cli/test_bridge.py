@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar3d.arkit import EXPR_NAMES
+from avatar3d.arkit import ARKIT_INDEX, EXPR_NAMES
 from avatar3d.arkit_file import write_arkit
 from avatar3d.arkit_weights import arkit_of, head_turns
 from avatar3d.avatar_file import save_avatar
+from avatar3d.cli.follow import channels_of
+from avatar3d.cli.shows import live_show
+from avatar3d.cli.ways import way_out
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
@@ -28,6 +31,7 @@ from tests.viewer.bridge.faces import a_frame, read_livelink
 from tests.viewer.stream.reader import Viewer
 from viewer.bridge import livelink
 from viewer.bridge.recording import recorded, recording
+from viewer.stream.playback import track_of
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +217,24 @@ def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, fla
     assert np.corrcoef(jaw, wanted)[0, 1] > 0.98
     words = ("--from", tmp_path / "s.pcap", "-o", tmp_path / "m.npz", "--avatar", tmp_path / "flame.avatar", "--head", flame_file)
     assert run("receive", *words).status == 0 and load_motion(tmp_path / "m.npz", theirs).eyelids is not None
+
+
+@pytest.mark.parametrize(("phone", "to", "on_flame"), [(True, "ws", True), (True, "ue://", True), (False, "ue://", False)])
+def test_no_frame_waits_for_a_map_between_heads(flame_file, phone, to, on_flame, monkeypatch):
+    head = load_head(flame_file if on_flame else None)
+    person, way = replace(bench_avatar(head, 100), head=replace(head, redistributable=True)), way_out(to, None, None, None)
+    monkeypatch.setattr("viewer.export.web.page_parts", lambda *_: {})
+    fit_retarget.cache_clear()
+    live_show(person, "", Fraction(30), 0, "ana", "", way, "")
+    made = channels_of(person, way)
+    maps = fit_retarget.cache_info().misses
+    weights = np.zeros(52, np.float32)
+    weights[ARKIT_INDEX["jawLeft"]] = 1
+    channels = {"arkit": weights, "head": np.zeros(3, np.float32), "eyes": np.zeros(6, np.float32)}
+    if not phone:
+        still = track_of(rest_motion(person.head, 1), person.head)
+        channels = {**{name: values[0] for name, values in still.items()}, "jaw_pose": np.array([0, 0.2, 0], np.float32)}
+    assert made(channels)["jaw_pose"].shape == (3,) and fit_retarget.cache_info().misses == maps
 
 
 def test_no_more_is_kept_than_there_is_room_for(run, small_avatar, grimacing, tmp_path, monkeypatch):
