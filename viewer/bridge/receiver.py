@@ -14,6 +14,8 @@ from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
 from viewer.visitors import not_listening
 
+_MAX_STREAMS = 16
+"""Senders of one name that are told apart at once."""
 MAX_SUBJECTS = 32
 """At once. A further one takes the place of the one that is silent for longest, if that is for FORGOTTEN seconds; otherwise it is passed over."""
 _BUFFER = 1 << 20
@@ -43,6 +45,7 @@ class Assembly:
     """Puts together what datagrams say. Values that were lost stay as they were.
 
     A subject that returns goes on where it was, however long it was away, unless its place was needed by another one.
+    Of senders that have one name and can be told apart the one that began later counts while it is heard.
     Of names that differ by the case of ASCII's letters alone the first one counts while it is heard, as in the C++ runtime (`docs/stream.md`).
     """
 
@@ -80,6 +83,8 @@ class Assembly:
                 return self._refuse(f"{MAX_SUBJECTS} subjects are there already, and {name} is one more; end some of them")
             self._subjects[name] = _Subject(name)
         self._last[caseless(name)] = name, arrived
+        if heard.stream is not None and not self._subjects[name].newest(heard.stream, arrived):
+            return self._refuse(f"several senders call themselves {name}, and the one that began last counts; give them names of their own")
         return self._subjects[name].add(heard, arrived)
 
     def _refuse(self, trouble: str) -> None:
@@ -101,7 +106,16 @@ class _Subject:
         self._name, self._clock, self._time = name, SenderClock(), None
         self.arrived = 0.0
         """When it was heard last."""
+        self._streams: dict[int, float] = {}
+        """When each of its senders was heard last, in the order in which they began."""
         self._weights, self._head, self._eyes = np.zeros(len(ARKIT_NAMES), np.float32), np.zeros(3, np.float32), np.zeros(6, np.float32)
+
+    def newest(self, stream: int, arrived: float) -> bool:
+        """Whether of the senders that have this name, and were heard of late, this one began last."""
+        self._streams = {each: when for each, when in self._streams.items() if arrived - when <= FORGOTTEN}
+        if stream in self._streams or len(self._streams) < _MAX_STREAMS:
+            self._streams[stream] = arrived
+        return stream == next(reversed(self._streams))
 
     def add(self, heard: Heard, arrived: float) -> Face | None:
         self.arrived = arrived

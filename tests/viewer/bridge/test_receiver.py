@@ -72,6 +72,22 @@ def test_who_returns_in_time_goes_on_and_who_was_forgotten_begins():
     assert "Ana" not in assembly.subjects and say("ana", 7, 120) == 7
 
 
+def test_of_two_senders_of_one_name_the_later_one_counts_while_it_is_heard():
+    def say(stream: int, arrived: float) -> bool:
+        frame = replace(a_frame(), subject="Ana", number=1, seconds_of_day=arrived)
+        return [assembly.add(data, arrived) for data in ue.encode(frame, stream)][-1] is not None
+
+    assembly = Assembly(ue)
+    assert say(1, 0.0) and say(1, 0.1) and say(2, 0.2) and not say(1, 0.3) and say(2, 0.4) and not say(1, 10.0)
+    assert assembly.refused == 2 and "several senders call themselves Ana" in assembly.trouble
+    # The second one has gone; then it comes back, and began later.
+    assert say(1, 10.5) and say(2, 10.6) and not say(1, 10.7)
+    # However many there are.
+    for stream in range(3, 300):
+        say(stream, 10.8)
+    assert say(16, 10.9) and not say(299, 10.9) and not say(2, 11.0)
+
+
 @pytest.mark.parametrize("protocol", [vmc, osc])
 def test_what_was_lost_of_a_frame_stays_as_it_was(protocol):
     assembly = Assembly(protocol)
