@@ -41,8 +41,8 @@ def receive(
     """Make a motion of a face that is sent here, until Ctrl-C; to see it live, use `avatar3d stream --from`.
 
     Args:
-        source: livelink://HOST:PORT, vmc://, osc:// or ifacialmocap:// listens there, without HOST for this machine alone, with 0.0.0.0 for
-            phones and other machines; a .pcap file is a recording of one; a .csv file a take of Live Link Face.
+        source: livelink://HOST:PORT, vmc://, osc://, ifacialmocap:// or ue:// listens there, without HOST for this machine alone, with
+            0.0.0.0 for phones and other machines; a .pcap file is a recording of one; a .csv file a take of Live Link Face.
         out: the motion (.npz) to write, or a CSV of Live Link Face. Several subjects become one file each, with their names.
         avatar: the .avatar file that shall perform it: the motion is for its head, and within what it has seen.
         head: file of the head that it is for, where there is no --avatar; default the embedded one.
