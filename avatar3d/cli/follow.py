@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,8 +29,9 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
     """Let an avatar do what somebody does, until they end or Ctrl-C.
 
     Raises:
-        UserError: the source or the way cannot be used.
+        UserError: the source or the way cannot be used, or the source ended and was not heard.
     """
+    from avatar3d.errors import UserError
     from viewer.bridge.follow import Followed, follow_stream
     from viewer.stream.playback import Pace
     from viewer.stream.prompt_thread import run_promptly
@@ -40,39 +41,92 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
     show = live_show(person, "the avatar", fps, 0, name, sending.background, way, "send it elsewhere, or record it with `avatar3d receive`")
     # Frames are handed on when they are due, so nothing has to be made steady once more.
     show = replace(show, live=False)
+    made = channels_of(person, way)
     with contextlib.ExitStack() as stack:
-        whose = sending.subject[0] if sending.subject else None
+        whose, assembly = sending.subject[0] if sending.subject else None, None
         if source.startswith(("ws://", "wss://")):
             check_websockets("--from", source)
             pushing = follow_stream(source, person.head)
         else:
-            pushing = _faces(source, whose, sending.calm, stack)
-        made = _channels(person, way)
+            pushing, assembly = _faces(source, whose, sending.calm, stack)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         outlet, _ = stack.enter_context(way.opened(show))
         followed = stack.enter_context(Followed(pushing))
-        pace, number, told = Pace(fps), 0, time.monotonic()
+        pace, number, heard, told = Pace(fps), 0, False, time.monotonic()
         while not followed.over:
             channels = followed.at(time.monotonic())
             if channels is not None:
+                heard = True
                 outlet.frame(float(number / fps), made(channels))
-            elif time.monotonic() - told > _TOLD_EVERY:
+            elif assembly is None and time.monotonic() - told > _TOLD_EVERY:
                 told = time.monotonic()
                 note(f"nothing was heard yet on {source}")
             number += 1
             while pace.until(number) * fps >= 1:
                 number += 1
         outlet.end(float(number / fps))
+        if not heard:
+            raise UserError(f"--from {source}: no face was heard{instead(assembly, whose)}")
         buffer = followed.buffer
         say(f"{number} frames; {buffer.twice} came twice, {buffer.late} too late, and {buffer.held} times the last one was held")
 
 
-def _faces(source: str, whose: str | None, calm: float, stack: contextlib.ExitStack) -> "Callable[[Push], None]":
-    """A source that speaks one of the bridge's protocols."""
+def _faces(source: str, whose: str | None, calm: float, stack: contextlib.ExitStack) -> "tuple[Callable[[Push], None], Assembly]":
+    """A source that speaks one of the bridge's protocols, and what puts its faces together."""
     from viewer.bridge.follow import follow_faces, replayed
 
     assembly, listener = open_source(source, stack)
-    return follow_faces(assembly, replayed(Path(source)) if listener is None else iter(listener), whose, calm, note)
+    datagrams = replayed(Path(source)) if listener is None else watched(source, assembly, listener, whose)
+    return follow_faces(assembly, datagrams, whose, calm, note), assembly
+
+
+def watched(source: str, assembly: "Assembly", listener: "Listener", whose: str | None) -> "Iterator[tuple[bytes, float] | None]":
+    """What a listener hears; until it is a face, of `whose` where that is given, it is said now and then what came instead."""
+    told = time.monotonic()
+    for datagram in listener:
+        yield datagram
+        if time.monotonic() - told > _TOLD_EVERY and not (whose in assembly.subjects if whose is not None else assembly.subjects):
+            told = time.monotonic()
+            note(f"no face was heard yet on {source}{instead(assembly, whose)}")
+
+
+def instead(assembly: "Assembly | None", whose: str | None) -> str:
+    """Whose face was not heard, and what was."""
+    wanted = f" of {whose}" if whose else ""
+    if assembly is None:
+        return wanted
+    others = f"; heard were {', '.join(name or 'faces without a name' for name in assembly.subjects)}" if assembly.subjects else ""
+    strange = f"; {assembly.refused} datagrams were passed over ({assembly.trouble})" if assembly.refused else ""
+    return wanted + others + strange
+
+
+def check_apart(source: str, to: str) -> None:
+    """Refuse to send to where we listen: the head would follow itself.
+
+    Raises:
+        UserError: --from and --to meet.
+    """
+    import socket
+
+    from avatar3d.errors import UserError
+    from viewer.bridge.protocols import PROTOCOLS
+    from viewer.bridge.sender import resolved
+
+    (scheme, _, rest), (way, _, there) = source.partition("://"), to.partition("://")
+    if scheme not in PROTOCOLS or way not in PROTOCOLS:
+        return
+    heard, sent = address_of(source, rest, PROTOCOLS[scheme].PORT, "--from"), address_of(to, there, PROTOCOLS[way].PORT)
+    if heard[1] != sent[1]:
+        return
+    family, address = resolved(*sent)
+    # Whatever can be listened on is this machine's own.
+    with socket.socket(family, socket.SOCK_DGRAM) as own:
+        try:
+            own.bind((address[0], 0, *address[2:]))
+        except OSError:
+            return
+    if heard[0] in ("0.0.0.0", "::") or resolved(*heard)[1] == address:
+        raise UserError(f"--to {to}: is where --from {source} listens, so that the head would follow itself; give one of them another port")
 
 
 def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = None) -> "tuple[Assembly, Listener | None]":
@@ -107,8 +161,10 @@ def open_source(source: str, stack: contextlib.ExitStack, record: Path | None = 
     return Assembly(PROTOCOLS[scheme]), listener
 
 
-def _channels(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]":
-    """What makes channels to send of those that were followed; all [width]."""
+def channels_of(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]":
+    """What makes channels to send of those that were followed; all [width]. Whatever it needs for that it has beforehand."""
+    import numpy as np
+
     from avatar3d.arkit_file import ArkitTake
     from avatar3d.motion import rest_motion
     from viewer.bridge.sender import ARKIT, EYES, HEAD, face_track
@@ -128,4 +184,6 @@ def _channels(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]], 
         # Other programs get the face as it came.
         return rig if way.page else {**rig, **{name: channels[name] for name in (ARKIT, HEAD, EYES)}}
 
+    # The map between heads is made now, because there is no time for that between two frames.
+    made({name: np.zeros(width, np.float32) for name, width in ((ARKIT, 52), (HEAD, 3), (EYES, 6))})
     return made

@@ -8,10 +8,10 @@ from avatar3d.cli.common import open_avatar, say
 
 
 def info(file: Positional[Path], /) -> None:
-    """Say what an avatar, a motion, a head model, a capture folder or an exported file holds.
+    """Say what an avatar, a motion, a head model, a capture folder, a recording of faces or an exported file holds.
 
     Args:
-        file: .avatar, motion .npz, head .npz or .pkl, a capture folder, or what export wrote.
+        file: .avatar, motion .npz, head .npz or .pkl, a capture folder, what --record kept (.pcap), or what export wrote.
     """
     for line in _describe(file):
         say(line)
@@ -21,7 +21,7 @@ def check(file: Positional[Path], /, head: Path | None = None) -> None:
     """Read a file to the end and pose it; exit status 2 where anything is wrong. Of exported files it also says what other programs make of them.
 
     Args:
-        file: .avatar, motion .npz, head model, a capture folder, or what export wrote.
+        file: .avatar, motion .npz, head model, a capture folder, a recording (.pcap), or what export wrote.
         head: file of the avatar's head model where it is not the embedded one.
     """
     if file.suffix == ".avatar":
@@ -50,6 +50,8 @@ def check(file: Positional[Path], /, head: Path | None = None) -> None:
             say(line)
     elif file.is_dir():
         _check_capture(file)
+    elif file.suffix.lower() == ".pcap":
+        _describe_recording(file, whole=True)
     else:
         _describe(file)
     say(f"{file}: whole")
@@ -108,14 +110,42 @@ def _describe(file: Path) -> list[str]:
             sound = f"{len(motion.sound) / motion.sound_rate:.1f} s of sound" if motion.sound is not None and motion.sound_rate else "no sound"
             line = f"  {len(motion)} frames at {float(motion.fps):.2f}/s ({motion.duration:.1f} s), {motion.expr.shape[1]} expressions, {sound}"
             return [f"{file}: motion for head {motion.head_fingerprint}", line, *([f"  {motion.note}"] if motion.note else [])]
+    if file.suffix.lower() == ".pcap":
+        return _describe_recording(file)
     if file.suffix not in (".npz", ".pkl"):
         raise UserError(
-            f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, a capture folder, or an exported file"
+            f"{file}: is nothing that is known here; give an .avatar, a motion or head (.npz), a FLAME .pkl, a capture folder, "
+            "a recording (.pcap), or an exported file"
         )
     from avatar3d.head.info import head_info
     from avatar3d.head.store import load_head
 
     return [f"{file}: head model", head_info(load_head(file))]
+
+
+def _describe_recording(file: Path, whole: bool = False) -> list[str]:
+    """Whose faces datagrams that were kept show, and for how long.
+
+    Raises:
+        UserError: it holds no face; or it breaks off, and is to be whole.
+    """
+    from avatar3d.errors import UserError
+    from viewer.bridge.protocols import PROTOCOLS, protocol_of
+    from viewer.bridge.receiver import Assembly
+    from viewer.bridge.recording import recorded
+
+    spoken = protocol_of(passed.data for passed in recorded(file))
+    if spoken is None:
+        raise UserError(f"{file}: holds no face in any protocol that is read here ({', '.join(PROTOCOLS)}); give a recording of one of them")
+    assembly, heard = Assembly(PROTOCOLS[spoken]), {}
+    for passed in recorded(file, whole):
+        face = assembly.add(passed.data, passed.time)
+        if face is not None:
+            first, _, count = heard.get(face.subject, (face.time, 0.0, 0))
+            heard[face.subject] = first, face.time, count + 1
+    strange = f", {assembly.refused} of them passed over ({assembly.trouble})" if assembly.refused else ""
+    faces = [f"  {name or 'a face without a name'}: {count} frames, {last - first:.1f} s" for name, (first, last, count) in heard.items()]
+    return [f"{file}: recording of {spoken}", f"  {assembly.datagrams} datagrams{strange}", *faces]
 
 
 def _describe_avatar(file: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from avatar3d.cli.common import check_range, note, open_avatar, open_head, say
-from avatar3d.cli.follow import open_source
+from avatar3d.cli.follow import instead, open_source, watched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +41,8 @@ def receive(
     """Make a motion of a face that is sent here, until Ctrl-C; to see it live, use `avatar3d stream --from`.
 
     Args:
-        source: livelink://HOST:PORT, vmc://, osc:// or ifacialmocap:// listens there, without HOST for this machine alone, with 0.0.0.0 for
-            phones and other machines; a .pcap file is a recording of one; a .csv file a take of Live Link Face.
+        source: livelink://HOST:PORT, vmc://, osc://, ifacialmocap:// or ue:// listens there, without HOST for this machine alone, with
+            0.0.0.0 for phones and other machines; a .pcap file is a recording of one; a .csv file a take of Live Link Face.
         out: the motion (.npz) to write, or a CSV of Live Link Face. Several subjects become one file each, with their names.
         avatar: the .avatar file that shall perform it: the motion is for its head, and within what it has seen.
         head: file of the head that it is for, where there is no --avatar; default the embedded one.
@@ -61,19 +61,24 @@ def receive(
     check_range("--seconds", seconds, 0.1, 6 * 3600)
     check_range("--fps", fps, 1, 240)
     check_range("--calm", calm, 0, 60)
+    take = Path(source).suffix.lower() == ".csv"
     if record is not None:
+        if take or Path(source).suffix.lower() == ".pcap":
+            raise UserError(f"--record: keeps what arrives, and {source} is a file already; leave it out")
         check_output(record, avatar, head, out, Path(source))
+    if take and (subject is not None or seconds is not None):
+        raise UserError(f"--from {source}: is one face's take and is read whole; leave --subject and --seconds out")
     person = None if avatar is None else open_avatar(avatar, head)
     theirs = open_head(head) if person is None else person.head
     rate = None if fps is None else Fraction(fps)
-    if Path(source).suffix.lower() == ".csv":
+    if take:
         from avatar3d.arkit_file import read_arkit
 
         _write(_evenly(read_arkit(Path(source)), rate), None, theirs, person, calm, out)
     else:
         takes = _takes(_heard(source, subject, seconds, record), rate)
-        for path, (take, valid) in zip(_paths(out, list(takes)), takes.values(), strict=True):
-            _write(take, valid, theirs, person, calm, path)
+        for path, (heard, valid) in zip(_paths(out, list(takes)), takes.values(), strict=True):
+            _write(heard, valid, theirs, person, calm, path)
     if record is not None:
         say(f"{record}: all that arrived; avatar3d receive --from {record} -o {out} makes the motion again")
 
@@ -90,7 +95,7 @@ def _heard(source: str, subject: str | None, seconds: float | None, record: Path
     with contextlib.ExitStack() as stack:
         assembly, listener = open_source(source, stack, record)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
-        for count, face in enumerate(_faces(source, assembly, listener, seconds)):
+        for count, face in enumerate(_faces(source, assembly, listener, seconds, subject)):
             if count == _MOST_FRAMES:
                 note(f"{_MOST_FRAMES} frames were received, which are as many as are kept; what came until now is written")
                 break
@@ -100,20 +105,18 @@ def _heard(source: str, subject: str | None, seconds: float | None, record: Path
                 if listener is not None and len(frames) % _TOLD_EVERY == 1:
                     note(f"{face.subject or 'a face'}: {len(frames)} frames")
     if not heard:
-        others = f"; heard were {', '.join(assembly.subjects)}" if assembly.subjects else ""
-        strange = f"; {assembly.refused} datagrams were passed over ({assembly.trouble})" if assembly.refused else ""
-        raise UserError(f"--from {source}: no face was heard{f' of {subject}' if subject else ''}{others}{strange}; nothing is written")
+        raise UserError(f"--from {source}: no face was heard{instead(assembly, subject)}; nothing is written")
     if assembly.refused:
         note(f"{assembly.refused} of {assembly.datagrams} datagrams were passed over ({assembly.trouble})")
     return heard
 
 
-def _faces(source: str, assembly: "Assembly", listener: "Listener | None", seconds: float | None):
+def _faces(source: str, assembly: "Assembly", listener: "Listener | None", seconds: float | None, subject: str | None):
     from viewer.bridge.receiver import faces
     from viewer.bridge.recording import recorded
 
     if listener is not None:
-        return faces(assembly, iter(listener), seconds)
+        return faces(assembly, watched(source, assembly, listener, subject), seconds)
     return faces(assembly, ((passed.data, passed.time) for passed in recorded(Path(source))), seconds)
 
 

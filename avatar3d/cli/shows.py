@@ -57,7 +57,10 @@ def live_show(person: "Avatar", avatar: str, fps: Fraction, rate: int, name: str
 
     if not way.page:
         _tell_fit(person)
-        return Show(person, face_track(rest_motion(person.head, 1), person.head), fps, rate, name, live=True)
+        still = rest_motion(person.head, 1)
+        # A jaw that goes sideways needs a map between heads. It takes longer to make than there is time for a frame, so it is made now.
+        still.jaw_pose[:, 1] = 0.1
+        return Show(person, face_track(still, person.head), fps, rate, name, live=True)
     if not person.head.redistributable:
         raise UserError(
             f"{avatar}: is on head {person.head.name}, which may not be given away, and then only a motion that is known beforehand can be sent; "

@@ -78,11 +78,13 @@ def stream(
         person = open_avatar(avatar, head)
         note(f"{avatar}: getting ready …")
         names = sending.subject or tuple(path.stem for path in motion) if len(motion) > 1 else (sending.subject or (avatar.stem,))
-        if len({caseless(name) for name in names}) < len(names):
-            raise UserError(f"--subject: {', '.join(names)}: need a name each, and engines do not tell capitals; give other names")
+        if len({caseless(way.spelled(name)) for name in names}) < len(names):
+            asked = "" if way.spelled is str else f", which {to.partition(':')[0]} spells {', '.join(map(way.spelled, names))}"
+            raise UserError(f"--subject: {', '.join(names)}{asked}: need a name each, and engines do not tell capitals; give other names")
         if source is not None:
-            from avatar3d.cli.follow import follow
+            from avatar3d.cli.follow import check_apart, follow
 
+            check_apart(source, to)
             follow(person, source, way, names[0], sending)
         elif talking.live is not None:
             _perform_live(person, avatar, talking, directing, names[0], sending.background, way)
@@ -116,6 +118,8 @@ def _check(motion: tuple[Path, ...], source: str | None, talking: Talking, direc
     elif motion and source is not None:
         raise UserError("--motion and --from contradict each other; give one of them")
     elif source is not None:
+        if Path(source).suffix.lower() == ".csv":
+            raise UserError(f"--from {source}: is a take, which is performed as it is; give it as --motion {source}")
         if talking != Talking() or directing != Directing():
             raise UserError("--from: is followed as it comes; leave out what is said and what directs it, or leave --from out")
     else:

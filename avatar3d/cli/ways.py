@@ -85,6 +85,8 @@ class Way:
     """Whether several subjects can go there."""
     fps: Fraction | None
     """Frames a second that are sent; None for the motion's own, up to 30."""
+    spelled: Callable[[str], str] = str
+    """A subject's name as it arrives."""
 
     def rate(self, own: Fraction) -> Fraction:
         """Frames a second for a motion of `own` frames a second."""
@@ -104,6 +106,7 @@ def way_out(to: str, token: str | None, fps: int | None, recorder: "Recorder | N
         UserError: there is no such way, or it cannot do what is asked for.
     """
     from avatar3d.errors import UserError
+    from viewer.bridge.osc import name_in_addresses
     from viewer.bridge.protocols import PROTOCOLS
 
     scheme, _, rest = to.partition("://")
@@ -116,7 +119,8 @@ def way_out(to: str, token: str | None, fps: int | None, recorder: "Recorder | N
     if token is not None:
         raise UserError("--token: is for pages, that is for --to ws://HOST:PORT; leave it out")
     protocol, rate = PROTOCOLS[scheme], Fraction(fps or _USUAL_FPS)
-    return Way(_datagrams(to, rest, protocol, rate, recorder), page=False, several=protocol.NAMED, fps=rate)
+    spelled = name_in_addresses if scheme == "osc" else str
+    return Way(_datagrams(to, rest, protocol, rate, recorder), page=False, several=protocol.NAMED, fps=rate, spelled=spelled)
 
 
 def _web(to: str, rest: str, token: str | None) -> Opened:
@@ -173,7 +177,7 @@ def _datagrams(to: str, rest: str, protocol: "Protocol", fps: Fraction, recorder
                 with SteadyOutlet(outlet, fps, 1.5 / float(show.fps)) as steady:
                     yield steady, lambda once: None
             finally:
-                lost = f", {line.lost} could not be sent" if line.lost else ""
+                lost = f", {line.lost} could not be sent ({line.trouble})" if line.lost else ""
                 say(f"{show.subject}: {line.sent} datagrams{lost}")
 
     return opened

@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar3d.arkit import EXPR_NAMES
+from avatar3d.arkit import ARKIT_INDEX, EXPR_NAMES
 from avatar3d.arkit_file import write_arkit
 from avatar3d.arkit_weights import arkit_of, head_turns
 from avatar3d.avatar_file import save_avatar
+from avatar3d.cli.follow import channels_of, watched
+from avatar3d.cli.shows import live_show
+from avatar3d.cli.ways import way_out
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import load_motion, rest_motion, save_motion
@@ -27,7 +30,9 @@ from tests.ports import tcp_port, udp_port
 from tests.viewer.bridge.faces import a_frame, read_livelink
 from tests.viewer.stream.reader import Viewer
 from viewer.bridge import livelink
+from viewer.bridge.receiver import Assembly, Listener
 from viewer.bridge.recording import recorded, recording
+from viewer.stream.playback import track_of
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +220,24 @@ def test_an_avatar_on_flame_is_sent_by_what_fits_and_the_misfit_is_said(run, fla
     assert run("receive", *words).status == 0 and load_motion(tmp_path / "m.npz", theirs).eyelids is not None
 
 
+@pytest.mark.parametrize(("phone", "to", "on_flame"), [(True, "ws", True), (True, "ue://", True), (False, "ue://", False)])
+def test_no_frame_waits_for_a_map_between_heads(flame_file, phone, to, on_flame, monkeypatch):
+    head = load_head(flame_file if on_flame else None)
+    person, way = replace(bench_avatar(head, 100), head=replace(head, redistributable=True)), way_out(to, None, None, None)
+    monkeypatch.setattr("viewer.export.web.page_parts", lambda *_: {})
+    fit_retarget.cache_clear()
+    live_show(person, "", Fraction(30), 0, "ana", "", way, "")
+    made = channels_of(person, way)
+    maps = fit_retarget.cache_info().misses
+    weights = np.zeros(52, np.float32)
+    weights[ARKIT_INDEX["jawLeft"]] = 1
+    channels = {"arkit": weights, "head": np.zeros(3, np.float32), "eyes": np.zeros(6, np.float32)}
+    if not phone:
+        still = track_of(rest_motion(person.head, 1), person.head)
+        channels = {**{name: values[0] for name, values in still.items()}, "jaw_pose": np.array([0, 0.2, 0], np.float32)}
+    assert made(channels)["jaw_pose"].shape == (3,) and fit_retarget.cache_info().misses == maps
+
+
 def test_no_more_is_kept_than_there_is_room_for(run, small_avatar, grimacing, tmp_path, monkeypatch):
     monkeypatch.setattr("avatar3d.cli.receive._MOST_FRAMES", 40)
     assert run("stream", small_avatar, "--motion", grimacing, "--to", f"livelink://:{udp_port()}", "--record", tmp_path / "s.pcap").status == 0
@@ -246,6 +269,11 @@ def test_silence_and_noise_are_told(run, tmp_path):
         (("--motion", "M", "M", "--to", "vmc://"), ("2 motions", "takes one")),
         (("--motion", "M", "M", "--to", "livelink://"), ("--subject", "a name each")),
         (("--motion", "M", "M", "--subject", "Ana", "ana", "--to", "ue://"), ("--subject: Ana, ana", "do not tell capitals")),
+        (("--motion", "M", "M", "--subject", "a b", "A-b", "--to", "osc://", "--record", "x.txt"), ("x.txt", "end in .pcap")),
+        (("--motion", "M", "M", "--subject", "a b", "A_b", "--to", "osc://"), ("--subject: a b, A_b", "osc spells a_b, A_b", "a name each")),
+        (("--from", "take.csv", "--to", "livelink://"), ("--from take.csv", "give it as --motion take.csv")),
+        (("--from", "livelink://", "--to", "livelink://"), ("is where --from livelink:// listens", "another port")),
+        (("--from", "vmc://0.0.0.0:11111", "--to", "livelink://localhost"), ("is where --from vmc://0.0.0.0:11111 listens",)),
         (("--motion", "M", "M", "--subject", "a", "--to", "livelink://"), ("--subject", "1 names for 2 motions")),
         (("--motion", "M", "--subject", "", "--to", "livelink://"), ("--subject", "1 to 64 letters")),
         (("--motion", "M", "--calm", "1", "--to", "livelink://"), ("--calm", "--from")),
@@ -273,4 +301,46 @@ def test_receiving_refuses_what_cannot_be(refused, tmp_path, grimacing):
     refused("receive", "--from", tmp_path / "x.pcap", "-o", tmp_path / "m.npz", match=("x.pcap", "is no pcap recording"))
     refused("stream", "--to", "livelink://", match=("give the avatar",))
     refused("stream", "--replay", tmp_path / "x.pcap", "--to", "ws", match=("--replay", "--from"))
+    words = ("--from", tmp_path / "x.pcap", "-o", tmp_path / "m.npz", "--record", tmp_path / "y.pcap")
+    refused("receive", *words, match=("--record", "x.pcap is a file already"))
+    for option in (("--subject", "ana"), ("--seconds", "1")):
+        refused("receive", "--from", "x.csv", "-o", tmp_path / "m.npz", *option, match=("x.csv", "one face's take", "leave --subject"))
     assert {path.name for path in tmp_path.iterdir()} == {"x.pcap"}
+
+
+def test_a_recording_says_what_it_holds_and_whether_it_is_whole(run, refused, tmp_path):
+    with recording(tmp_path / "two.pcap") as recorder:
+        assert recorder is not None
+        recorder.add(b"/noise", 1)
+        for number in range(60):
+            for name in ("Ana", "Zoë")[: 1 + number % 2]:
+                recorder.add(livelink.encode(replace(a_frame(), subject=name, seconds_of_day=number / 60))[0], 11_111)
+    told = run("info", tmp_path / "two.pcap")
+    assert told.status == 0 and "recording of livelink" in told.out and "91 datagrams, 1 of them passed over" in told.out
+    assert "Ana: 60 frames, 1.0 s" in told.out and "Zoë: 30 frames, 1.0 s" in told.out
+    assert "whole" in run("check", tmp_path / "two.pcap").out
+    (tmp_path / "cut.pcap").write_bytes((tmp_path / "two.pcap").read_bytes()[:-100])
+    assert "Ana: 60 frames" in run("info", tmp_path / "cut.pcap").out
+    refused("check", tmp_path / "cut.pcap", match=("cut.pcap: breaks off after", "copy it again"))
+
+
+def test_whose_face_never_came_is_told_with_those_that_did(run, refused, small_avatar, tmp_path, monkeypatch):
+    with recording(tmp_path / "ana.pcap") as recorder:
+        assert recorder is not None
+        for number in range(3):
+            recorder.add(livelink.encode(replace(a_frame(), subject="Ana", seconds_of_day=number / 60))[0], 11_111)
+    words = ("--from", tmp_path / "ana.pcap", "--subject", "Zoe", "--to", f"ue://:{udp_port()}")
+    assert (outcome := run("stream", small_avatar, *words)).status == 2 and "no face was heard of Zoe; heard were Ana" in outcome.err
+    # While it listens, too.
+    said: list[str] = []
+    monkeypatch.setattr("avatar3d.cli.follow._TOLD_EVERY", 0.0)
+    monkeypatch.setattr("avatar3d.cli.follow.note", said.append)
+    assembly = Assembly(livelink)
+    with Listener("127.0.0.1", 0) as listener:
+        heard = watched("livelink://", assembly, listener, "Ana")
+        for name in ("Ben", "Ana"):
+            assert next(heard) is None
+            assembly.add(b"GET / HTTP/1.1", 0.0)
+            assembly.add(livelink.encode(replace(a_frame(), subject=name))[0], 0.0)
+        assert next(heard) is None
+    assert len(said) == 1 and said[0].startswith("no face was heard yet on livelink:// of Ana; heard were Ben; 1 datagrams were passed over (")

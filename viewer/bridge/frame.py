@@ -86,3 +86,5 @@ class Heard:
     """Seconds on the sender's clock."""
     complete: bool = True
     """Whether the frame ends with this datagram."""
+    stream: int | None = None
+    """Tells senders of one name apart."""

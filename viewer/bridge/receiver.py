@@ -14,8 +14,10 @@ from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
 from viewer.visitors import not_listening
 
+_MAX_STREAMS = 16
+"""Senders of one name that are told apart at once."""
 MAX_SUBJECTS = 32
-"""At once; what further ones say is passed over."""
+"""At once. A further one takes the place of the one that is silent for longest, if that is for FORGOTTEN seconds; otherwise it is passed over."""
 _BUFFER = 1 << 20
 """Bytes that the system keeps while we are busy."""
 _PATIENCE = 0.1
@@ -42,6 +44,8 @@ class Face:
 class Assembly:
     """Puts together what datagrams say. Values that were lost stay as they were.
 
+    A subject that returns goes on where it was, however long it was away, unless its place was needed by another one.
+    Of senders that have one name and can be told apart the one that began later counts while it is heard.
     Of names that differ by the case of ASCII's letters alone the first one counts while it is heard, as in the C++ runtime (`docs/stream.md`).
     """
 
@@ -49,6 +53,7 @@ class Assembly:
         self._protocol = protocol
         self._subjects: dict[str, _Subject] = {}
         self._last: dict[str, tuple[str, float]] = {}
+        """By names in small letters: the one that counts, and when it was heard last."""
         self.datagrams = self.refused = 0
         """How many there were, and how many of them were none of the protocol's, or of a name that is another's."""
         self.trouble = ""
@@ -56,7 +61,7 @@ class Assembly:
 
     @property
     def subjects(self) -> list[str]:
-        """Whose faces were there, in the order in which they came."""
+        """Whose faces were there, in the order in which they came, without those whose place another one has."""
         return list(self._subjects)
 
     def add(self, data: bytes, arrived: float) -> Face | None:
@@ -70,22 +75,50 @@ class Assembly:
         if heard is None:
             return None
         name = "".join(letter for letter in heard.subject if letter.isprintable())[:MAX_SUBJECT]
-        if name not in self._subjects and len(self._subjects) >= MAX_SUBJECTS:
-            return None
         first, when = self._last.get(caseless(name), (name, arrived))
         if first != name and arrived - when <= FORGOTTEN:
-            self.refused, self.trouble = self.refused + 1, f"{name} is {first} but for capitals; give them names of their own"
-            return None
+            return self._refuse(f"{name} is {first} but for capitals; give them names of their own")
+        if name not in self._subjects:
+            if len(self._subjects) >= MAX_SUBJECTS and not self._forget_one(arrived):
+                return self._refuse(f"{MAX_SUBJECTS} subjects are there already, and {name} is one more; end some of them")
+            self._subjects[name] = _Subject(name)
         self._last[caseless(name)] = name, arrived
-        return self._subjects.setdefault(name, _Subject(name)).add(heard, arrived)
+        if heard.stream is not None and not self._subjects[name].newest(heard.stream, arrived):
+            return self._refuse(f"several senders call themselves {name}, and the one that began last counts; give them names of their own")
+        return self._subjects[name].add(heard, arrived)
+
+    def _refuse(self, trouble: str) -> None:
+        self.refused, self.trouble = self.refused + 1, trouble
+
+    def _forget_one(self, now: float) -> bool:
+        """Forget the subject that is silent for longest; False where none is for long enough."""
+        silent = min(self._subjects, key=lambda name: self._subjects[name].arrived)
+        if now - self._subjects[silent].arrived <= FORGOTTEN:
+            return False
+        del self._subjects[silent]
+        if self._last[caseless(silent)][0] == silent:
+            del self._last[caseless(silent)]
+        return True
 
 
 class _Subject:
     def __init__(self, name: str) -> None:
         self._name, self._clock, self._time = name, SenderClock(), None
+        self.arrived = 0.0
+        """When it was heard last."""
+        self._streams: dict[int, float] = {}
+        """When each of its senders was heard last, in the order in which they began."""
         self._weights, self._head, self._eyes = np.zeros(len(ARKIT_NAMES), np.float32), np.zeros(3, np.float32), np.zeros(6, np.float32)
 
+    def newest(self, stream: int, arrived: float) -> bool:
+        """Whether of the senders that have this name, and were heard of late, this one began last."""
+        self._streams = {each: when for each, when in self._streams.items() if arrived - when <= FORGOTTEN}
+        if stream in self._streams or len(self._streams) < _MAX_STREAMS:
+            self._streams[stream] = arrived
+        return stream == next(reversed(self._streams))
+
     def add(self, heard: Heard, arrived: float) -> Face | None:
+        self.arrived = arrived
         for name, value in heard.weights.items():
             self._weights[ARKIT_INDEX[name]] = min(max(value, 0.0), 1.0)
         if heard.head is not None:

@@ -76,11 +76,13 @@ def recording(path: Path | None) -> Iterator[Recorder | None]:
     """A recorder that writes `path`, which is there in the end even where the user interrupts; None records nothing.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or could not be told from other files later.
     """
     if path is None:
         yield None
         return
+    if path.suffix.lower() != ".pcap":
+        raise UserError(f"{path}: recordings are read by names that end in .pcap; give such a name")
     with atomic_path(path) as temporary:
         interrupted = False
         with temporary.open("wb") as file:
@@ -93,11 +95,15 @@ def recording(path: Path | None) -> Iterator[Recorder | None]:
         raise KeyboardInterrupt
 
 
-def recorded(path: Path) -> Iterator[Passed]:
+def recorded(path: Path, whole: bool = False) -> Iterator[Passed]:
     """The datagrams of a file, in their order.
 
+    Args:
+        path: the file.
+        whole: refuse one that breaks off; otherwise it is read as far as it goes.
+
     Raises:
-        UserError: not such a file, or it cannot be read. One that breaks off is read as far as it goes.
+        UserError: not such a file, or it cannot be read.
     """
     check_input(path, "a recording of --record's")
     data = read_bounded(path, MAX_BYTES, "give a recording of --record's, cut where it is long")
@@ -113,11 +119,14 @@ def recorded(path: Path) -> Iterator[Passed]:
         seconds, parts, kept, _ = header.unpack_from(data, at)
         at += header.size
         if kept > min(_MOST_PACKET, len(data) - at):
-            return
+            at -= header.size
+            break
         found = _datagram(data[at + _LINKS[link] : at + kept])
         if found is not None:
             yield Passed(seconds + parts * tick, *found)
         at += kept
+    if whole and at < len(data):
+        raise UserError(f"{path}: breaks off after {at} of its {len(data)} bytes; what comes before them can be used, or copy it again")
 
 
 def _datagram(packet: bytes) -> tuple[bytes, int] | None:

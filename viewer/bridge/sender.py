@@ -65,6 +65,8 @@ class Socket:
         self._recorder, self._port = recorder, port
         self.sent = self.lost = 0
         """Datagrams that went out, and that did not."""
+        self.trouble = ""
+        """Why the last one did not."""
 
     def send(self, data: bytes) -> None:
         """One datagram; it never waits."""
@@ -73,8 +75,8 @@ class Socket:
         try:
             self._socket.sendto(data, self._address)
             self.sent += 1
-        except OSError:
-            self.lost += 1
+        except OSError as error:
+            self.lost, self.trouble = self.lost + 1, (error.strerror or str(error)).lower()
 
     def __enter__(self) -> "Socket":
         return self

@@ -189,7 +189,7 @@ def decode(data: bytes) -> Heard | None:
         raise DatagramError(f"a frame has {len(packet.values)} numbers, and a face {_FACE_WIDTH}")
     weights = dict(zip(ARKIT_NAMES, arkit.tolist(), strict=True))
     subject = _subject_of(data[HEADER.size + 8 + 4 * len(packet.values) :])
-    return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time)
+    return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time, stream=packet.stream)
 
 
 def _subject_of(rest: bytes) -> str:

@@ -40,6 +40,54 @@ def test_a_flood_of_names_is_no_flood_of_memory():
     assert len(assembly.subjects) == MAX_SUBJECTS
 
 
+def test_of_senders_that_left_the_one_silent_for_longest_makes_place():
+    def say(name: str, arrived: float) -> bool:
+        return assembly.add(livelink.encode(replace(a_frame(), subject=name, seconds_of_day=arrived))[0], arrived) is not None
+
+    assembly = Assembly(livelink)
+    # Somebody who was there first and never left, and visitors who each say a word.
+    for number in range(3 * MAX_SUBJECTS):
+        assert say("host", 10.0 * number) and say(f"visitor {number}", 10.0 * number + 1)
+    last = 10.0 * number + 1
+    assert assembly.subjects == ["host", *(f"visitor {number}" for number in range(2 * MAX_SUBJECTS + 1, 3 * MAX_SUBJECTS))]
+    # All places are taken by who is heard: nobody has to leave, and it is told.
+    for name in assembly.subjects:
+        assert say(name, last + 1)
+    assert not say("one more", last + 11) and assembly.refused == 1 and "one more is one more; end some" in assembly.trouble
+    assert len(assembly.subjects) == MAX_SUBJECTS and say("one more", last + 11.1) and "host" not in assembly.subjects
+
+
+def test_who_returns_in_time_goes_on_and_who_was_forgotten_begins():
+    def say(name: str, time: float, arrived: float) -> float:
+        face = assembly.add(livelink.encode(replace(a_frame(), subject=name, seconds_of_day=time))[0], arrived)
+        assert face is not None
+        return face.time
+
+    assembly = Assembly(livelink)
+    assert say("Ana", 100, 0) == 100
+    # Its own clock went back meanwhile, as that of a phone which was started again.
+    assert say("Ana", 5, 50) == pytest.approx(150)
+    for number in range(MAX_SUBJECTS):
+        say(f"s{number}", 0, 100)
+    assert "Ana" not in assembly.subjects and say("ana", 7, 120) == 7
+
+
+def test_of_two_senders_of_one_name_the_later_one_counts_while_it_is_heard():
+    def say(stream: int, arrived: float) -> bool:
+        frame = replace(a_frame(), subject="Ana", number=1, seconds_of_day=arrived)
+        return [assembly.add(data, arrived) for data in ue.encode(frame, stream)][-1] is not None
+
+    assembly = Assembly(ue)
+    assert say(1, 0.0) and say(1, 0.1) and say(2, 0.2) and not say(1, 0.3) and say(2, 0.4) and not say(1, 10.0)
+    assert assembly.refused == 2 and "several senders call themselves Ana" in assembly.trouble
+    # The second one has gone; then it comes back, and began later.
+    assert say(1, 10.5) and say(2, 10.6) and not say(1, 10.7)
+    # However many there are.
+    for stream in range(3, 300):
+        say(stream, 10.8)
+    assert say(16, 10.9) and not say(299, 10.9) and not say(2, 11.0)
+
+
 @pytest.mark.parametrize("protocol", [vmc, osc])
 def test_what_was_lost_of_a_frame_stays_as_it_was(protocol):
     assembly = Assembly(protocol)

@@ -97,3 +97,10 @@ class _Clock:
 
     def __call__(self) -> float:
         return 0.0
+
+
+def test_why_a_datagram_did_not_go_out_is_kept():
+    with Listener("127.0.0.1", 0) as listener, Socket("127.0.0.1", listener.port) as line:
+        line.send(bytes(70_000))
+        line.send(b"whole")
+        assert (line.sent, line.lost) == (1, 1) and "too long" in line.trouble

@@ -226,7 +226,7 @@ private:
             copy(weight, layer.weight, weight_name);
             copy(bias, layer.bias, bias_name);
             avatar_.layer_count = i + 1;
-            avatar_.widest = std::max({avatar_.widest, layer.inputs, layer.outputs});
+            avatar_.widest = (std::max)({avatar_.widest, layer.inputs, layer.outputs});
         }
         if (!ok()) return;
         if (bundle_.find("network.8.weight")) return fail(Status::kShape, "network.8.weight");

@@ -229,7 +229,7 @@ inline void triangle_frames(const Avatar& avatar, Pose& pose) {
             e2[0] = n[1] * e1[2] - n[2] * e1[1];
             e2[1] = n[2] * e1[0] - n[0] * e1[2];
             e2[2] = n[0] * e1[1] - n[1] * e1[0];
-            stretch = std::min(std::max(std::sqrt(0.5f * twice / std::max(avatar.rest_area[f], 1e-12f)), 0.5f), 2.0f);
+            stretch = (std::min)((std::max)(std::sqrt(0.5f * twice / (std::max)(avatar.rest_area[f], 1e-12f)), 0.5f), 2.0f);
         }
         for (int k = 0; k < 3; ++k) {
             out[k] = static_cast<float>(a[k]);
