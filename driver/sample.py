@@ -1,6 +1,7 @@
 """Speech -> motion: the shipped network, window by window, for sound of any length."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -155,9 +156,17 @@ def perform(
     def make(sound: np.ndarray, asked: Asked, pinning: Pinning) -> np.ndarray:
         return np.concatenate(list(generate(sound, net, lips, seed=seed, steps=steps, asked=asked, pinning=pinning, guidance=guidance)))
 
-    made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
-    if direction.loop:
-        made = _looped(made, sound, wanted, pins, make)
+    def whole(asked: Asked) -> np.ndarray:
+        made = make(sound, asked, nothing_pinned if pins is None else pins.pinning)
+        return _looped(made, sound, asked, pins, make) if direction.loop else made
+
+    made = whole(wanted)
+    changed = [name for name, amount in amounts(direction).items() if amount != 1]
+    if changed:
+        # Whoever asks one region for more does not mean the others: their blinks and glances would come at other times.
+        usual = slots(replace(direction, **dict.fromkeys(changed, 1.0)), own)
+        others = np.setdiff1d(np.arange(NUM_CHANNELS), np.concatenate([REGIONS[name] for name in changed]))
+        made[:, others] = whole({**wanted, **{name: usual[name] for name in changed if name not in (asked or {})}})[:, others]
     made = whole_blinks(made, pins, own)
     listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
     if listening.max() > 0:

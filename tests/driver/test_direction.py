@@ -104,6 +104,16 @@ def test_what_is_exaggerated_is_an_expression_still():
     assert made[:, EXPR].max() == 1.0 and made[0, INDEX["jaw_pose_0"]] > 0.9
 
 
+@pytest.mark.parametrize("asked", [{"mouth": 2.0}, {"brows": 0.5}, {"head": 0.0}, {"mouth": 0.5, "head": 2.0}])
+@pytest.mark.parametrize("loop", [False, True])
+def test_an_amount_changes_its_own_regions_alone(tiny_net, lips, babble, asked, loop):
+    """Blinks, glances and all else are to the last bit what they are without it."""
+    sound = np.tile(babble, 2)[: 130 * 640]
+    made, plain = (perform(sound, tiny_net, lips, Direction(**amounts, loop=loop), seed=2, steps=2) for amounts in (asked, {}))
+    for region, rows in REGIONS.items():
+        assert np.array_equal(made[:, rows], plain[:, rows]) == (region not in asked), region
+
+
 def test_an_amount_holds_beside_a_keyframe_and_comes_in_gradually_beside_a_stretch(tiny_net, lips, babble):
     sound, nod = babble[: 6 * RATE], INDEX["neck_pose_0"]
     usual = perform(sound, tiny_net, lips, Direction(), seed=1, steps=1)
