@@ -3,10 +3,11 @@ import pytest
 
 from driver.channels import EXPR, INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
-from driver.direction import Direction, exaggerated, levels, looking, manner_of, slots, usual_blinks
+from driver.direction import Direction, exaggerated, levels, manner_of, slots, usual_blinks
 from driver.features import RATE
 from driver.pins import no_pins, region_pins, stretch_pins
 from driver.sample import perform
+from driver.turned import looking
 
 
 def test_nothing_asked_is_the_usual():
