@@ -16,6 +16,8 @@ _BESIDE = (FPS, 2 * FPS, 4 * FPS)
 """Frames beside given ones within which the eyes' way is made gentle: so many as are needed."""
 _ALLOWED = 1.1
 """Times the largest second difference of the gaze elsewhere, which the way may have."""
+_CALM = np.radians(0.3)
+"""Second difference, radians, that the way may have beside eyes that hardly move."""
 _STIFFNESS = np.geomspace(1e-2, 1e6, 49)
 """Weights of second differences against the distance from where the eyes shall look, of which the least that is gentle enough is taken."""
 
@@ -49,7 +51,7 @@ def turned(frames: np.ndarray, given: np.ndarray, gaze: tuple[float, float], ahe
     """Frames [T, NUM_CHANNELS] whose eyes are turned as by `looking`, but where they are given.
 
     From what is given the eyes go as near to the gaze as they can while their way bends hardly more than it does elsewhere: in a second that is
-    made anew they may come half-way, or not even that where all else is very still.
+    made anew they may come half-way where all else is very still.
 
     Args:
         frames: as made.
@@ -69,8 +71,9 @@ def turned(frames: np.ndarray, given: np.ndarray, gaze: tuple[float, float], ahe
 
 def _gently(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Channels [T, C] as near to what is wanted as a gentle way from the `held` frames [T], which stay, allows."""
-    inside = np.logical_not(binary_dilation(~held, iterations=1))
-    most = _ALLOWED * np.pad(np.abs(np.diff(wanted, 2, axis=0)), ((1, 1), (0, 0)))[inside].max(axis=0, initial=0.0)
+    elsewhere = np.logical_not(binary_dilation(binary_dilation(held, iterations=_BESIDE[0]) & ~held, iterations=1))
+    usual = np.pad(np.abs(np.diff(wanted, 2, axis=0)), ((1, 1), (0, 0)))[elsewhere].max(axis=0, initial=0.0)
+    most = np.maximum(_ALLOWED * usual, _CALM)
     made = wanted
     for beside in _BESIDE:
         made, gentle, zone = wanted.copy(), True, binary_dilation(held, iterations=beside) & ~held
