@@ -28,7 +28,7 @@ from driver.model import DriverNet
 from driver.mood import bare, mood_face, worn
 from driver.pins import Pins, held, sized, stretch_pins
 from driver.stream import Pinning, Stream, nothing_pinned
-from driver.turned import GAZE, turned
+from driver.turned import GAZE, looks, turned
 from driver.weights import load_weights
 
 NEW, BEYOND = 64, 8
@@ -180,7 +180,7 @@ def perform(
     given = np.zeros(made.shape, bool) if pins is None else _lasting(sized(pins, len(made)).known)
     away = _away_from(given)
     if ruled and direction.gaze is not None:
-        made = turned(made, given, direction.gaze, _ahead(pins, made), away)
+        made = turned(made, given, direction.gaze, _ahead(pins, looks(made, own)), away)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
     made = worn(exaggerated(made, direction, share=away), moods, lips, share + (1 - share) * away)
     return led_to(made, direction.pins) if led else held(made, direction.pins)
@@ -227,10 +227,10 @@ def _away_from(given: np.ndarray, fades_in: float = _FADES_IN) -> np.ndarray:
     return share
 
 
-def _ahead(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
-    """[2] where the left eye mostly looks, up and to the side, in the frames [T, NUM_CHANNELS] whose gaze is not given."""
-    free = np.ones(len(frames), bool) if pins is None else ~sized(pins, len(frames)).known[:, GAZE].any(axis=1)
-    return np.median(frames[free] if free.any() else frames, axis=0)[GAZE]
+def _ahead(pins: Pins | None, looked: np.ndarray) -> np.ndarray:
+    """[2] where eyes mostly look, of what each frame looks at [T, 2], in the frames whose gaze is not given."""
+    free = np.ones(len(looked), bool) if pins is None else ~sized(pins, len(looked)).known[:, GAZE].any(axis=1)
+    return np.median(looked[free] if free.any() else looked, axis=0)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -9,6 +9,8 @@ from driver.features import FPS
 
 GAZE = [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]
 """Of the left eye: down and to its left."""
+HEAD_TURNS = [[INDEX[f"{pose}_{axis}"] for axis in (0, 1)] for pose in ("neck_pose", "rotation")]
+"""What turns the eyes along with the head, in the order of `GAZE`."""
 _EYES = [INDEX[f"eyes_pose_{axis}"] for axis in (0, 1, 3, 4)]
 _LIDS_TO_GAZE = 30.0
 """Degrees up or down with which eyeLookUp and eyeLookDown go wholly along."""
@@ -29,7 +31,7 @@ def looking(frames: np.ndarray, gaze: tuple[float, float], ahead: np.ndarray | N
     Args:
         frames: as made.
         gaze: as in `driver.direction.Direction`.
-        ahead: [2] where the left eye mostly looks, down and to its left; default what the frames show.
+        ahead: [2] what counts as looking straight ahead there, down and to the left eye's left; default where that eye mostly looks.
     """
     made, (right, up) = frames.copy(), gaze
     usual = np.median(made[:, GAZE], axis=0) if ahead is None else ahead
@@ -47,6 +49,12 @@ def looking(frames: np.ndarray, gaze: tuple[float, float], ahead: np.ndarray | N
     return made
 
 
+def looks(frames: np.ndarray, own: bool) -> np.ndarray:
+    """Where the left eye of frames [T, NUM_CHANNELS] looks [T, 2], down and to its left, the head's turns counted; of a person's own driver, whose
+    head is where it was filmed, in the head alone."""
+    return frames[:, GAZE] if own else frames[:, GAZE] + sum(frames[:, rows] for rows in HEAD_TURNS)
+
+
 def turned(frames: np.ndarray, given: np.ndarray, gaze: tuple[float, float], ahead: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Frames [T, NUM_CHANNELS] whose eyes are turned as by `looking`, but where they are given.
 
@@ -57,7 +65,7 @@ def turned(frames: np.ndarray, given: np.ndarray, gaze: tuple[float, float], ahe
         frames: as made.
         given: [T, NUM_CHANNELS] bool: what is left as it is.
         gaze: as in `driver.direction.Direction`.
-        ahead: [2] where the left eye mostly looks, down and to its left.
+        ahead: [2] as for `looking`.
         share: [T, NUM_CHANNELS] of the lids' way that goes along.
     """
     wanted = looking(frames, gaze, ahead)

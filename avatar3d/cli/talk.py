@@ -203,19 +203,19 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
         return motion
     made = remade(redo[0], motion, *redo[1:])
     if direction.gaze is not None:
-        _tell_how_near(made, person, direction.gaze, *redo[1:])
+        _tell_how_near(made, person, own, direction.gaze, *redo[1:])
     return made
 
 
-def _tell_how_near(motion: "Motion", person: "Avatar", gaze: tuple[float, float], begin: float, end: float) -> None:
+def _tell_how_near(motion: "Motion", person: "Avatar", own: bool, gaze: tuple[float, float], begin: float, end: float) -> None:
     """Say how near the eyes come to a gaze in a stretch that is made anew, where that is not near."""
     import numpy as np
 
     from driver.channels import frames_of
     from driver.features import FPS
-    from driver.turned import GAZE
+    from driver.turned import looks
 
-    eyes = np.degrees(frames_of(motion, person.head)[:, GAZE])
+    eyes = np.degrees(looks(frames_of(motion, person.head), own))
     wanted, first, last = np.array([-gaze[1], gaze[0]]), round(begin * FPS), round(end * FPS)
     left = float(np.linalg.norm(eyes[first:last] - wanted, axis=1).min())
     way = float(np.linalg.norm(eyes[max(0, first - 1)] - wanted))

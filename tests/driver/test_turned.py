@@ -8,7 +8,7 @@ from driver.direction import Direction
 from driver.features import RATE
 from driver.pins import stretch_pins
 from driver.sample import perform
-from driver.turned import GAZE, looking, turned
+from driver.turned import GAZE, looking, looks, turned
 
 
 def roaming(frames: int) -> np.ndarray:
@@ -79,4 +79,4 @@ def test_a_second_that_is_made_anew_looks_where_it_is_asked_to(tiny_net, lips, b
     pins = stretch_pins(before, 60, 90)
     made = perform(sound, tiny_net, lips, Direction(gaze=(15, 0), pins=pins), seed=2, steps=1, own=own)
     np.testing.assert_array_equal(made[:60], before[:60])
-    assert 12 < np.degrees(made[60:90, GAZE[1]].max()) < 18
+    assert 12 < np.degrees(looks(made, own)[60:90, 1].max()) < 18
