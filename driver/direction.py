@@ -39,8 +39,6 @@ _MOTION = {
 }
 _USUAL_MOTION = {"mouth": 0.152, "brows": 0.058, "head": 0.044}
 """Spread of these channels together when nothing is asked for (measured on twenty recordings)."""
-GAZE = [INDEX["eyes_pose_0"], INDEX["eyes_pose_1"]]
-"""Of the left eye: down and to its left."""
 _AMOUNTS = {"mouth": 0.7, "brows": 0.7, "head": 0.15}
 """Regions whose amount can be asked for, and the share of the asked octaves that the network follows (`driver.controls`); the rest is scaled."""
 
@@ -103,7 +101,8 @@ class Direction:
 
 def slots(direction: Direction, own: bool = False) -> Asked:
     """What the network is asked for, by slot (`driver.conditions`). Of a mood that is how lively head and brows are; the face is put on
-    afterwards (`driver.mood.worn`), and to what a person's `own` driver makes the gaze as well (`looking`).
+    afterwards (`driver.mood.worn`), and to what a person's `own` driver makes the gaze as well
+    (`driver.turned.looking`).
     """
     asked: dict = {
         "emotion": [0.0] * len(EMOTIONS),
@@ -142,27 +141,6 @@ def manner_of(frames: np.ndarray) -> dict[str, float]:
     peaks, _ = find_peaks(np.concatenate([[0.0], lids, [0.0]]), height=0.5, prominence=0.3)
     found["blinks"] = float(np.clip(60 * FPS * len(peaks) / len(frames), 4, 34))
     return found
-
-
-def looking(frames: np.ndarray, gaze: tuple[float, float], ahead: np.ndarray | None = None) -> np.ndarray:
-    """Frames [T, NUM_CHANNELS] of a person's own driver with the eyes turned by rule: a minute of one person does not teach gaze, and `adapt`
-    forgets most of what the default driver knew of it.
-
-    Args:
-        frames: as made.
-        gaze: as in `Direction`.
-        ahead: [2] where the left eye mostly looks, up and to the side; default what the frames show.
-    """
-    made, (right, up) = frames.copy(), gaze
-    usual = np.median(made[:, GAZE], axis=0) if ahead is None else ahead
-    for eye in (0, 3):
-        made[:, INDEX[f"eyes_pose_{eye}"]] += np.radians(-up) - usual[0]
-        made[:, INDEX[f"eyes_pose_{eye + 1}"]] += np.radians(right) - usual[1]
-    for lid, value in (("Down", -up), ("Up", up)):
-        for side in ("Left", "Right"):
-            made[:, INDEX[f"eyeLook{lid}{side}"]] += max(value, 0.0) / 30
-    made[:, EXPR] = made[:, EXPR].clip(0, 1)
-    return made
 
 
 def levels(direction: Direction) -> list[float]:

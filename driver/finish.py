@@ -11,10 +11,11 @@ import numpy as np
 from driver.backchannel import ANSWER_SECONDS, VOICED, Answer, Listener, shown
 from driver.blinks import BLINK_FRAMES
 from driver.channels import EXPR, LIDS
-from driver.direction import GAZE, Direction, exaggerated, levels, looking
+from driver.direction import Direction, exaggerated, levels
 from driver.features import FPS, VOICING
 from driver.lips import Lips
 from driver.mood import worn
+from driver.turned import GAZE, looking
 
 _SETTLES = 10 * FPS
 """Frames in which the usual place of head, brows and eyes follows another one."""

@@ -38,13 +38,16 @@ class LiveReport:
     """How a live performance went; times in milliseconds."""
 
     frames: int
-    first: float
-    """From the first sample to the first frame made."""
-    latency: tuple[float, float, float]
+    first: float | None
+    """From the first sample to the first frame made; None where its sound came in a burst."""
+    latency: tuple[float, float, float] | None
     """From a frame's sound to the frame made: median, 95th percentile, most. What a frame hears beyond itself is counted as if it came at its own
-    speed, and frames whose sound came in a burst are not counted: this is the machine's share, whatever the source does."""
-    jitter: float
-    """99th percentile of how far frames were from their due time when they were delivered."""
+    speed, and frames whose sound came in a burst are not counted: this is the machine's share, whatever the source does. None where no frame
+    counts."""
+    measured: int
+    """Frames that count for `latency`."""
+    jitter: float | None
+    """99th percentile of how far frames were from their due time when they were delivered; None where no frame counts, as for `latency`."""
     stalled: float
     """Seconds that the sound came later than it sounds; the frames' time waits for it."""
     burst: float
@@ -66,6 +69,21 @@ class LiveReport:
     def reproducible(self) -> bool:
         """Whether the same sound and seed give the same motion again: not where steps were saved, or frames made at once."""
         return len(self.steps) < 2 and not self.together
+
+    def timing(self) -> str:
+        """How fast frames followed their sound, in one line that holds only what was measured."""
+        told = [] if self.first is None else [f"first frame after {self.first:.0f} ms"]
+        if self.latency is None:
+            told.append("no frame's sound came at its own speed, which leaves no time from sound to frame to measure")
+        else:
+            middle, slow, most = self.latency
+            few = f" (of the {self.measured} frames in {self.frames} whose sound came at its own speed)" if 2 * self.measured < self.frames else ""
+            told.append(f"sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}{few}")
+        if self.jitter is not None:
+            told.append(f"frames on time to {self.jitter:.1f} ms (99 %), {self.late} too late")
+        elif self.late:
+            told.append(f"{self.late} frames too late")
+        return "; ".join(told)
 
     def happened(self) -> str:
         """What went otherwise than it should, and whose doing it was; empty where nothing did."""
@@ -202,7 +220,7 @@ class _Performance:
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._used: Counter[int] = Counter()
         self._first: float | None = None
-        self._given = self._together = self._busy = self._hurried = 0
+        self._given = self._together = self._busy = self._hurried = self._measured = 0
 
     def hear(self, arrived: float, piece: np.ndarray) -> None:
         """A piece of sound, and when it arrived."""
@@ -235,8 +253,10 @@ class _Performance:
         saved = len(frames) if count > 1 or stream.steps < self._most else 0
         self._busy, self._hurried = self._busy + (0 if hurried else saved), self._hurried + (saved if hurried else 0)
         waited = [stream.reach / FPS + self._since_heard(number + index) for index in range(len(frames))]
-        self._first = waited[0] if self._first is None else self._first
-        self._latencies.extend(() if hurried or over else waited)
+        if not hurried and not over:
+            self._first = waited[0] if number == 0 else self._first
+            self._latencies.extend(waited)
+            self._measured += len(waited)
         self._given += len(frames)
         if self._keep:
             self._made.append(frames)
@@ -254,12 +274,13 @@ class _Performance:
         if clock is not None:
             clock.give(rest, over)
             clock.end()
-        delays = 1000 * np.array(self._latencies or [0.0])
+        delays = 1000 * np.array(self._latencies)
         report = LiveReport(
             self._given + len(rest),
-            1000 * (self._first or 0.0),
-            (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max())),
-            1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else 0.0,
+            None if self._first is None else 1000 * self._first,
+            (float(np.median(delays)), float(np.quantile(delays, 0.95)), float(delays.max())) if len(delays) else None,
+            self._measured,
+            1000 * float(np.quantile(list(clock.jitter), 0.99)) if clock is not None and clock.jitter else None,
             stalled=self._arrivals.stalled,
             burst=self._arrivals.burst,
             late=0 if clock is None else clock.late,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import nnls
 
+from driver.blinks import without_blinks
 from driver.channels import EXPR, INDEX, JAW, NUM_CHANNELS, REGIONS
 from driver.conditions import EMOTIONS
 from driver.features import FPS
@@ -103,8 +104,10 @@ def worn(frames: np.ndarray, emotion: np.ndarray, lips: Lips, share: np.ndarray 
 def moods_of(frames: np.ndarray) -> np.ndarray:
     """Intensities [T, EMOTIONS] of the moods that finished frames [T, NUM_CHANNELS] wear, zero being a calm face.
 
-    What stays for a second is a mood, and what comes and goes within it is speech, a blink or a glance.
+    What stays for a second is a mood, and what comes and goes within it is speech, a blink or a glance. Two blinks in a row would close the lids
+    for half of it, and are taken out before.
     """
+    frames = without_blinks(frames)
     middles = np.arange(0, len(frames), FPS // 2)
     lasting = [np.median(frames[max(0, middle - FPS // 2) : middle + FPS // 2 + 1, EXPR], axis=0).clip(0, 1) for middle in middles]
     found = np.stack([nnls(_FACES[:, EXPR].T.astype(np.float64), face.astype(np.float64))[0] for face in lasting])

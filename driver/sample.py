@@ -1,23 +1,25 @@
 """Speech -> motion: the shipped network, window by window, for sound of any length."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import binary_opening, distance_transform_edt
+from scipy.ndimage import binary_opening
 
 from avatar3d.arkit import EXPR_NAMES
 from avatar3d.head.model import HeadModel
 from avatar3d.head.retarget import fit_retarget, retarget
 from avatar3d.head.store import load_head
 from avatar3d.motion import Motion
+from avatar3d.runs import runs
 from avatar3d.statistics import NOTHING_MEANT, Meant
 from driver.backchannel import answers
 from driver.blinks import whole_blinks
 from driver.channels import EXPR, NUM_CHANNELS, REGIONS, unpack
 from driver.conditions import EMOTIONS, MODES, USUAL, Asked, conditions
-from driver.direction import GAZE, Direction, amounts, exaggerated, levels, looking, slots, usual_blinks
+from driver.direction import Direction, amounts, exaggerated, levels, slots, usual_blinks
 from driver.encoders import load_encoder
 from driver.features import FPS, SAMPLES, as_mono, as_mono16k, framed, num_frames
 from driver.leads import SINGLE, led_to
@@ -26,6 +28,7 @@ from driver.model import DriverNet
 from driver.mood import bare, mood_face, worn
 from driver.pins import Pins, held, sized, stretch_pins
 from driver.stream import Pinning, Stream, nothing_pinned
+from driver.turned import GAZE, looks, turned
 from driver.weights import load_weights
 
 NEW, BEYOND = 64, 8
@@ -140,7 +143,10 @@ def perform(
     led: bool = True,
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
-    wanted, pins = {**slots(direction, own), **(asked or {})}, direction.pins
+    pins = direction.pins
+    # The network goes on with the gaze that it is given around a stretch, whatever is asked for.
+    ruled = own or (pins is not None and bool(_lasting(sized(pins, num_frames(len(sound))).known)[:, GAZE].any()))
+    wanted = {**slots(direction, ruled), **(asked or {})}
     if direction.blinks is None and np.shape(wanted["mode"])[1:] == (len(MODES),) and "blinks" not in (asked or {}):
         wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
     emotion = _moods(direction, asked or {}, num_frames(len(sound)))
@@ -155,17 +161,26 @@ def perform(
     def make(sound: np.ndarray, asked: Asked, pinning: Pinning) -> np.ndarray:
         return np.concatenate(list(generate(sound, net, lips, seed=seed, steps=steps, asked=asked, pinning=pinning, guidance=guidance)))
 
-    made = make(sound, wanted, nothing_pinned if pins is None else pins.pinning)
-    if direction.loop:
-        made = _looped(made, sound, wanted, pins, make)
+    def whole(asked: Asked) -> np.ndarray:
+        made = make(sound, asked, nothing_pinned if pins is None else pins.pinning)
+        return _looped(made, sound, asked, pins, make) if direction.loop else made
+
+    made = whole(wanted)
+    changed = [name for name, amount in amounts(direction).items() if amount != 1]
+    if changed:
+        # Whoever asks one region for more does not mean the others: their blinks and glances would come at other times.
+        usual = slots(replace(direction, **dict.fromkeys(changed, 1.0)), ruled)
+        others = np.setdiff1d(np.arange(NUM_CHANNELS), np.concatenate([REGIONS[name] for name in changed]))
+        made[:, others] = whole({**wanted, **{name: usual[name] for name in changed if name not in (asked or {})}})[:, others]
     made = whole_blinks(made, pins, own)
     listening = np.broadcast_to(np.asarray(wanted["mode"], np.float32), (len(made), len(MODES)))[:, MODES.index("listen")]
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
-    away = _away_from(pins, made)
-    if own and direction.gaze is not None:
-        made = made + away * (looking(made, direction.gaze, _ahead(pins, made)) - made)
+    given = np.zeros(made.shape, bool) if pins is None else _lasting(sized(pins, len(made)).known)
+    away = _away_from(given)
+    if ruled and direction.gaze is not None:
+        made = turned(made, given, direction.gaze, _ahead(pins, looks(made, own)), away)
     moods = _at(emotion, np.arange(len(made))) if len(emotion) > 1 else emotion
     made = worn(exaggerated(made, direction, share=away), moods, lips, share + (1 - share) * away)
     return led_to(made, direction.pins) if led else held(made, direction.pins)
@@ -189,24 +204,33 @@ def _moods(direction: Direction, asked: Asked, frames: int) -> np.ndarray:
     return emotion
 
 
-def _away_from(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
-    """What is added by rule to frames [T, NUM_CHANNELS], as a share of each: beside what is given it begins gradually, and does not jump.
+def _lasting(known: np.ndarray) -> np.ndarray:
+    """Where more than single frames are given, of `Pins.known` [T, NUM_CHANNELS]."""
+    return binary_opening(known, np.ones((SINGLE + 1, 1)))
 
-    Single frames have ways that lead to them from wherever the rest is (`driver.leads`); beside them nothing has to give way.
+
+def _away_from(given: np.ndarray, fades_in: float = _FADES_IN) -> np.ndarray:
+    """What is added by rule to channels of which stretches are `given` [T, C], as a share of each [T, C]: beside those it begins gradually.
+
+    Single frames have ways that lead to them from wherever the rest is (`driver.leads`); beside them nothing has to give way. A gap in which there
+    is no time to come in and go out again gets so much less that nothing bends more.
     """
-    given = np.zeros(frames.shape, bool) if pins is None else binary_opening(sized(pins, len(frames)).known, np.ones((SINGLE + 1, 1)))
-    if not given.any():
-        return np.ones_like(frames)
-    # Channels lie so far apart that each frame's nearest given one is its own channel's.
-    far = np.asarray(distance_transform_edt(np.logical_not(given), sampling=(1, len(frames))), np.float32)
-    share = np.clip(far / np.float32(_FADES_IN), 0, 1)
-    return share * share * (3 - 2 * share)
+    share, T = np.ones(given.shape, np.float32), len(given)
+    for channel in np.flatnonzero(given.any(axis=0)):
+        share[given[:, channel], channel] = 0
+        for first, last in runs(~given[:, channel]):
+            inside = np.arange(1, last - first + 1)
+            sides = [far for far, bounded in ((inside, first > 0), (inside[::-1], last < T)) if bounded]
+            half = (last - first + 1) / 2 if len(sides) == 2 else np.inf
+            come = np.clip(np.min(sides, axis=0) / min(fades_in, half), 0, 1)
+            share[first:last, channel] = come * come * (3 - 2 * come) * min(1.0, half / fades_in) ** 2
+    return share
 
 
-def _ahead(pins: Pins | None, frames: np.ndarray) -> np.ndarray:
-    """[2] where the left eye mostly looks, up and to the side, in the frames [T, NUM_CHANNELS] whose gaze is not given."""
-    free = np.ones(len(frames), bool) if pins is None else ~sized(pins, len(frames)).known[:, GAZE].any(axis=1)
-    return np.median(frames[free] if free.any() else frames, axis=0)[GAZE]
+def _ahead(pins: Pins | None, looked: np.ndarray) -> np.ndarray:
+    """[2] where eyes mostly look, of what each frame looks at [T, 2], in the frames whose gaze is not given."""
+    free = np.ones(len(looked), bool) if pins is None else ~sized(pins, len(looked)).known[:, GAZE].any(axis=1)
+    return np.median(looked[free] if free.any() else looked, axis=0)
 
 
 def _looped(frames: np.ndarray, sound: np.ndarray, asked: Asked, pins: Pins | None, make: Callable[..., np.ndarray]) -> np.ndarray:

@@ -138,6 +138,9 @@ def direction_of(
         )  # fmt: skip
     except ValueError as error:
         raise UserError(str(error)) from error
+    if (total := sum(direction.emotion.values())) > 1:
+        shown = " ".join(f"{name}:{level / total:.2g}" for name, level in direction.emotion.items())
+        notes.append(f"--emotion: comes to {total:g} together, and a face shows 1 at most; it wears {shown}")
     if options.blink_rate is not None and options.blink_rate > MOST_BLINKS:
         notes.append(f"--blink-rate {options.blink_rate:g}: comes to about {MOST_BLINKS:g}, which is as often as the driver blinks")
     return direction, exact, notes

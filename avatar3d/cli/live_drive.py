@@ -195,11 +195,7 @@ def _write(motion: "Motion", report: "LiveReport", out: Path) -> None:
 
     happened = report.happened()
     save_motion(replace(motion, note="" if report.reproducible else f"live: {happened}"), out)
-    middle, slow, most = report.latency
     say(f"{out}: {len(motion)} frames, {motion.duration:.1f} s")
-    say(
-        f"first frame after {report.first:.0f} ms; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; "
-        f"frames on time to {report.jitter:.1f} ms (99 %), {report.late} too late"
-    )
+    say(report.timing())
     if happened:
         say(happened)

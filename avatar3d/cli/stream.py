@@ -265,8 +265,7 @@ def _perform_live(person: "Avatar", avatar: Path, talking: Talking, directing: D
             note(f"listening to {talking.live}")
             report = _listened(source, live.fresh(), outlet, deliver, talking.live)
             outlet.end(report.frames / FPS)
-            middle, slow, most = report.latency
-            say(f"{report.frames} frames; sound to frame {middle:.0f} ms, 95 % within {slow:.0f}, most {most:.0f}; {report.late} too late")
+            say(f"{report.frames} frames; {report.timing()}")
             if happened := report.happened():
                 say(happened)
             if not talking.live.startswith("tcp://"):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from avatar3d.motion import Motion
     from driver.direction import Direction
 
+_NEAR = 4.0
+"""Degrees from a gaze within which somebody seems to look there."""
 _CHANGES_OVER = 0.6
 """Seconds over which a stretch that is made anew takes another mood than its surroundings."""
 
@@ -197,7 +199,31 @@ def performance(person: "Avatar", avatar: Path, options: Talking, directing: "Di
     if options.idle is not None:
         motion = replace(motion, sound=None, sound_rate=0)
     motion = pinned_exactly(person.admit(motion, own, meant(person.head, direction, moods)), exact, person)
-    return motion if redo is None else remade(redo[0], motion, *redo[1:])
+    if redo is None:
+        return motion
+    made = remade(redo[0], motion, *redo[1:])
+    if direction.gaze is not None:
+        _tell_how_near(made, person, own, direction.gaze, *redo[1:])
+    return made
+
+
+def _tell_how_near(motion: "Motion", person: "Avatar", own: bool, gaze: tuple[float, float], begin: float, end: float) -> None:
+    """Say how near the eyes come to a gaze in a stretch that is made anew, where that is not near."""
+    import numpy as np
+
+    from driver.channels import frames_of
+    from driver.features import FPS
+    from driver.turned import looks
+
+    eyes = np.degrees(looks(frames_of(motion, person.head), own))
+    wanted, first, last = np.array([-gaze[1], gaze[0]]), round(begin * FPS), round(end * FPS)
+    left = float(np.linalg.norm(eyes[first:last] - wanted, axis=1).min())
+    way = float(np.linalg.norm(eyes[max(0, first - 1)] - wanted))
+    if left > max(_NEAR, 0.4 * way):
+        note(
+            f"--gaze {gaze[0]:g},{gaze[1]:g}: in {end - begin:g} s the eyes come no nearer to it than {left:.0f} degrees, as gently as they "
+            "move elsewhere; give a longer --stretch"
+        )
 
 
 def _said(person: "Avatar", options: Talking, mode: str) -> "tuple[Said, Motion | None]":

@@ -281,3 +281,16 @@ def test_more_blinks_than_the_driver_makes_are_remarked_on(run, small_avatar, tm
     words = ("drive", small_avatar, "-o", tmp_path / "m.npz", "--text", TEXT, "--blink-rate")
     assert "--blink-rate 50: comes to about 35" in run(*words, 50).err
     assert "--blink-rate" not in run(*words, 30).err
+
+
+def test_moods_that_come_to_more_than_one_face_are_told(run, small_avatar, tmp_path):
+    words = ("drive", small_avatar, "--text", TEXT, "-o", tmp_path / "m.npz", "--emotion")
+    assert "--emotion" not in run(*words, "happy:0.5", "sad:0.5").err
+    assert "comes to 1.5 together" in (told := run(*words, "happy:0.9", "sad:0.6").err) and "happy:0.6 sad:0.4" in told
+
+
+def test_a_gaze_that_a_stretch_is_too_short_for_is_told(run, driven, small_avatar, tmp_path):
+    driven("--text", TEXT, name="first.npz")
+    words = ("drive", small_avatar, "--redo", tmp_path / "first.npz", "-o", tmp_path / "m.npz", "--gaze", "20,0", "--stretch")
+    assert "--gaze 20,0: in 0.3 s the eyes come no nearer" in run(*words, 1.0, 1.3).err
+    assert "--gaze" not in run(*words, 0.2, 2.4).err

@@ -3,10 +3,11 @@ import pytest
 
 from driver.channels import EXPR, INDEX, NUM_CHANNELS, REGIONS
 from driver.conditions import conditions
-from driver.direction import Direction, exaggerated, levels, looking, manner_of, slots, usual_blinks
+from driver.direction import Direction, exaggerated, levels, manner_of, slots, usual_blinks
 from driver.features import RATE
 from driver.pins import no_pins, region_pins, stretch_pins
 from driver.sample import perform
+from driver.turned import looking
 
 
 def test_nothing_asked_is_the_usual():
@@ -102,6 +103,16 @@ def test_what_is_exaggerated_is_an_expression_still():
     frames = np.full((40, NUM_CHANNELS), 0.8, np.float32)
     made = exaggerated(frames, Direction(mouth=2.0))
     assert made[:, EXPR].max() == 1.0 and made[0, INDEX["jaw_pose_0"]] > 0.9
+
+
+@pytest.mark.parametrize("asked", [{"mouth": 2.0}, {"brows": 0.5}, {"head": 0.0}, {"mouth": 0.5, "head": 2.0}])
+@pytest.mark.parametrize("loop", [False, True])
+def test_an_amount_changes_its_own_regions_alone(tiny_net, lips, babble, asked, loop):
+    """Blinks, glances and all else are to the last bit what they are without it."""
+    sound = np.tile(babble, 2)[: 130 * 640]
+    made, plain = (perform(sound, tiny_net, lips, Direction(**amounts, loop=loop), seed=2, steps=2) for amounts in (asked, {}))
+    for region, rows in REGIONS.items():
+        assert np.array_equal(made[:, rows], plain[:, rows]) == (region not in asked), region
 
 
 def test_an_amount_holds_beside_a_keyframe_and_comes_in_gradually_beside_a_stretch(tiny_net, lips, babble):

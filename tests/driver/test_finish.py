@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from driver.channels import INDEX, LIDS, NUM_CHANNELS, REGIONS
-from driver.direction import GAZE, Direction, exaggerated, levels, looking
+from driver.direction import Direction, exaggerated, levels
 from driver.features import FPS, NUM_FEATURES, VOICING
 from driver.finish import Finish
 from driver.mood import worn
+from driver.turned import GAZE, looking
 
 
 def moving(frames: int, seed: int = 0) -> np.ndarray:

@@ -27,7 +27,9 @@ def test_live_motion_is_that_of_the_stream_and_comes_in_order(tiny_net, lips, ba
     np.testing.assert_array_equal(frames, expected)
     assert shown == sorted(shown) and len(shown) + report.late + report.skipped == len(frames) == report.frames
     # A frame is made of what is heard 200 ms beyond its beginning.
+    assert report.first is not None and report.latency is not None and report.jitter is not None
     assert report.reproducible and report.first >= 200 and report.latency[0] <= report.latency[1] <= report.latency[2]
+    assert report.timing().startswith(f"first frame after {report.first:.0f} ms; sound to frame {report.latency[0]:.0f} ms")
 
 
 def test_frames_that_are_not_kept_are_delivered_and_counted(tiny_net, lips, babble):
@@ -98,6 +100,9 @@ def test_a_burst_of_sound_is_the_sources_doing_and_not_the_machines(tiny_net, li
     frames, report = perform_live(flushed(), Stream(tiny_net, lips, steps=4), lambda number, frame: shown.append(number))
     assert len(frames) == num_frames(4 * RATE) == len(shown) + report.late + report.skipped and shown[-1] == len(frames) - 1
     assert report.stalled > 0.5 and report.hurried + report.busy >= report.together
+    # Half of the sound came at its own speed at most, and the line says of how many frames it speaks.
+    assert 0 < report.measured < len(frames)
+    assert (f"of the {report.measured} frames in 100" in report.timing()) == (report.measured < 50)
     assert "s late, and the motion waited" in report.happened()
 
 
@@ -118,8 +123,9 @@ def test_a_whole_sound_at_once_is_caught_up_with_after_its_end(tiny_net, lips, b
     assert not report.reproducible and "10.0 s of sound came at once" in report.happened() and "cannot be made again" in report.happened()
     # As in the middle of a stream: a few windows of one step, and frame by frame only what is heard to the end of the sound.
     assert sum(steps for _, steps in made) < 50 and len(made) < 30
-    # None of it is the machine's lateness.
-    assert report.late == 0 and report.jitter == 0
+    # None of it is the machine's lateness, and no time is claimed that was not measured.
+    assert report.late == 0 and report.first is None and report.latency is None and report.jitter is None
+    assert report.timing().startswith("no frame's sound came at its own speed") and " ms" not in report.timing()
 
 
 def test_what_a_sound_that_ends_in_time_leaves_is_made_as_the_stream_makes_it(tiny_net, lips, babble, monkeypatch):

@@ -74,7 +74,9 @@ def test_a_stretch_made_anew_keeps_the_mood_of_what_is_around_it(tiny_net, lips,
 def test_the_mood_that_a_motion_wears_is_found_in_it(lips, name):
     speech = np.zeros((150, NUM_CHANNELS), np.float32)
     speech[:, INDEX["jaw_pose_0"]] = 0.2 * (np.arange(150) % 5 > 1)
-    speech[70:75, INDEX["eyeBlinkLeft"]] = speech[70:75, INDEX["eyeBlinkRight"]] = 1.0
+    for blink in (70, 110, 120):
+        # The last two follow each other within half a second.
+        speech[blink : blink + 8, INDEX["eyeBlinkLeft"]] = speech[blink : blink + 8, INDEX["eyeBlinkRight"]] = 0.9
     level = np.where(np.arange(150)[:, None] < 75, 0.7, 0.0).astype(np.float32)
     found = moods_of(worn(speech, level * mood(name), lips))
     np.testing.assert_allclose(found[:60], np.repeat(0.7 * mood(name), 60, axis=0), atol=0.05)
