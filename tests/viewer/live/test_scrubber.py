@@ -28,7 +28,7 @@ class Place:
         self.at = at
 
     def reaches(self, at: float) -> bool:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while self.at != at and time.monotonic() < until:
             time.sleep(0.001)
         return self.at == at
@@ -51,7 +51,7 @@ def test_it_shows_where_it_is(server):
     with listen(server.get_port(), viser.__version__) as socket:
         place.at = 7.0
         place.scrubber.follow()
-        for message in messages(socket, 10.0):
+        for message in messages(socket, 60.0):
             if message.get("uuid") == place.slider._impl.uuid and message.get("updates") == {"value": 7.0}:
                 break
         else:
