@@ -87,10 +87,11 @@ def _plot(rows: list[dict], times: dict[str, float], out: Path) -> None:
     for name, colour in (("full", "tab:blue"), ("head", "tab:orange")):
         axes.plot(seconds, [row[name] for row in rows], "o-", color=colour, label=f"{name}, held-out frames")
     axes.plot(seconds, [row["trained"] for row in rows], "--", color="tab:green", label="learned frames, as the page shows them")
-    for name, at in times.items():
-        if name in ("avatar", "film over", "tracked"):
-            axes.axvline(at, color="grey", linewidth=0.8)
-            axes.text(at, axes.get_ylim()[0], f" {'first head' if name == 'avatar' else name}", rotation=90, va="bottom", fontsize=8)
+    # One above the other, since a head may come just as the film is over.
+    for row, (moment, name) in enumerate({"avatar": "first head", "film over": "film over", "tracked": "tracked"}.items()):
+        if moment in times:
+            axes.axvline(times[moment], color="grey", linewidth=0.8)
+            axes.text(times[moment], 0.02 + 0.16 * row, f" {name}", transform=axes.get_xaxis_transform(), rotation=90, va="bottom", fontsize=8)
     axes.set(xlabel="seconds from the first picture", ylabel="PSNR, dB", xlim=(0, None))
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
