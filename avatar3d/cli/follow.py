@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from avatar3d.avatar import Avatar
+    from avatar3d.motion import Motion
     from viewer.bridge.follow import Push
     from viewer.bridge.receiver import Assembly, Listener
 
@@ -48,7 +49,7 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
             check_websockets("--from", source)
             pushing = follow_stream(source, person.head)
         else:
-            pushing, assembly = _faces(source, whose, sending.calm, stack)
+            pushing, assembly = _faces(source, whose, sending.calm, person, stack)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         outlet, _ = stack.enter_context(way.opened(show))
         followed = stack.enter_context(Followed(pushing))
@@ -71,13 +72,13 @@ def follow(person: "Avatar", source: str, way: Way, name: str, sending: Sending)
         say(f"{number} frames; {buffer.twice} came twice, {buffer.late} too late, and {buffer.held} times the last one was held")
 
 
-def _faces(source: str, whose: str | None, calm: float, stack: contextlib.ExitStack) -> "tuple[Callable[[Push], None], Assembly]":
+def _faces(source: str, whose: str | None, calm: float, person: "Avatar", stack: contextlib.ExitStack) -> "tuple[Callable[[Push], None], Assembly]":
     """A source that speaks one of the bridge's protocols, and what puts its faces together."""
     from viewer.bridge.follow import follow_faces, replayed
 
     assembly, listener = open_source(source, stack)
     datagrams = replayed(Path(source)) if listener is None else watched(source, assembly, listener, whose)
-    return follow_faces(assembly, datagrams, whose, calm, note), assembly
+    return follow_faces(assembly, datagrams, whose, calm, note, person.head), assembly
 
 
 def watched(source: str, assembly: "Assembly", listener: "Listener", whose: str | None) -> "Iterator[tuple[bytes, float] | None]":
@@ -174,16 +175,29 @@ def channels_of(person: "Avatar", way: Way) -> "Callable[[dict[str, np.ndarray]]
     shape, rest = person.shape.numpy(), rest_motion(person.head, 1)
 
     def made(channels: "dict[str, np.ndarray]") -> "dict[str, np.ndarray]":
-        if ARKIT not in channels:
-            motion = replace(rest, **{name: value[None] for name, value in channels.items()})
+        face = {name: channels[name] for name in (ARKIT, HEAD, EYES) if name in channels}
+        sent = {name: value[None] for name, value in channels.items() if name not in face}
+        if not face:
+            motion = replace(rest, **sent)
             track = track_of(motion, person.head) if way.page else face_track(motion, person.head)
             return {name: values[0] for name, values in track.items()}
-        motion = motion_of_take(ArkitTake(channels[ARKIT][None], channels[HEAD][None], _FPS), person.head)
-        track = track_of(person.admit(replace(motion, shape=shape)) if way.page else motion, person.head)
-        rig = {name: values[0] for name, values in track.items()}
+        if sent:
+            motion = within(replace(rest, **sent), person) if way.page else replace(rest, **sent)
+        else:
+            motion = motion_of_take(ArkitTake(face[ARKIT][None], face[HEAD][None], _FPS), person.head)
+            motion = person.admit(replace(motion, shape=shape)) if way.page else motion
+        rig = {name: values[0] for name, values in track_of(motion, person.head).items()}
         # Other programs get the face as it came.
-        return rig if way.page else {**rig, **{name: channels[name] for name in (ARKIT, HEAD, EYES)}}
+        return rig if way.page else {**rig, **face}
 
     # The map between heads is made now, because there is no time for that between two frames.
     made({name: np.zeros(width, np.float32) for name, width in ((ARKIT, 52), (HEAD, 3), (EYES, 6))})
     return made
+
+
+def within(motion: "Motion", person: "Avatar") -> "Motion":
+    """A motion of the avatar's rig within what the avatar has seen. Its zero is the rig's, and so nothing of the avatar's own rest is added."""
+    from avatar3d.statistics import relative
+
+    whole = replace(motion, shape=person.shape.numpy())
+    return person.admit(relative(whole, person.statistics, person.head, own=True), own=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from avatar3d.cli.common import check_range, note, open_avatar, open_head, say
-from avatar3d.cli.follow import instead, open_source, watched
+from avatar3d.cli.follow import instead, open_source, watched, within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from avatar3d.arkit_file import ArkitTake
     from avatar3d.avatar import Avatar
     from avatar3d.head.model import HeadModel
+    from avatar3d.motion import Motion
     from viewer.bridge.receiver import Assembly, Face, Listener
     from viewer.bridge.take import Calm
 
 _TOLD_EVERY = 150
 """Frames between two remarks."""
 _MOST_FRAMES = 500_000
-"""Of all subjects together: more than two hours of one at 60 a second, in some 350 MB."""
+"""Of all subjects together: more than two hours of one at 60 a second, in some 350 MB, by ue:// 600."""
 
 
 def receive(
@@ -39,6 +40,8 @@ def receive(
     record: Path | None = None,
 ) -> None:
     """Make a motion of a face that is sent here, until Ctrl-C; to see it live, use `avatar3d stream --from`.
+
+    What another avatar3d sends by ue:// of the same head is that motion exactly; all else are ARKit's weights and the turns of the head.
 
     Args:
         source: livelink://HOST:PORT, vmc://, osc://, ifacialmocap:// or ue:// listens there, without HOST for this machine alone, with
@@ -76,9 +79,14 @@ def receive(
 
         _write(_evenly(read_arkit(Path(source)), rate), None, theirs, person, calm, out)
     else:
-        takes = _takes(_heard(source, subject, seconds, record), rate)
-        for path, (heard, valid) in zip(_paths(out, list(takes)), takes.values(), strict=True):
-            _write(heard, valid, theirs, person, calm, path)
+        heard = _heard(source, subject, seconds, record)
+        takes = _takes(heard, rate)
+        for path, (name, (taken, valid)) in zip(_paths(out, list(takes)), takes.items(), strict=True):
+            exact = None if path.suffix.lower() == ".csv" else _of_the_rig(heard[name], theirs, rate, calm, person is not None, path)
+            if exact is None:
+                _write(taken, valid, theirs, person, calm, path)
+            else:
+                _save(exact if person is None else within(exact, person), theirs, path)
     if record is not None:
         say(f"{record}: all that arrived; avatar3d receive --from {record} -o {out} makes the motion again")
 
@@ -142,6 +150,23 @@ def _takes(heard: "dict[str, list[Face]]", fps: Fraction | None) -> "dict[str, t
     return takes
 
 
+def _of_the_rig(heard: "list[Face]", head: "HeadModel", fps: Fraction | None, calm: float, bounded: bool, path: Path) -> "Motion | None":
+    """The motion that was sent, where all its frames hold the channels of this head's rig; None where they do not, or are of another protocol.
+
+    Which of the two it is is said for senders of the one protocol that has such channels.
+    """
+    from viewer.bridge.rig import misfit, rig_motion
+
+    if all(face.rig is None for face in heard):
+        return None
+    trouble = misfit(heard, head) or ("--calm is counted in ARKit's weights" if calm > 0 else None)
+    if trouble is not None:
+        say(f"{path}: made of ARKit's 52 weights and the head's turns: {trouble}")
+        return None
+    say(f"{path}: made of the rig's own channels, as they were sent{', within what the avatar has seen' * bounded}")
+    return rig_motion(heard, head, fps)
+
+
 def _paths(out: Path, names: list[str]) -> list[Path]:
     """A file for each subject; names that would share one get a number, also where capitals are no difference to the file system."""
     if len(names) == 1:
@@ -174,23 +199,32 @@ def _evenly(take: "ArkitTake", fps: Fraction | None) -> "ArkitTake":
 def _write(take: "ArkitTake", valid, head: "HeadModel", person: "Avatar | None", calm: float, path: Path) -> None:
     """A take as the file that `path` names."""
     from avatar3d.arkit_file import write_arkit
-    from avatar3d.motion import save_motion
     from viewer.bridge.take import NO_CALM, calm_of, calmed, motion_of_take
 
     rest: Calm = calm_of(take, calm) if calm > 0 else NO_CALM
-    length = f"{len(take.weights)} frames, {len(take.weights) / float(take.fps):.1f} s, {float(take.fps):g} a second"
     if path.suffix.lower() == ".csv":
         weights, turns = calmed(take.weights, take.head, rest)
         write_arkit(path, weights, take.fps, turns)
-        say(f"{path}: {length}")
+        say(f"{path}: {_length(len(take.weights), take.fps)}")
         return
     motion = motion_of_take(take, head, valid, rest)
     if person is not None:
         motion = person.admit(replace(motion, shape=person.shape.numpy()))
+    _save(motion, head, path)
+
+
+def _save(motion: "Motion", head: "HeadModel", path: Path) -> None:
+    """A motion as a file, and what it is."""
+    from avatar3d.motion import save_motion
+
     save_motion(motion, path)
     guessed = "" if motion.valid is None else f"; {int((~motion.valid).sum())} bridge gaps"
-    say(f"{path}: {length}, for {head.name}{guessed}")
+    say(f"{path}: {_length(len(motion), motion.fps)}, for {head.name}{guessed}")
     say(f"next: avatar3d render ME.avatar --motion {path} -o {path.with_suffix('.mp4')}")
+
+
+def _length(count: int, fps: Fraction) -> str:
+    return f"{count} frames, {count / float(fps):.1f} s, {float(fps):g} a second"
 
 
 def _in_file_names(name: str) -> str:

@@ -12,6 +12,7 @@ from avatar3d.head.model import HeadModel
 from viewer.bridge.jitter_buffer import DELAY, JitterBuffer
 from viewer.bridge.receiver import Assembly, faces
 from viewer.bridge.recording import recorded
+from viewer.bridge.rig import misfit, rig_channels
 from viewer.bridge.sender import ARKIT, EYES, HEAD
 from viewer.bridge.take import NO_CALM, calm_of, calmed, take_of
 from viewer.stream.packets import Description, Frame, PacketError, parted
@@ -80,9 +81,14 @@ class _Left(Exception):
 
 
 def follow_faces(
-    assembly: Assembly, datagrams: Iterator[tuple[bytes, float] | None], subject: str | None, calm: float, told: Callable[[str], None]
+    assembly: Assembly,
+    datagrams: Iterator[tuple[bytes, float] | None],
+    subject: str | None,
+    calm: float,
+    told: Callable[[str], None],
+    head: HeadModel | None = None,
 ) -> Callable[[Push], None]:
-    """A source of ARKit's channels.
+    """A source of ARKit's channels, and of those of the rig as well while a sender has the same head.
 
     Args:
         assembly: of the protocol.
@@ -90,10 +96,12 @@ def follow_faces(
         subject: whose face; default the first one heard.
         calm: seconds at the beginning in which the performer shows the face that shall be zero.
         told: takes a line of what happens.
+        head: whose rig's channels are looked for; where the face is to be calm they are not.
     """
 
     def source(push: Push) -> None:
         whose, rest, early = subject, NO_CALM, []
+        known: set[bool] = set()
         for face in faces(assembly, datagrams):
             if whose is None:
                 whose = face.subject
@@ -106,8 +114,15 @@ def follow_faces(
                     continue
                 rest = calm_of(take_of(early)[0], calm)
                 told("the calm face is known")
-            weights, head = calmed(face.weights[None], face.head[None], rest)
-            push(face.time, face.arrived, {ARKIT: weights[0], HEAD: head[0].astype(np.float32), EYES: face.eyes})
+            weights, turns = calmed(face.weights[None], face.head[None], rest)
+            channels = {ARKIT: weights[0], HEAD: turns[0].astype(np.float32), EYES: face.eyes}
+            if face.rig is not None and face.stream is not None and face.stream.introduction is not None and head is not None and calm <= 0:
+                trouble = misfit([face], head)
+                if (trouble is None) not in known:
+                    known.add(trouble is None)
+                    told("by the rig's own channels" if trouble is None else f"by ARKit's 52 weights and the head's turns: {trouble}")
+                channels |= rig_channels(face, head) if trouble is None else {}
+            push(face.time, face.arrived, channels)
 
     return source
 

@@ -7,8 +7,12 @@ A protocol is a module with
     encode(frame: BridgeFrame) -> list[bytes]       the datagrams of a frame, in the order in which they are sent
     decode(data: bytes) -> Heard | None             what a datagram says; None where it is sound but says nothing of a face
 
-`encode` keeps nothing between calls. `decode` neither, and raises DatagramError for bytes that are none of its protocol; it never raises
-anything else, whatever the bytes are.
+and where frames hold more than a face
+
+    introduction(data: bytes) -> Introduction | None    what a datagram says of the frames; None where it says nothing
+
+`encode` keeps nothing between calls. `decode` and `introduction` neither, and they raise DatagramError for bytes that are none of the
+protocol; they never raise anything else, whatever the bytes are.
 """
 
 from collections.abc import Mapping
@@ -88,3 +92,5 @@ class Heard:
     """Whether the frame ends with this datagram."""
     stream: int | None = None
     """Tells senders of one name apart."""
+    rig: np.ndarray | None = field(default=None, compare=False)
+    """Numbers [W] float32 behind the face, which the stream's introduction names."""

@@ -94,7 +94,9 @@ class JitterBuffer:
         first, last = self._times[after - 1], self._times[after]
         share = np.array([[(time - first) / (last - first)]], np.float32)
         before, behind = self._frames[after - 1], self._frames[after]
-        shown = {name: between(value[None], behind[name][None], share, name in ROTATIONS)[0] for name, value in before.items()}
+        # Of what one of the two lacks nothing is known between them.
+        both = [name for name in before if name in behind]
+        shown = {name: between(before[name][None], behind[name][None], share, name in ROTATIONS)[0] for name in both}
         del self._times[: after - 1], self._frames[: after - 1]
         return shown
 

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from viewer.bridge.frame import FORGOTTEN, MAX_SUBJECT, DatagramError, Heard, ca
 from viewer.bridge.jitter_buffer import SenderClock
 from viewer.bridge.protocols import Protocol
 from viewer.bridge.recording import Recorder
+from viewer.bridge.streams import Stream, Streams
+from viewer.bridge.ue import Introduction
 from viewer.visitors import not_listening
 
 _MAX_STREAMS = 16
@@ -39,6 +41,10 @@ class Face:
     """[3] yaw, pitch, roll, radians."""
     eyes: np.ndarray
     """[6] of the left and the right eye."""
+    rig: np.ndarray | None = None
+    """Numbers [W] float32 behind the face, where the protocol has them; `stream` says what they are."""
+    stream: Stream | None = None
+    """Whose it is, where the protocol tells senders of one name apart. What is known of it grows with what comes after this face."""
 
 
 class Assembly:
@@ -51,6 +57,8 @@ class Assembly:
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
+        self._introduction: Callable[[bytes], Introduction | None] | None = getattr(protocol, "introduction", None)
+        self._streams = Streams()
         self._subjects: dict[str, _Subject] = {}
         self._last: dict[str, tuple[str, float]] = {}
         """By names in small letters: the one that counts, and when it was heard last."""
@@ -73,8 +81,11 @@ class Assembly:
             self.refused, self.trouble = self.refused + 1, str(error)
             return None
         if heard is None:
+            introduced = None if self._introduction is None else self._introduction(data)
+            if introduced is not None:
+                self._streams.of(_shown(introduced.subject), introduced.stream).introduce(introduced)
             return None
-        name = "".join(letter for letter in heard.subject if letter.isprintable())[:MAX_SUBJECT]
+        name = _shown(heard.subject)
         first, when = self._last.get(caseless(name), (name, arrived))
         if first != name and arrived - when <= FORGOTTEN:
             return self._refuse(f"{name} is {first} but for capitals; give them names of their own")
@@ -85,7 +96,8 @@ class Assembly:
         self._last[caseless(name)] = name, arrived
         if heard.stream is not None and not self._subjects[name].newest(heard.stream, arrived):
             return self._refuse(f"several senders call themselves {name}, and the one that began last counts; give them names of their own")
-        return self._subjects[name].add(heard, arrived)
+        stream = None if heard.stream is None else self._streams.of(name, heard.stream)
+        return self._subjects[name].add(heard, arrived, stream)
 
     def _refuse(self, trouble: str) -> None:
         self.refused, self.trouble = self.refused + 1, trouble
@@ -99,6 +111,11 @@ class Assembly:
         if self._last[caseless(silent)][0] == silent:
             del self._last[caseless(silent)]
         return True
+
+
+def _shown(subject: str) -> str:
+    """A name that can be printed."""
+    return "".join(letter for letter in subject if letter.isprintable())[:MAX_SUBJECT]
 
 
 class _Subject:
@@ -117,7 +134,7 @@ class _Subject:
             self._streams[stream] = arrived
         return stream == next(reversed(self._streams))
 
-    def add(self, heard: Heard, arrived: float) -> Face | None:
+    def add(self, heard: Heard, arrived: float, stream: Stream | None) -> Face | None:
         self.arrived = arrived
         for name, value in heard.weights.items():
             self._weights[ARKIT_INDEX[name]] = min(max(value, 0.0), 1.0)
@@ -129,7 +146,7 @@ class _Subject:
         if not heard.complete:
             return None
         time, self._time = self._clock(self._time, arrived), None
-        return Face(self._name, time, arrived, self._weights.copy(), self._head, self._eyes)
+        return Face(self._name, time, arrived, self._weights.copy(), self._head, self._eyes, heard.rig, stream)
 
 
 class Listener:

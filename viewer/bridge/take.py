@@ -34,12 +34,28 @@ class Calm:
 NO_CALM = Calm(np.zeros(52, np.float32), np.zeros(3, np.float32))
 
 
-def take_of(heard: Sequence[Face], fps: Fraction | None = None) -> tuple[ArkitTake, np.ndarray]:
-    """One subject's faces at a steady rate, and [T] which frames are no guess: where the sender was silent, they are.
+@dataclass(frozen=True, eq=False)
+class Steady:
+    """Moments at a steady rate, and the faces out of which they are made."""
+
+    faces: list[Face]
+    """N, one of each time."""
+    times: np.ndarray
+    """[N] seconds on the sender's clock, ascending."""
+    moments: np.ndarray
+    """[T] seconds on the same clock, none before the first face and none after the last one."""
+    fps: Fraction
+    valid: np.ndarray
+    """[T] which moments are no guess: where the sender was silent, they are."""
+
+
+def steady(heard: Sequence[Face], fps: Fraction | None = None, said: Fraction | None = None) -> Steady:
+    """One subject's faces, and the moments at which a motion has frames.
 
     Args:
         heard: in the order of arrival.
         fps: frames a second; default the usual rate at which they came.
+        said: the sender's, which is taken instead of a usual one where they came so.
 
     Raises:
         UserError: they are too few, or last too long.
@@ -51,17 +67,30 @@ def take_of(heard: Sequence[Face], fps: Fraction | None = None) -> tuple[ArkitTa
     seconds = float(times[-1] - times[0])
     if seconds > MAX_SECONDS:
         raise UserError(f"received: lasts more than {MAX_SECONDS // 3600} hours; record less at once")
-    rate = fps or _rate(np.diff(times))
+    rate = fps or _rate(np.diff(times), said)
     # A grid point that is a frame's time but for the last bits is that frame.
     grid = np.minimum(times[0] + np.arange(round(seconds * float(rate)) + 1) / float(rate), times[-1])
-    ordered = [first[time] for time in times]
-    rows = np.stack([np.concatenate([face.weights, face.head]) for face in ordered]).astype(np.float64)
-    rows[:, 52:] = np.unwrap(rows[:, 52:], axis=0)
-    even = np.stack([np.interp(grid, times, column) for column in rows.T], axis=1)
     after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
     close = np.minimum(grid - times[after - 1], times[after] - grid) < 0.5 / float(rate)
     valid = close | (times[after] - times[after - 1] <= GAP)
-    return ArkitTake(even[:, :52].astype(np.float32), even[:, 52:], rate), valid
+    return Steady([first[time] for time in times], times, grid, rate, valid)
+
+
+def take_of(heard: Sequence[Face], fps: Fraction | None = None) -> tuple[ArkitTake, np.ndarray]:
+    """One subject's faces at a steady rate, and [T] which frames are no guess.
+
+    Args:
+        heard: in the order of arrival.
+        fps: frames a second; default the usual rate at which they came.
+
+    Raises:
+        UserError: they are too few, or last too long.
+    """
+    frames = steady(heard, fps)
+    rows = np.stack([np.concatenate([face.weights, face.head]) for face in frames.faces]).astype(np.float64)
+    rows[:, 52:] = np.unwrap(rows[:, 52:], axis=0)
+    even = np.stack([np.interp(frames.moments, frames.times, column) for column in rows.T], axis=1)
+    return ArkitTake(even[:, :52].astype(np.float32), even[:, 52:], frames.fps), frames.valid
 
 
 def calm_of(take: ArkitTake, seconds: float) -> Calm:
@@ -89,8 +118,10 @@ def motion_of_take(take: ArkitTake, head: HeadModel, valid: np.ndarray | None = 
     return motion if valid is None or valid.all() else replace(motion, valid=valid)
 
 
-def _rate(steps: np.ndarray) -> Fraction:
-    """The usual rate nearest to the median step, or that step's own where none is near."""
+def _rate(steps: np.ndarray, said: Fraction | None) -> Fraction:
+    """The rate that the sender says, where the median step is near to that; the usual one nearest to it; or that step's own where none is near."""
     rate = 1 / float(np.median(steps))
+    if said is not None and 1 <= said <= 240 and abs(float(said) / rate - 1) < _ALIKE:
+        return said.limit_denominator(1001)
     near = min(_USUAL, key=lambda usual: abs(usual / rate - 1))
     return Fraction(near) if abs(near / rate - 1) < _ALIKE else Fraction(min(max(rate, 1.0), 240.0)).limit_denominator(1001)

@@ -175,8 +175,18 @@ def _text(data: bytes) -> str:
     return text
 
 
+def introduction(data: bytes) -> Introduction | None:
+    """The introduction that a datagram is; None where it is another packet.
+
+    Raises:
+        DatagramError: it is no packet, or one of a version that cannot be read.
+    """
+    packet = unpack(data)
+    return packet if isinstance(packet, Introduction) else None
+
+
 def decode(data: bytes) -> Heard | None:
-    """What a frame says of the face, without its introduction; the rig's channels need that (`unpack`).
+    """What a frame says of the face, without its introduction; what the numbers behind it are needs that.
 
     Raises:
         DatagramError: it is no packet, or one of a version that cannot be read.
@@ -189,7 +199,8 @@ def decode(data: bytes) -> Heard | None:
         raise DatagramError(f"a frame has {len(packet.values)} numbers, and a face {_FACE_WIDTH}")
     weights = dict(zip(ARKIT_NAMES, arkit.tolist(), strict=True))
     subject = _subject_of(data[HEADER.size + 8 + 4 * len(packet.values) :])
-    return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time, stream=packet.stream)
+    rig = packet.values[_FACE_WIDTH:].copy()
+    return Heard(subject, weights, tuple(head.tolist()), tuple(eyes.tolist()), packet.number, packet.time, stream=packet.stream, rig=rig)
 
 
 def _subject_of(rest: bytes) -> str:

@@ -20,7 +20,7 @@ from tests.viewer.runtime.programs import built
 from tests.viewer.runtime.streams import Script
 from viewer.bridge.frame import BridgeFrame, DatagramError
 from viewer.bridge.sender import DatagramOutlet, Socket
-from viewer.bridge.ue import INTRODUCTION, MAX_PACKET, Introduction, decode, encode, introduce, stream_of, unpack
+from viewer.bridge.ue import INTRODUCTION, MAX_PACKET, Introduction, decode, encode, introduce, introduction, stream_of, unpack
 from viewer.stream.packets import End, Frame
 
 EXAMPLES = Path(__file__).parents[3] / "viewer" / "runtime" / "examples"
@@ -122,7 +122,7 @@ def test_damaged_packets_are_refused_or_read(packet, changes, length):
     for at, byte in changes:
         damaged[at % len(damaged)] = byte
     for data in (bytes(damaged), bytes(damaged[:length]), bytes(damaged) + bytes(length)):
-        for reader in (unpack, decode):
+        for reader in (unpack, decode, introduction):
             try:
                 reader(data)
             except DatagramError as error:
