@@ -99,10 +99,10 @@ class Direction:
             raise ValueError(f"no mode is called {self.mode!r}; there are {', '.join(MODES)}")
 
 
-def slots(direction: Direction, own: bool = False) -> Asked:
+def slots(direction: Direction, ruled: bool = False) -> Asked:
     """What the network is asked for, by slot (`driver.conditions`). Of a mood that is how lively head and brows are; the face is put on
-    afterwards (`driver.mood.worn`), and to what a person's `own` driver makes the gaze as well
-    (`driver.turned.looking`).
+    afterwards (`driver.mood.worn`), and so is a gaze that is `ruled` (`driver.turned`): that of a person's own driver, and one beside frames that
+    are given.
     """
     asked: dict = {
         "emotion": [0.0] * len(EMOTIONS),
@@ -113,7 +113,7 @@ def slots(direction: Direction, own: bool = False) -> Asked:
     asked |= {name: _octaves(getattr(direction, name) * (1.0 if name == "mouth" else lively)) for name in _AMOUNTS}
     if direction.style is not None:
         asked["style"] = direction.style
-    if direction.gaze is not None and not own:
+    if direction.gaze is not None and not ruled:
         right, up = direction.gaze
         asked["gaze"] = np.radians([-up * _GAZE[0], right * _GAZE[1]]) / GAZE_UNIT
     return asked

@@ -143,13 +143,14 @@ def perform(
     led: bool = True,
 ) -> np.ndarray:
     """All frames [T, NUM_CHANNELS] of a 16 kHz sound [samples] as directed; arguments as of `drive` and `generate`."""
-    pins = direction.pins
+    pins, frames = direction.pins, num_frames(len(sound))
+    given = np.zeros((frames, NUM_CHANNELS), bool) if pins is None else _lasting(sized(pins, frames).known)
     # The network goes on with the gaze that it is given around a stretch, whatever is asked for.
-    ruled = own or (pins is not None and bool(_lasting(sized(pins, num_frames(len(sound))).known)[:, GAZE].any()))
+    ruled = own or bool(given[:, GAZE].any())
     wanted = {**slots(direction, ruled), **(asked or {})}
     if direction.blinks is None and np.shape(wanted["mode"])[1:] == (len(MODES),) and "blinks" not in (asked or {}):
         wanted["blinks"] = usual_blinks(np.asarray(wanted["mode"]))
-    emotion = _moods(direction, asked or {}, num_frames(len(sound)))
+    emotion = _moods(direction, asked or {}, frames)
     wanted["emotion"] = [0.0] * len(EMOTIONS)
     share = np.ones(NUM_CHANNELS, np.float32)
     if pins is not None:
@@ -177,7 +178,6 @@ def perform(
     if listening.max() > 0:
         made = made + answers(sound, listening, seed)
         made[:, EXPR] = made[:, EXPR].clip(0, 1)
-    given = np.zeros(made.shape, bool) if pins is None else _lasting(sized(pins, len(made)).known)
     away = _away_from(given)
     if ruled and direction.gaze is not None:
         made = turned(made, given, direction.gaze, _ahead(pins, looks(made, own)), away)

@@ -30,7 +30,7 @@ class CapturePanel:
         if footage.caution:
             gui.add_markdown(f"**Mind:** {footage.caution}", order=-8.5)
         frame = gui.add_slider("frame", 0, len(self.motion) - 1, 1, 0)
-        self.frame = Scrubber(desk.server, frame, self._seen, self._go, desk.guarded)
+        self.frame = Scrubber(desk.server, frame, self._seen, self._go, desk.heed)
         self.step = gui.add_button_group("step", ("−10", "−1", "+1", "+10"))
         self.load = gui.add_button("Play the tracked motion")
         desk.heed(self.step, self._step)

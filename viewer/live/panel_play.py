@@ -25,7 +25,7 @@ class PlayPanel:
         self.title = gui.add_markdown(title)
         self.play = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         time = gui.add_slider("time, s", 0.0, max(desk.player.end, 0.01), 0.01, 0.0)
-        self.scrubber = Scrubber(desk.server, time, self._reached, self._scrub, guarded)
+        self.scrubber = Scrubber(desk.server, time, self._reached, self._scrub, desk.heed)
         self.step = gui.add_button_group("go to", ("first", "−1", "+1", "last"))
         with gui.add_folder("Speed and sound", expand_by_default=False):
             self.speed = gui.add_dropdown("speed", tuple(f"{speed:g}" for speed in SPEEDS), initial_value="1")

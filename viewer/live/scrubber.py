@@ -1,25 +1,25 @@
 """A slider that both shows where something is and is dragged to send it elsewhere."""
 
-import threading
 from collections.abc import Callable
-from typing import Any
 
 import viser
+
+from viewer.live.in_turn import Work
 
 
 class Scrubber:
     """Keeps a slider where something is, without ever overwriting what was asked for and has not come about yet.
 
-    Viser takes a dragged value into the slider on its event loop and calls back later, from its pool of threads. Whoever wrote the old
-    place into the slider in between would be read back in the callback, and the click would be lost. So the value is
-    kept aside on the event loop, at once, and the slider follows on the event loop too.
+    A drag is first heard on viser's event loop, and done later (`InTurn`). A slider that followed in between would go back to the old
+    place under the user's hand. So drags on their way are counted, and the slider follows while there are none; all of that happens on the
+    event loop, and needs no lock.
 
     Args:
         server: viser's.
         slider: of its panel.
         where: the place, as the slider shows it.
-        seek: goes to a place that a browser asked for, whose event is its second argument. Called from viser's threads.
-        guarded: around a callback, tells the browser of its errors.
+        seek: goes to a place that a browser asked for, whose event is its second argument.
+        heed: has a control's values worked on in their order, as `InTurn.heed`.
     """
 
     def __init__(
@@ -27,36 +27,34 @@ class Scrubber:
         server: viser.ViserServer,
         slider: viser.GuiSliderHandle,
         where: Callable[[], float],
-        seek: Callable[[float, viser.GuiEvent], None],
-        guarded: Callable[[Callable[[Any], None]], Callable[[Any], None]],
+        seek: Work,
+        heed: Callable[[viser.GuiSliderHandle, Work], None],
     ) -> None:
-        self.slider, self._server, self._where, self._seek = slider, server, where, seek
-        self._asked: float | None = None
-        self._lock, self._going = threading.Lock(), threading.Lock()
+        self.slider, self._where, self._seek = slider, where, seek
+        self._loop, self._on_their_way = server.get_event_loop(), 0
         slider.on_update(self._hear)
-        slider.on_update(guarded(self._go))
+        heed(slider, self._go)
 
     def follow(self) -> None:
         """Show where it is; may be called from any thread."""
-        self._server.get_event_loop().call_soon_threadsafe(self._show)
+        self._loop.call_soon_threadsafe(self._show)
 
     def _show(self) -> None:
-        place = self._where()
-        if self._asked is None and self.slider.value != place:
+        if not self._on_their_way and self.slider.value != (place := self._where()):
             self.slider.value = place
 
     async def _hear(self, event: viser.GuiEvent) -> None:
         # What is written by the workbench itself has no client.
         if event.client is not None:
-            with self._lock:
-                self._asked = self.slider.value
+            self._on_their_way += 1
 
-    def _go(self, event: viser.GuiEvent) -> None:
+    def _go(self, place: float, event: viser.GuiEvent) -> None:
         if event.client is None:
             return
-        # One after the other, so that of several drags in a row the last one is where it ends.
-        with self._going:
-            with self._lock:
-                asked, self._asked = self._asked, None
-            if asked is not None:
-                self._seek(asked, event)
+        try:
+            self._seek(place, event)
+        finally:
+            self._loop.call_soon_threadsafe(self._arrived)
+
+    def _arrived(self) -> None:
+        self._on_their_way -= 1

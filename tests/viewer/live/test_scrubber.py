@@ -1,5 +1,6 @@
 """A slider that follows a place and is dragged elsewhere at the same time."""
 
+import contextlib
 import threading
 import time
 
@@ -10,6 +11,7 @@ viser = pytest.importorskip("viser")
 pytest.importorskip("websockets")
 
 from tests.viewer.live.wire import listen, messages  # noqa: E402
+from viewer.live.in_turn import InTurn  # noqa: E402
 from viewer.live.scrubber import Scrubber  # noqa: E402
 from viewer.live.workbench import close_server, open_server  # noqa: E402
 
@@ -20,7 +22,8 @@ class Place:
     def __init__(self, server) -> None:
         self.at = 0.0
         self.slider = server.gui.add_slider("place", 0.0, 100.0, 1.0, 0.0)
-        self.scrubber = Scrubber(server, self.slider, lambda: self.at, self.go, lambda work: work)
+        self.in_turn = InTurn(lambda work: work)
+        self.scrubber = Scrubber(server, self.slider, lambda: self.at, self.go, self.in_turn.heed)
 
     def go(self, at: float, _) -> None:
         # As long as a machine with much to do takes to come to it.
@@ -58,8 +61,10 @@ def test_it_shows_where_it_is(server):
             raise AssertionError("the browser hears nothing of it")
 
 
-def test_what_is_asked_for_is_never_overwritten_by_what_is_followed(server):
-    place, over = Place(server), threading.Event()
+@contextlib.contextmanager
+def followed(place: Place):
+    """The slider follows much more often than a workbench's does."""
+    over = threading.Event()
 
     def follow() -> None:
         while not over.wait(0.0002):
@@ -68,13 +73,34 @@ def test_what_is_asked_for_is_never_overwritten_by_what_is_followed(server):
     following = threading.Thread(target=follow)
     following.start()
     try:
-        with listen(server.get_port(), viser.__version__) as socket:
-            for at in range(1, 100):
-                drag(socket, place.slider, float(at))
-                assert place.reaches(float(at)), f"{at} was lost"
+        yield
     finally:
         over.set()
         following.join()
+
+
+def test_what_is_asked_for_is_never_overwritten_by_what_is_followed(server):
+    place = Place(server)
+    with followed(place), listen(server.get_port(), viser.__version__) as socket:
+        for at in range(1, 100):
+            drag(socket, place.slider, float(at))
+            assert place.reaches(float(at)), f"{at} was lost"
+
+
+def test_a_slider_does_not_go_back_while_a_drag_is_on_its_way(server):
+    place, written = Place(server), []
+    with followed(place), listen(server.get_port(), viser.__version__) as socket:
+        for at in range(1, 20):
+            drag(socket, place.slider, float(at))
+            assert place.reaches(float(at))
+        place.at = 100.0
+        for message in messages(socket, 60.0):
+            if message.get("uuid") == place.slider._impl.uuid and "value" in message.get("updates", {}):
+                written.append(message["updates"]["value"])
+                if written[-1] == 100.0:
+                    break
+    # The browser knows where it dragged to; only the last place is news.
+    assert written == [100.0]
 
 
 def test_many_drags_in_a_row_end_at_the_last(server):
