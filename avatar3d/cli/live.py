@@ -1,7 +1,10 @@
 """live: filming, tracking, fitting and seeing at once."""
 
+import contextlib
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from recon.tracking_files import TrackedCapture
     from viewer.live.filming_page import FilmingPage
 
+_ENDS = 2
+"""Times that Ctrl-C ends a part of the work, the film and settling; once more ends all of it."""
 _LOOKING = 1 / 10
 """Seconds between two looks at the session: more pictures of the head would take their time from its fit."""
 
@@ -96,15 +101,17 @@ def live(
             shown = FilmingPage(server, session.stop)
         warm_up(rig)
         warm_eyes()
-        tracking, split = _follow(session, shown)
-        if shown is not None:
-            shown.wind_up(f"writing the report card and {out.name}")
-        _report(session, tracking)
-        if preset == "live":
-            metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": RIGHTS, "preset": "live"}
-            avatar = session.fit.avatar(metadata, holdout)
-            keep_fit(avatar, load_capture(session.out), tracking.motion, tracking.camera, split, out)
-        else:
+        # A film that is over by itself leaves Ctrl-C unused; whoever presses it once more while the avatar is written must not lose it.
+        with _presses() as pressed:
+            tracking, split = _follow(session, shown, pressed)
+            if shown is not None:
+                shown.wind_up(f"writing the report card and {out.name}")
+            _report(session, tracking)
+            if preset == "live":
+                metadata = {"subject": subject, "consent": consent, "source": opened.name, "licence": RIGHTS, "preset": "live"}
+                avatar = session.fit.avatar(metadata, holdout)
+                keep_fit(avatar, load_capture(session.out), tracking.motion, tracking.camera, split, out)
+        if preset != "live":
             fit_capture(
                 session.out, out, preset=preset, holdout=holdout, seed=seed, resume=False, head=head, subject=subject, consent=consent
             )  # fmt: skip
@@ -139,7 +146,25 @@ def _open(host: str, port: int, token: str | None, name: str):
     return server
 
 
-def _follow(session: "LiveSession", page: "FilmingPage | None"):
+@contextlib.contextmanager
+def _presses() -> Iterator[Callable[[], int]]:
+    """How often Ctrl-C was pressed; beyond `_ENDS` it interrupts as ever."""
+    count = 0
+
+    def press(*_) -> None:
+        nonlocal count
+        count += 1
+        if count > _ENDS:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: count
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow(session: "LiveSession", page: "FilmingPage | None", pressed: Callable[[], int]):
     """Run the session to its end, and show it meanwhile. A first Ctrl-C ends the film, a second one settling, a third everything."""
     from recon.coaching import Coach
 
@@ -157,19 +182,15 @@ def _follow(session: "LiveSession", page: "FilmingPage | None"):
     # Not the thread itself is waited for: a join that Ctrl-C breaks off takes it for ended.
     over = threading.Event()
     threading.Thread(target=work, name="session", daemon=True).start()
-    doing, pressed, coach = "", 0, Coach()
-    while not over.is_set():
-        try:
-            if session.doing != doing:
-                doing = session.doing
-                say(f"live: {doing}")
-            if page is not None:
-                _show(session, page, coach)
-            over.wait(_LOOKING)
-        except KeyboardInterrupt:
-            pressed += 1
-            if pressed > 2:
-                raise
+    doing, heeded, coach = "", 0, Coach()
+    while not over.wait(_LOOKING):
+        if session.doing != doing:
+            doing = session.doing
+            say(f"live: {doing}")
+        if page is not None:
+            _show(session, page, coach)
+        if pressed() > heeded:
+            heeded += 1
             note("live: ending; press Ctrl-C again to end sooner")
             session.stop()
     if failed:

